@@ -1,0 +1,1 @@
+"""What drives a proxy: wrk for load, plain sockets for idle connections."""

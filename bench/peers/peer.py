@@ -1,0 +1,47 @@
+"""What a peer is to the harness: a name, a version, and how it is configured and started for a scenario's shape."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+
+class Feature(Enum):
+    """What a scenario may need of a peer; a peer without it is left out of that scenario."""
+
+    HTTP = "http"  # it speaks HTTP at all, so its idle connections and its start are comparable
+    ROUTES = "routes"  # virtual hosts and routes from the shape
+    ACCESS_LOG = "access_log"  # Envoy's default text format to a file
+    RELOAD = "reload"  # SIGHUP re-reads the configuration
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Loopback ports: of the proxy, of its upstream, and of its admin pages (if it has any)."""
+
+    listen: int
+    upstream: int
+    admin: int
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the configuration has to contain; a `revision` is answered by the proxy itself at `/revision`."""
+
+    hosts: int = 1
+    routes: int = 1
+    access_log: bool = False
+    revision: str = ""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """`configure(folder, ports, shape)` writes what the proxy needs into `folder` and returns the command line."""
+
+    name: str
+    version: Callable[[], str]
+    configure: Callable[[Path, Ports, Shape], list[str]]
+    features: frozenset[Feature]
+    has_admin: bool = False
+    only: frozenset[str] = frozenset()  # names of the scenarios it is for; empty is all that its features allow
+    env: Mapping[str, str] = field(default_factory=dict)

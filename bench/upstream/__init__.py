@@ -1,0 +1,1 @@
+"""The server behind every proxy of the comparison."""

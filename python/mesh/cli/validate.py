@@ -1,0 +1,29 @@
+"""`python -m mesh validate FILE...`: checks each file and prints one line per problem; nothing is started."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+
+@click.command("validate", short_help="Check configurations and exit.")
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+@click.option("--config-yaml", metavar="YAML", help="YAML merged over each file.")
+def command(files: tuple[str, ...], config_yaml: str | None) -> int:
+    """Checks FILES (Envoy bootstrap in YAML, JSON, .pb or .pb_text, or mesh.yaml) as `serve` would."""
+    return max(check(name, config_yaml) for name in files)
+
+
+def check(name: str | None, overlay: str | None) -> int:
+    """0 and a line on stdout when the file can run, otherwise 1 and its problems on stderr."""
+    from mesh.config import ConfigError, load
+
+    try:
+        loaded = load(name, overlay=overlay)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(f"error: {problem}", file=sys.stderr)
+        return 1
+    print(f"configuration '{loaded.origin}' OK")
+    return 0

@@ -1,0 +1,101 @@
+"""envoy.config.bootstrap.v3.Bootstrap: the whole configuration of a process, lowered to one spec.Plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mesh.config import access_log, address, cluster, listener, rules
+from mesh.config import format as formats
+from mesh.config.errors import join
+from mesh.config.fields import Fields, anything, unset
+from mesh.config.lowering import Lowering, milliseconds_or
+from mesh.config.render import to_tree
+from meshcore.bind import spec
+
+BOOTSTRAP = Fields(
+    "envoy.config.bootstrap.v3.Bootstrap",
+    {"node", "static_resources", "admin", "stats_flush_interval"},
+    described={"node_context_params", "perf_tracing_file_path"},
+    harmless={
+        "dynamic_resources": unset, "cluster_manager": unset, "layered_runtime": lambda value: _idle_runtime(value),
+        "stats_config": unset, "overload_manager": unset, "watchdogs": anything, "watchdog": anything,
+        "deferred_stat_options": unset, "flags_path": anything,
+    },
+    instead={"dynamic_resources": "put everything into 'static_resources'"},
+)  # fmt: skip
+STATIC = Fields("envoy.config.bootstrap.v3.Bootstrap.StaticResources", {"listeners", "clusters"})
+ADMIN = Fields(
+    "envoy.config.bootstrap.v3.Admin",
+    {"access_log", "access_log_path", "address"},
+    described={"profile_path"},
+    harmless={"ignore_global_conn_limit": anything},
+)
+STATS_FLUSH_MS = 5000
+
+
+def _idle_runtime(value: Any) -> bool:
+    """Whether no layer of a LayeredRuntime sets a key: an empty static layer or an admin layer."""
+    return all(
+        layer.WhichOneof("layer_specifier") == "admin_layer"
+        or (layer.WhichOneof("layer_specifier") == "static_layer" and not layer.static_layer.fields)
+        for layer in value.layers
+    )
+
+
+def lower(message: Any, low: Lowering) -> spec.Plan:
+    """The plan of `message`; problems are in `low.report`, and the plan counts only when there are none."""
+    rules.check(message, low.report, "")
+    BOOTSTRAP.check(message, low.report, "")
+    static = message.static_resources
+    STATIC.check(static, low.report, "static_resources")
+    low.cluster_names = frozenset(item.name for item in static.clusters)
+    clusters = _clusters(static.clusters, low, "static_resources.clusters")
+    listeners = _listeners(static.listeners, low, "static_resources.listeners")
+    ADMIN.check(message.admin, low.report, "admin")
+    return spec.Plan(
+        listeners=listeners,
+        clusters=clusters,
+        admin=address.lower(message.admin.address, low, "admin.address") if message.admin.HasField("address") else None,
+        admin_access_logs=_admin_logs(message.admin, low),
+        node=to_tree(message.node),
+        stats_flush_interval_ms=milliseconds_or(message, "stats_flush_interval", STATS_FLUSH_MS),
+    )
+
+
+def _admin_logs(message: Any, low: Lowering) -> tuple[spec.AccessLog, ...]:
+    found = access_log.lower_all(message.access_log, low, "admin.access_log")
+    if message.access_log_path:
+        found += (spec.AccessLog(message.access_log_path, formats.DEFAULT_TEXT),)
+    return found
+
+
+def _clusters(items: Any, low: Lowering, path: str) -> tuple[spec.Cluster, ...]:
+    seen: dict[str, int] = {}
+    found = []
+    for index, item in enumerate(items):
+        at = f"{path}[{index}]"
+        if item.name in seen:
+            low.refuse(join(at, "name"), f"{path}[{seen[item.name]}] is called '{item.name}' as well")
+        seen.setdefault(item.name, index)
+        found.append(cluster.lower(item, low, at))
+    return tuple(found)
+
+
+def _listeners(items: Any, low: Lowering, path: str) -> tuple[spec.Listener, ...]:
+    seen: dict[str, int] = {}
+    bound: dict[spec.Address, int] = {}
+    found = []
+    for index, item in enumerate(items):
+        at = f"{path}[{index}]"
+        one = listener.lower(item, low, at)
+        if one is None:
+            continue
+        if item.name and item.name in seen:
+            low.refuse(join(at, "name"), f"{path}[{seen[item.name]}] is called '{item.name}' as well")
+        seen.setdefault(item.name, index)
+        for here in (one.address, *one.additional_addresses):
+            if here.port and here in bound:
+                low.refuse(join(at, "address"), f"{listener.name_of(here)} belongs to {path}[{bound[here]}] already")
+            bound.setdefault(here, index)
+        found.append(one)
+    return tuple(found)

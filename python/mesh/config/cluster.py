@@ -1,0 +1,174 @@
+"""envoy.config.cluster.v3.Cluster: a named set of hosts, how they are found, chosen and connected to.
+
+STATIC, STRICT_DNS and LOGICAL_DNS (by `type`, or by `cluster_type` with a DnsCluster); ROUND_ROBIN and RANDOM (by
+`lb_policy`, or by `load_balancing_policy`). Health checks, outlier detection, TLS, EDS and the rest are refused by
+name."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from mesh.config import address, breakers, cluster_dns, endpoint, http1, listener, upstream_http
+from mesh.config.errors import join
+from mesh.config.fields import Fields, anything, false, true, unset
+from mesh.config.lowering import Lowering, milliseconds_or, wrapped_or
+from meshcore.bind import spec
+
+CLUSTER = Fields(
+    "envoy.config.cluster.v3.Cluster",
+    {
+        "name", "alt_stat_name", "type", "cluster_type", "connect_timeout", "per_connection_buffer_limit_bytes",
+        "lb_policy",
+        "load_assignment", "max_requests_per_connection", "circuit_breakers", "common_http_protocol_options",
+        "http_protocol_options", "typed_extension_protocol_options", "upstream_bind_config", "common_lb_config",
+        "upstream_connection_options", "load_balancing_policy", "transport_socket",
+    }
+    | cluster_dns.CLUSTER_FIELDS,
+    described={"metadata"},
+    harmless={
+        "wait_for_warm_on_init": true, "cleanup_interval": anything, "upstream_http_protocol_options": anything,
+        "round_robin_lb_config": unset, "close_connections_on_host_health_failure": anything,
+        "ignore_health_on_host_removal": anything, "lb_subset_config": unset, "track_cluster_stats": unset,
+        "eds_cluster_config": unset, "protocol_selection": anything,
+    },
+    instead={"http2_protocol_options": "HTTP/1.1 is; remove it"},
+)  # fmt: skip
+COMMON_LB = Fields(
+    "envoy.config.cluster.v3.Cluster.CommonLbConfig",
+    {"healthy_panic_threshold"},
+    harmless={"zone_aware_lb_config": anything, "update_merge_window": anything, "override_host_status": anything},
+)
+CONNECTION = Fields("envoy.config.cluster.v3.UpstreamConnectionOptions", {"tcp_keepalive"})
+BIND = Fields(
+    "envoy.config.core.v3.BindConfig",
+    {"source_address"},
+    harmless={"freebind": false},
+)
+POLICY_TYPES = {
+    "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin": "round_robin",
+    "envoy.extensions.load_balancing_policies.random.v3.Random": "random",
+}
+OPTIONS_KEY = upstream_http.OPTIONS.message
+KINDS = {0: "static", 1: "strict_dns", 2: "logical_dns"}
+LB_POLICIES = {0: "round_robin", 3: "random"}
+LOAD_BALANCING_POLICY_CONFIG = 7
+MIB = 1024 * 1024
+
+
+def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
+    CLUSTER.check(message, low.report, path)
+    listener.check_socket(message, low, path)
+    kind, dns_options = _kind(message, low, path)
+    at_hosts = join(path, "load_assignment")
+    static = kind == "static"
+    dns = () if static else endpoint.lower_dns(message.load_assignment, low, at_hosts)
+    if kind == "logical_dns" and len(dns) != 1:
+        low.refuse(at_hosts, f"a cluster of type LOGICAL_DNS has exactly one endpoint, not {len(dns)}")
+    default, high = breakers.lower(message.circuit_breakers, low, join(path, "circuit_breakers"))
+    return spec.Cluster(
+        name=message.name,
+        kind=kind,
+        lb=_policy(message, low, path),
+        endpoints=endpoint.lower_static(message.load_assignment, low, at_hosts) if static else (),
+        dns=dns,
+        **asdict(dns_options),
+        alt_stat_name=message.alt_stat_name,
+        connect_timeout_ms=milliseconds_or(message, "connect_timeout", 5000),
+        buffer_limit=wrapped_or(message, "per_connection_buffer_limit_bytes", MIB),
+        default=default,
+        high=high,
+        **_upstream(message, low, path),
+        tcp_keepalive=_keepalive(message, low, path),
+        bind_address=_bind(message, low, path),
+        healthy_panic_threshold=_panic(message, low, path),
+    )
+
+
+def _kind(message: Any, low: Lowering, path: str) -> tuple[str, cluster_dns.Options]:
+    if message.HasField("cluster_type"):
+        return cluster_dns.lower_cluster_type(message.cluster_type, low, join(path, "cluster_type"))
+    if message.type not in KINDS:
+        name = type(message).DiscoveryType.Name(message.type)
+        text = f"'{name}' is not implemented yet in mesh; STATIC, STRICT_DNS and LOGICAL_DNS are"
+        low.refuse(join(path, "type"), text)
+    return KINDS.get(message.type, "static"), cluster_dns.lower_fields(message, low, path)
+
+
+def _policy(message: Any, low: Lowering, path: str) -> str:
+    """The balancer; of `load_balancing_policy` the first policy that is known, as Envoy chooses."""
+    if message.HasField("load_balancing_policy"):
+        at = join(path, "load_balancing_policy.policies")
+        policies = message.load_balancing_policy.policies
+        for item in policies:
+            kind = item.typed_extension_config.typed_config.type_url.rpartition("/")[2]
+            if kind in POLICY_TYPES:
+                index = list(policies).index(item)
+                config = low.open(item.typed_extension_config.typed_config, at)
+                if config is not None and config.ListFields():
+                    inner = f"{at}[{index}].typed_extension_config.typed_config.{config.ListFields()[0][0].name}"
+                    low.refuse(inner, f"'{config.ListFields()[0][0].name}' is not implemented yet in mesh; remove it")
+                return POLICY_TYPES[kind]
+        names = ", ".join(sorted(name.rpartition(".")[2] for name in POLICY_TYPES))
+        low.refuse(at, f"none of these policies is implemented yet in mesh; {names} are")
+        return "round_robin"
+    if message.lb_policy not in LB_POLICIES:
+        name = type(message).LbPolicy.Name(message.lb_policy)
+        text = f"'{name}' is not implemented yet in mesh; ROUND_ROBIN and RANDOM are"
+        if message.lb_policy == LOAD_BALANCING_POLICY_CONFIG:
+            text = f"'{name}' needs 'load_balancing_policy', which is not set"
+        low.refuse(join(path, "lb_policy"), text)
+    return LB_POLICIES.get(message.lb_policy, "round_robin")
+
+
+def _upstream(message: Any, low: Lowering, path: str) -> dict[str, Any]:
+    """Protocol options: the typed extension when there is one, else the older fields of the cluster."""
+    options = message.typed_extension_protocol_options
+    at = join(path, "typed_extension_protocol_options")
+    for key in sorted(options):
+        if key != OPTIONS_KEY:
+            low.refuse(f'{at}["{key}"]', f"is not implemented yet in mesh; {OPTIONS_KEY} is")
+    if OPTIONS_KEY in options:
+        found = upstream_http.lower(options[OPTIONS_KEY], low, f'{at}["{OPTIONS_KEY}"]')
+    else:
+        found = upstream_http.Upstream()
+        if message.HasField("common_http_protocol_options"):
+            common = message.common_http_protocol_options
+            upstream_http.lower_common(common, found, low, join(path, "common_http_protocol_options"))
+        if message.HasField("http_protocol_options"):
+            found.http1 = http1.lower(message.http_protocol_options, low, join(path, "http_protocol_options"))
+    if message.HasField("max_requests_per_connection"):
+        found.max_requests_per_connection = message.max_requests_per_connection.value
+    return {name: getattr(found, name) for name in found.__dataclass_fields__}
+
+
+def _keepalive(message: Any, low: Lowering, path: str) -> tuple[int, int, int] | None:
+    options = message.upstream_connection_options
+    CONNECTION.check(options, low.report, join(path, "upstream_connection_options"))
+    if not options.HasField("tcp_keepalive"):
+        return None
+    alive = options.tcp_keepalive
+    return (
+        wrapped_or(alive, "keepalive_probes", 0),
+        wrapped_or(alive, "keepalive_time", 0),
+        wrapped_or(alive, "keepalive_interval", 0),
+    )
+
+
+def _bind(message: Any, low: Lowering, path: str) -> spec.Address | None:
+    if not message.HasField("upstream_bind_config"):
+        return None
+    at = join(path, "upstream_bind_config")
+    BIND.check(message.upstream_bind_config, low.report, at)
+    if not message.upstream_bind_config.HasField("source_address"):
+        return None
+    source = message.upstream_bind_config.source_address
+    if not address.is_ip(source.address):
+        low.refuse(join(at, "source_address.address"), f"'{source.address}' is not an IP address")
+    return spec.Address(source.address, source.port_value)
+
+
+def _panic(message: Any, low: Lowering, path: str) -> float:
+    common = message.common_lb_config
+    COMMON_LB.check(common, low.report, join(path, "common_lb_config"))
+    return float(common.healthy_panic_threshold.value) if common.HasField("healthy_panic_threshold") else 50.0

@@ -1,0 +1,62 @@
+"""envoy.config.route.v3.Route: a match, an action, and what is changed on the way.
+
+Also `typed_per_filter_config`, which routes share with virtual hosts: switching a filter off is implemented, other
+settings per route are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mesh.config import header_mutation, route_action, route_match
+from mesh.config.errors import join
+from mesh.config.fields import Fields, anything
+from mesh.config.lowering import Lowering
+from meshcore.bind import spec
+
+ROUTE = Fields(
+    "envoy.config.route.v3.Route",
+    {"name", "match", "route", "redirect", "direct_response", "stat_prefix", "typed_per_filter_config"}
+    | header_mutation.LISTS,
+    described={"metadata", "decorator", "tracing"},
+)
+FILTER_CONFIG = Fields(
+    "envoy.config.route.v3.FilterConfig",
+    {"disabled"},
+    harmless={"is_optional": anything, "config": lambda value: not value.type_url},
+)
+FILTER_TYPES = {"envoy.config.route.v3.FilterConfig": True}
+
+
+def lower(message: Any, low: Lowering, path: str, *, validate_clusters: bool, body_limit: int) -> spec.Route:
+    ROUTE.check(message, low.report, path)
+    kind = message.WhichOneof("action")
+    action: spec.Forward | spec.Redirect | spec.DirectResponse
+    if kind == "redirect":
+        action = route_action.lower_redirect(message.redirect, low, join(path, kind))
+    elif kind == "direct_response":
+        action = route_action.lower_direct(message.direct_response, low, join(path, kind), body_limit)
+    else:
+        action = route_action.lower_forward(message.route, low, join(path, "route"), validate_clusters)
+    return spec.Route(
+        match=route_match.lower(message.match, low, join(path, "match")),
+        action=action,
+        name=message.name,
+        mutation=header_mutation.lower(message, low, path),
+        stat_prefix=message.stat_prefix,
+        filter_disabled=lower_filter_disabled(
+            message.typed_per_filter_config, low, join(path, "typed_per_filter_config")
+        ),
+    )
+
+
+def lower_filter_disabled(configs: Any, low: Lowering, path: str) -> tuple[str, ...]:
+    """Names of the filters that a typed_per_filter_config switches off."""
+    found = []
+    for name in sorted(configs):
+        at = f'{path}["{name}"]'
+        config, _ = low.unpack(configs[name], at, FILTER_TYPES, "a setting per route")
+        if config is not None:
+            FILTER_CONFIG.check(config, low.report, at)
+            if config.disabled:
+                found.append(name)
+    return tuple(found)

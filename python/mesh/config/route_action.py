@@ -1,0 +1,167 @@
+"""envoy.config.route.v3.RouteAction, RedirectAction and DirectResponseAction: what a route does with its requests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mesh.config import header_mutation, matcher, retry
+from mesh.config.errors import join, nearest
+from mesh.config.fields import Fields, anything, false, unset
+from mesh.config.lowering import Lowering, each, milliseconds, milliseconds_or, wrapped_or
+from meshcore.bind import spec
+
+FORWARD = Fields(
+    "envoy.config.route.v3.RouteAction",
+    {
+        "cluster", "cluster_header", "weighted_clusters", "cluster_not_found_response_code", "prefix_rewrite",
+        "regex_rewrite",
+        "host_rewrite_literal", "auto_host_rewrite", "host_rewrite_header", "append_x_forwarded_host", "timeout",
+        "idle_timeout",
+        "max_stream_duration", "retry_policy", "upgrade_configs", "priority",
+    },
+    harmless={"include_vh_rate_limits": anything, "metadata_match": unset},
+    instead={"hash_policy": "ROUND_ROBIN and RANDOM do not use it; remove it"},
+)  # fmt: skip
+WEIGHTED = Fields(
+    "envoy.config.route.v3.WeightedCluster",
+    {"clusters"},
+    harmless={"total_weight": anything, "runtime_key_prefix": anything, "use_hash_policy": false},
+)
+WEIGHT = Fields(
+    "envoy.config.route.v3.WeightedCluster.ClusterWeight",
+    {"name", "weight", "host_rewrite_literal"} | header_mutation.LISTS,
+    harmless={"metadata_match": unset},
+)
+UPGRADE = Fields("envoy.config.route.v3.RouteAction.UpgradeConfig", {"upgrade_type", "enabled", "connect_config"})
+CONNECT = Fields("envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig", {"allow_post"})
+DURATION = Fields("envoy.config.route.v3.RouteAction.MaxStreamDuration", {"max_stream_duration"})
+REDIRECT = Fields(
+    "envoy.config.route.v3.RedirectAction",
+    {
+        "https_redirect", "scheme_redirect", "host_redirect", "port_redirect", "path_redirect", "prefix_rewrite",
+        "regex_rewrite",
+        "response_code", "strip_query",
+    },
+)  # fmt: skip
+DIRECT = Fields("envoy.config.route.v3.DirectResponseAction", {"status", "body"})
+NOT_FOUND_CODES = (503, 404, 500)
+REDIRECT_CODES = (301, 302, 303, 307, 308)
+TIMEOUT_MS = 15_000
+WEIGHT_SUM_MAX = 2**32 - 1
+
+
+def lower_forward(message: Any, low: Lowering, path: str, validate_clusters: bool) -> spec.Forward:
+    FORWARD.check(message, low.report, path)
+    rewrites = [name for name in ("prefix_rewrite", "path_rewrite") if getattr(message, name)]
+    rewrites += [name for name in ("regex_rewrite", "path_rewrite_policy") if message.HasField(name)]
+    if len(rewrites) > 1:
+        low.refuse(join(path, rewrites[1]), f"'{rewrites[0]}' is set as well, and only one of the two may be")
+    if message.cluster and validate_clusters:
+        check_cluster(message.cluster, low, join(path, "cluster"))
+    upgrades, terminate, allow_post = _upgrades(message.upgrade_configs, low, join(path, "upgrade_configs"))
+    return spec.Forward(
+        cluster=message.cluster,
+        cluster_header=message.cluster_header.lower(),
+        weighted=_weighted(message.weighted_clusters, low, join(path, "weighted_clusters"), validate_clusters)
+        if message.HasField("weighted_clusters")
+        else (),
+        cluster_not_found_code=NOT_FOUND_CODES[message.cluster_not_found_response_code],
+        prefix_rewrite=message.prefix_rewrite,
+        regex_rewrite=lower_rewrite(message, low, path),
+        host_rewrite_literal=message.host_rewrite_literal,
+        auto_host_rewrite=wrapped_or(message, "auto_host_rewrite", False),
+        host_rewrite_header=message.host_rewrite_header.lower(),
+        append_x_forwarded_host=message.append_x_forwarded_host,
+        timeout_ms=milliseconds_or(message, "timeout", TIMEOUT_MS),
+        idle_timeout_ms=milliseconds_or(message, "idle_timeout", None),  # type: ignore[arg-type]
+        max_stream_duration_ms=_stream_duration(message, low, join(path, "max_stream_duration")),
+        retry=retry.lower(message.retry_policy, low, join(path, "retry_policy"))
+        if message.HasField("retry_policy")
+        else None,
+        upgrades=upgrades,
+        connect_terminate=terminate,
+        connect_allow_post=allow_post,
+        priority_high=message.priority == 1,
+    )
+
+
+def check_cluster(name: str, low: Lowering, path: str) -> None:
+    """Refuses a cluster that the configuration does not define."""
+    if name not in low.cluster_names:
+        low.refuse(path, f"no cluster is called '{name}'{nearest(name, low.cluster_names)}")
+
+
+def lower_rewrite(message: Any, low: Lowering, path: str) -> tuple[str, str] | None:
+    """(pattern, substitution) of a `regex_rewrite`."""
+    if not message.HasField("regex_rewrite"):
+        return None
+    return matcher.lower_substitution(message.regex_rewrite, low, join(path, "regex_rewrite"))
+
+
+def _stream_duration(message: Any, low: Lowering, path: str) -> int | None:
+    if not message.HasField("max_stream_duration"):
+        return None
+    DURATION.check(message.max_stream_duration, low.report, path)
+    inner = message.max_stream_duration
+    return milliseconds(inner.max_stream_duration) if inner.HasField("max_stream_duration") else None
+
+
+def _weighted(message: Any, low: Lowering, path: str, validate_clusters: bool) -> tuple[spec.WeightedCluster, ...]:
+    WEIGHTED.check(message, low.report, path)
+
+    def one(item: Any, at: str) -> spec.WeightedCluster:
+        WEIGHT.check(item, low.report, at)
+        if item.name and validate_clusters:
+            check_cluster(item.name, low, join(at, "name"))
+        elif not item.name and not item.cluster_header:
+            low.refuse(join(at, "name"), "must not be empty")
+        if not item.HasField("weight"):
+            low.refuse(join(at, "weight"), "required, and not set")
+        return spec.WeightedCluster(
+            item.name, wrapped_or(item, "weight", 0), header_mutation.lower(item, low, at), item.host_rewrite_literal
+        )
+
+    found = each(message.clusters, join(path, "clusters"), one)
+    total = sum(item.weight for item in found)
+    if not 0 < total <= WEIGHT_SUM_MAX:
+        low.refuse(join(path, "clusters"), f"the weights add up to {total}; 1 to {WEIGHT_SUM_MAX} is accepted")
+    return found
+
+
+def _upgrades(items: Any, low: Lowering, path: str) -> tuple[tuple[tuple[str, bool], ...], bool, bool]:
+    """((type, enabled)..., whether CONNECT ends here, whether POST may stand for CONNECT)."""
+    found: dict[str, bool] = {}
+    terminate = allow_post = False
+    for index, item in enumerate(items):
+        at = f"{path}[{index}]"
+        UPGRADE.check(item, low.report, at)
+        name = item.upgrade_type.lower()
+        if name in found:
+            low.refuse(join(at, "upgrade_type"), f"'{item.upgrade_type}' stands here twice")
+        found[name] = wrapped_or(item, "enabled", True)
+        if item.HasField("connect_config"):
+            CONNECT.check(item.connect_config, low.report, join(at, "connect_config"))
+            if name != "connect":
+                low.refuse(join(at, "connect_config"), f"belongs to upgrade_type CONNECT, not '{item.upgrade_type}'")
+            terminate, allow_post = True, item.connect_config.allow_post
+    return tuple(found.items()), terminate, allow_post
+
+
+def lower_redirect(message: Any, low: Lowering, path: str) -> spec.Redirect:
+    REDIRECT.check(message, low.report, path)
+    return spec.Redirect(
+        scheme="https" if message.https_redirect else message.scheme_redirect,
+        host=message.host_redirect,
+        port=message.port_redirect,
+        path_redirect=message.path_redirect,
+        prefix_rewrite=message.prefix_rewrite,
+        regex_rewrite=lower_rewrite(message, low, path),
+        response_code=REDIRECT_CODES[message.response_code],
+        strip_query=message.strip_query,
+    )
+
+
+def lower_direct(message: Any, low: Lowering, path: str, body_limit: int) -> spec.DirectResponse:
+    DIRECT.check(message, low.report, path)
+    body = low.bytes_of(message.body, join(path, "body"), body_limit) if message.HasField("body") else b""
+    return spec.DirectResponse(message.status, body)

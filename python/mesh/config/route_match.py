@@ -1,0 +1,53 @@
+"""envoy.config.route.v3.RouteMatch: which requests a route takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mesh.config import matcher
+from mesh.config.errors import join
+from mesh.config.fields import Fields
+from mesh.config.lowering import Lowering, each, wrapped_or
+from meshcore.bind import spec
+
+MATCH = Fields(
+    "envoy.config.route.v3.RouteMatch",
+    {
+        "prefix", "path", "safe_regex", "connect_matcher", "path_separated_prefix", "case_sensitive",
+        "runtime_fraction",
+        "headers", "query_parameters", "grpc",
+    },
+)  # fmt: skip
+DENOMINATORS = (100, 10_000, 1_000_000)
+
+
+def lower(message: Any, low: Lowering, path: str) -> spec.RouteMatch:
+    MATCH.check(message, low.report, path)
+    kind = message.WhichOneof("path_specifier")
+    value = ""
+    if kind == "safe_regex":
+        value = matcher.lower_regex(message.safe_regex, low, join(path, kind))
+    elif kind in ("prefix", "path", "path_separated_prefix"):
+        value = getattr(message, kind)
+    return spec.RouteMatch(
+        path_kind={"safe_regex": "regex", "connect_matcher": "connect"}.get(kind, kind or "prefix"),
+        path=value,
+        case_sensitive=wrapped_or(message, "case_sensitive", True),
+        headers=each(message.headers, join(path, "headers"), lambda m, at: matcher.lower_header(m, low, at)),
+        query=each(
+            message.query_parameters, join(path, "query_parameters"), lambda m, at: matcher.lower_query(m, low, at)
+        ),
+        runtime_fraction=lower_fraction(message.runtime_fraction, low, join(path, "runtime_fraction"))
+        if message.HasField("runtime_fraction")
+        else None,
+        grpc=message.HasField("grpc"),
+    )
+
+
+def lower_fraction(message: Any, low: Lowering, path: str) -> tuple[int, int]:
+    """(numerator, denominator) of a RuntimeFractionalPercent; no runtime layer can override it, because none loads."""
+    fraction = message.default_value
+    if fraction.denominator >= len(DENOMINATORS):
+        low.refuse(join(path, "default_value.denominator"), "one of HUNDRED, TEN_THOUSAND, MILLION is accepted")
+        return 100, 100
+    return fraction.numerator, DENOMINATORS[fraction.denominator]

@@ -1,0 +1,80 @@
+"""envoy.extensions.upstreams.http.v3.HttpProtocolOptions: how a cluster speaks HTTP to its hosts.
+
+HTTP/1.1 is implemented: `explicit_http_config.http_protocol_options`, or following a downstream that is HTTP/1.1
+anyway. The older fields of Cluster itself lower through the same functions. Called by cluster.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mesh.config import http1
+from mesh.config.errors import join
+from mesh.config.fields import Fields, anything
+from mesh.config.lowering import Lowering, milliseconds_or, wrapped_or
+from meshcore.bind import spec
+
+PACKAGE = "envoy.extensions.upstreams.http.v3"
+OPTIONS = Fields(
+    f"{PACKAGE}.HttpProtocolOptions",
+    {"common_http_protocol_options", "explicit_http_config", "use_downstream_protocol_config"},
+    harmless={"upstream_http_protocol_options": anything},
+)
+EXPLICIT = Fields(f"{PACKAGE}.HttpProtocolOptions.ExplicitHttpConfig", {"http_protocol_options"})
+DOWNSTREAM = Fields(f"{PACKAGE}.HttpProtocolOptions.UseDownstreamHttpConfig", {"http_protocol_options"})
+COMMON = Fields(
+    "envoy.config.core.v3.HttpProtocolOptions#upstream",
+    {
+        "idle_timeout", "max_connection_duration", "max_headers_count", "max_response_headers_kb",
+        "max_stream_duration",
+        "headers_with_underscores_action", "max_requests_per_connection",
+    },
+)  # fmt: skip
+TYPES = {OPTIONS.message: True}
+KIB = 1024
+
+
+@dataclass(slots=True)
+class Upstream:
+    """The part of a spec.Cluster that protocol options decide; defaults are Envoy's."""
+
+    max_requests_per_connection: int = 0
+    idle_timeout_ms: int = 3_600_000
+    max_connection_duration_ms: int = 0
+    max_response_headers_bytes: int = 80 * KIB
+    max_response_headers_count: int = 100
+    max_stream_duration_ms: int = 0
+    underscores: str = "allow"
+    http1: spec.Http1Options = field(default_factory=spec.Http1Options)
+
+
+def lower(packed: Any, low: Lowering, path: str) -> Upstream:
+    found = Upstream()
+    message, _ = low.unpack(packed, path, TYPES, "protocol options")
+    if message is None:
+        return found
+    OPTIONS.check(message, low.report, path)
+    if message.HasField("common_http_protocol_options"):
+        lower_common(message.common_http_protocol_options, found, low, join(path, "common_http_protocol_options"))
+    which = message.WhichOneof("upstream_protocol_options")
+    if which == "explicit_http_config":
+        chosen, table = message.explicit_http_config, EXPLICIT
+    else:
+        chosen, table = message.use_downstream_protocol_config, DOWNSTREAM
+    at = join(path, which or "")
+    table.check(chosen, low.report, at)
+    if chosen.HasField("http_protocol_options"):
+        found.http1 = http1.lower(chosen.http_protocol_options, low, join(at, "http_protocol_options"))
+    return found
+
+
+def lower_common(message: Any, found: Upstream, low: Lowering, path: str) -> None:
+    """Writes an HttpProtocolOptions into `found`."""
+    COMMON.check(message, low.report, path)
+    found.max_requests_per_connection = wrapped_or(message, "max_requests_per_connection", 0)
+    found.idle_timeout_ms = milliseconds_or(message, "idle_timeout", 3_600_000)
+    found.max_connection_duration_ms = milliseconds_or(message, "max_connection_duration", 0)
+    found.max_response_headers_bytes = wrapped_or(message, "max_response_headers_kb", 80) * KIB
+    found.max_response_headers_count = wrapped_or(message, "max_headers_count", 100)
+    found.max_stream_duration_ms = milliseconds_or(message, "max_stream_duration", 0)
+    found.underscores = http1.underscores(message)

@@ -1,0 +1,224 @@
+"""Proxy: one proxy in this process, from a configuration to its last connection.
+
+    with mesh.Proxy("envoy.yaml") as proxy:
+        print(proxy.listeners["main"])
+
+A Proxy owns its worker threads (which run without the GIL), its counters, its DNS resolver and its admin server. Methods are called from
+one thread at a time; several proxies may live in one process. After `stop` nothing of it is left: no thread, socket, descriptor or table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from mesh.config import Loaded, load
+from mesh.publish import Publisher
+from meshcore.bind.spec import Address, Endpoint
+from meshcore.bind.stats import StatsRegistry
+from meshcore.bind.worker import Worker
+
+POLL_S = 0.01
+ABORT_S = 5.0
+FIRST_DNS_S = 5.0
+
+
+class Proxy:
+    """A proxy from `source`: a path, a dict, an Envoy bootstrap message or a `mesh.config.Loaded`.
+
+    `concurrency`: worker threads, default one per core this process may use. `drain_time_s`: how long `drain` waits by default.
+    `on_quit` is called (from a worker's side) when the admin interface is asked to quit. Raises `mesh.ConfigError` for a bad
+    configuration and OSError when it cannot be brought up (port in use, log file)."""
+
+    def __init__(
+        self,
+        source: Any,
+        *,
+        concurrency: int | None = None,
+        log_level: str = "info",
+        drain_time_s: float = 600.0,
+        on_quit: Callable[[], None] | None = None,
+    ) -> None:
+        self.loaded: Loaded = load(source)
+        self.concurrency = concurrency or len(os.sched_getaffinity(0))
+        self.log_level = log_level
+        self.drain_time_s = drain_time_s
+        self.on_quit = on_quit
+        self.started_at = 0.0
+        self.state = "PRE_INITIALIZING"
+        self.registry = StatsRegistry()
+        self._workers: list[Worker] = []
+        self._threads: list[threading.Thread] = []
+        self._publisher: Publisher | None = None
+        self._resolver: Any = None
+        self._admin: Any = None
+        self._lock = threading.Lock()
+
+    # --- life ---
+
+    def start(self) -> Proxy:
+        """Binds, starts the workers and serves when it returns."""
+        if self._publisher is not None:
+            raise RuntimeError("this proxy was started before; make a new one")
+        self.state = "INITIALIZING"
+        self.started_at = time.time()
+        self._workers = [Worker(n) for n in range(self.concurrency)]
+        for worker in self._workers:
+            self.registry.attach(worker.slots)
+        self._publisher = Publisher(self._workers, self.registry, self._service_cluster())
+        for n, worker in enumerate(self._workers):
+            thread = threading.Thread(target=worker.run, name=f"mesh-worker-{n}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        try:
+            self._publisher.publish(self.loaded.plan, self._resolve_first())
+            self._start_admin()
+        except BaseException:
+            self.stop()
+            raise
+        self.state = "LIVE"
+        return self
+
+    def apply(self, source: Any) -> None:
+        """Makes `source` the running configuration without losing a request; when it raises, the old one still runs."""
+        loaded = load(source)
+        with self._lock:
+            self._running().publish(loaded.plan, self._resolved(loaded))
+            self.loaded = loaded
+        if self._resolver is not None:
+            self._resolver.update([c for c in loaded.plan.clusters if c.dns])
+        elif any(c.dns for c in loaded.plan.clusters):
+            self._start_resolver()
+
+    def drain(self, timeout: float | None = None) -> bool:
+        """Stops accepting, lets requests in flight end; False when `timeout` seconds were not enough."""
+        self.state = "DRAINING"
+        for worker in self._workers:
+            worker.stop_listening()
+            worker.drain()
+        end = time.monotonic() + (self.drain_time_s if timeout is None else timeout)
+        while self._value("downstream_cx_active") > 0:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(POLL_S)
+        return True
+
+    def stop(self) -> None:
+        """Closes everything at once and ends the threads. May be called twice."""
+        if self._resolver is not None:
+            self._resolver.stop()
+            self._resolver = None
+        if self._admin is not None:
+            self._admin.stop()
+            self._admin = None
+        for worker in self._workers:
+            worker.abort()
+        _settle(self._workers)
+        for worker in self._workers:
+            worker.stop()
+        for thread in self._threads:
+            thread.join()
+        for worker in self._workers:
+            self.registry.detach(worker.slots)
+            worker.close()
+        if self._publisher is not None:
+            self._publisher.logs.close()
+        self._workers, self._threads = [], []
+        self.state = "STOPPED"
+
+    def reopen_logs(self) -> None:
+        """Opens the access-log files again (after a rotation)."""
+        with self._lock:
+            self._running().reopen_logs()
+
+    def __enter__(self) -> Proxy:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Proxy:
+        return await asyncio.to_thread(self.start)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.stop)
+
+    # --- facts ---
+
+    @property
+    def listeners(self) -> dict[str, Address]:
+        """Listener name -> the address it is bound to (port 0 resolved)."""
+        return {name: live.bound[0] for name, live in self._running().listeners.items()}
+
+    @property
+    def admin_address(self) -> Address | None:
+        """Where the admin interface listens; None without one."""
+        return None if self._admin is None else self._admin.address
+
+    @property
+    def stats(self) -> dict[str, int | str]:
+        """Counters and gauges, by Envoy's names."""
+        return self.registry.snapshot()
+
+    def live_objects(self) -> int:
+        """Connections, streams, attempts and handles alive in the engine; 0 after `stop`."""
+        return sum(worker.live() for worker in self._workers)
+
+    # --- parts ---
+
+    def _running(self) -> Publisher:
+        if self._publisher is None:
+            raise RuntimeError("this proxy has not been started")
+        return self._publisher
+
+    def _value(self, suffix: str) -> int:
+        """The sum over all listeners of a statistic that counts connections."""
+        return sum(int(v) for k, v in self.stats.items() if k.startswith("http.") and k.endswith("." + suffix))
+
+    def _service_cluster(self) -> str:
+        return str(self.loaded.plan.node.get("cluster", ""))
+
+    def _resolve_first(self) -> dict[str, tuple[Endpoint, ...]]:
+        if not any(cluster.dns for cluster in self.loaded.plan.clusters):
+            return {}
+        self._start_resolver()
+        self._resolver.wait_first(FIRST_DNS_S)
+        return self._resolved(self.loaded)
+
+    def _resolved(self, loaded: Loaded) -> dict[str, tuple[Endpoint, ...]]:
+        if self._resolver is None:
+            return {}
+        return {c.name: self._resolver.endpoints(c.name) for c in loaded.plan.clusters if c.dns}
+
+    def _start_resolver(self) -> None:
+        from mesh.dns import Resolver
+
+        self._resolver = Resolver([c for c in self.loaded.plan.clusters if c.dns], self._on_hosts)
+        self._resolver.start()
+
+    def _on_hosts(self, name: str, endpoints: tuple[Endpoint, ...], ok: bool) -> None:
+        with self._lock:
+            if self._publisher is not None and ok:
+                self._publisher.set_hosts(name, endpoints)
+
+    def _start_admin(self) -> None:
+        if self.loaded.plan.admin is None:
+            return
+        from mesh.admin.server import AdminServer
+
+        self._admin = AdminServer(self, self.loaded.plan.admin)
+        self._admin.start()
+
+
+def _settle(workers: list[Worker]) -> None:
+    """Waits until nothing is alive in the engines and their logs are on disk; bounded."""
+    end = time.monotonic() + ABORT_S
+    while any(worker.live() or worker.flush_logs() for worker in workers) and time.monotonic() < end:
+        time.sleep(POLL_S)

@@ -1,0 +1,232 @@
+"""Publication: turns a plan into tables and gives each worker what changed.
+
+Main thread. What is equal in two plans is not touched: an unchanged cluster keeps its hosts, pools and counters, an unchanged listener its
+connections. A listener whose routes alone changed keeps its connections too; one that changed otherwise keeps its sockets, and its old
+connections finish what they do. A plan that cannot be published (port in use, log file that cannot be opened) changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mesh.logfiles import LogFiles
+from meshcore.bind.spec import Address, Cluster, Endpoint, Listener, Plan
+from meshcore.bind.stats import StatsRegistry
+from meshcore.bind.tables import ClusterTable, ListenerTable
+from meshcore.bind.worker import Worker, bind_socket
+
+SOMAXCONN = 4096
+
+
+@dataclass(slots=True)
+class LiveListener:
+    """A published listener: its spec, slot and the addresses it is really bound to."""
+
+    spec: Listener
+    index: int
+    bound: tuple[Address, ...]
+    table: ListenerTable
+
+
+@dataclass(slots=True)
+class LiveCluster:
+    """A published cluster: its spec, table and the endpoints of its newest host set."""
+
+    spec: Cluster
+    table: ClusterTable
+    index: int
+    endpoints: tuple[Endpoint, ...]
+
+
+class Publisher:
+    """What runs on the workers. `workers` all exist before the first `publish`."""
+
+    def __init__(self, workers: list[Worker], registry: StatsRegistry, user_agent: str = "") -> None:
+        self.workers = workers
+        self.registry = registry
+        self.user_agent = user_agent
+        self.logs = LogFiles()
+        self.listeners: dict[str, LiveListener] = {}
+        self.clusters: dict[str, LiveCluster] = {}
+        self._cluster_index: dict[str, int] = {}
+        self._listener_index: dict[str, int] = {}
+
+    def publish(self, plan: Plan, resolved: dict[str, tuple[Endpoint, ...]] | None = None) -> None:
+        """Makes `plan` the running configuration. `resolved`: endpoints that DNS clusters have now.
+
+        Raises OSError or ValueError, and then what ran before still runs unchanged."""
+        resolved = resolved or {}
+        fresh_clusters = self._new_clusters(plan, resolved)
+        prepared = self._prepare_listeners(plan)
+        try:
+            opened = self.logs.open_new()
+        except OSError:
+            for _live, fds in prepared:
+                _close_all(fds)
+            raise
+        for slot, descriptor in opened:
+            for worker in self.workers:
+                worker.set_log(slot, descriptor)
+        for live in fresh_clusters:
+            self._install_cluster(live)
+        for live_listener, fds in prepared:
+            self._install_listener(live_listener, fds)
+        self._drop_missing(plan)
+
+    def set_hosts(self, name: str, endpoints: tuple[Endpoint, ...]) -> None:
+        """Replaces one cluster's hosts; costs nothing for the others."""
+        live = self.clusters.get(name)
+        if live is None or live.endpoints == endpoints:
+            return
+        live.endpoints = endpoints
+        hosts = live.table.host_set(endpoints)
+        for worker in self.workers:
+            worker.set_hosts(live.index, hosts)
+        self._membership(live)
+
+    def reopen_logs(self) -> None:
+        """New descriptors for all access logs; lines already formatted may still go to the old files."""
+        fresh, old = self.logs.reopen()
+        for slot, descriptor in fresh:
+            for worker in self.workers:
+                worker.set_log(slot, descriptor)
+        for descriptor in old:
+            os.close(descriptor)
+
+    # --- clusters ---
+
+    def _new_clusters(self, plan: Plan, resolved: dict[str, tuple[Endpoint, ...]]) -> list[LiveCluster]:
+        fresh = []
+        for spec in plan.clusters:
+            live = self.clusters.get(spec.name)
+            if live is not None and live.spec == spec:
+                continue
+            if live is not None and replace(live.spec, endpoints=()) == replace(spec, endpoints=()):
+                live.spec = spec
+                self.set_hosts(spec.name, spec.endpoints)
+                continue
+            index = self._cluster_index.setdefault(spec.name, len(self._cluster_index))
+            endpoints = resolved.get(spec.name, spec.endpoints)
+            fresh.append(LiveCluster(spec, ClusterTable(spec, index, self.registry), index, endpoints))
+        return fresh
+
+    def _install_cluster(self, live: LiveCluster) -> None:
+        hosts = live.table.host_set(live.endpoints)
+        for worker in self.workers:
+            worker.set_cluster(live.table, hosts)
+        self.clusters[live.spec.name] = live
+        self._membership(live)
+
+    def _membership(self, live: LiveCluster) -> None:
+        prefix = f"cluster.{live.spec.alt_stat_name or live.spec.name}."
+        healthy = sum(endpoint.healthy for endpoint in live.endpoints)
+        self.registry.set_gauge(prefix + "membership_total", len(live.endpoints))
+        self.registry.set_gauge(prefix + "membership_healthy", healthy)
+        self.registry.add(prefix + "membership_change")
+
+    # --- listeners ---
+
+    def _prepare_listeners(self, plan: Plan) -> list[tuple[LiveListener, list[list[tuple[int, bool]]]]]:
+        """Builds tables and binds sockets for what is new or changed; on failure everything is closed again."""
+        prepared: list[tuple[LiveListener, list[list[tuple[int, bool]]]]] = []
+        try:
+            for spec in plan.listeners:
+                live = self.listeners.get(spec.name)
+                if live is not None and live.spec == spec:
+                    continue
+                if live is not None and _sockets(live.spec) == _sockets(spec):
+                    prepared.append((self._build(spec, live.index, live.bound), []))
+                    continue
+                index = self._listener_index.setdefault(spec.name, len(self._listener_index))
+                bound, fds = _bind(spec, len(self.workers))
+                try:
+                    prepared.append((self._build(spec, index, bound), fds))
+                except BaseException:
+                    _close_all(fds)
+                    raise
+        except BaseException:
+            for _live, fds in prepared:
+                _close_all(fds)
+            raise
+        return prepared
+
+    def _build(self, spec: Listener, index: int, bound: tuple[Address, ...]) -> LiveListener:
+        stat_name = spec.stat_prefix or _stat_address(bound[0])
+        table = ListenerTable(
+            spec, index, self.registry, self._cluster_index, self.logs.slots, self.user_agent, stat_name
+        )
+        if bound[0].port >= 0:
+            table.set_port(bound[0].port)
+        return LiveListener(spec, index, bound, table)
+
+    def _install_listener(self, live: LiveListener, fds: list[list[tuple[int, bool]]]) -> None:
+        old = self.listeners.get(live.spec.name)
+        if fds and old is not None:
+            for worker in self.workers:
+                worker.drop_listener(live.index)
+        for n, worker in enumerate(self.workers):
+            if fds:
+                worker.set_listener(live.table, fds[n], live.spec.backlog or SOMAXCONN)
+            elif old is not None and _without_routes(old.spec) == _without_routes(live.spec):
+                worker.set_routes(live.table)
+            else:
+                worker.update_listener(live.table)
+        self.listeners[live.spec.name] = live
+
+    def _drop_missing(self, plan: Plan) -> None:
+        names = {spec.name for spec in plan.listeners}
+        for name in [n for n in self.listeners if n not in names]:
+            live = self.listeners.pop(name)
+            for worker in self.workers:
+                worker.drop_listener(live.index)
+        names = {spec.name for spec in plan.clusters}
+        for name in [n for n in self.clusters if n not in names]:
+            gone = self.clusters.pop(name)
+            for worker in self.workers:
+                worker.drop_cluster(gone.index)
+
+
+def _sockets(spec: Listener) -> Any:
+    return (spec.address, spec.additional_addresses, spec.reuse_port, spec.backlog)
+
+
+def _without_routes(spec: Listener) -> Listener:
+    return replace(spec, hcm=replace(spec.hcm, routes=None))  # type: ignore[arg-type]
+
+
+def _stat_address(address: Address) -> str:
+    """How Envoy writes an address into a statistic's name."""
+    if address.port < 0:
+        return address.host
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{host}_{address.port}".replace(":", "_")
+
+
+def _bind(spec: Listener, workers: int) -> tuple[tuple[Address, ...], list[list[tuple[int, bool]]]]:
+    """One socket per worker and address. A port of 0 is the same free port for all workers."""
+    fds: list[list[tuple[int, bool]]] = [[] for _ in range(workers)]
+    bound = []
+    try:
+        for address in (spec.address, *spec.additional_addresses):
+            actual = address
+            for n in range(workers):
+                if n > 0 and (address.port < 0 or not spec.reuse_port):
+                    fds[n].append((os.dup(fds[0][-1][0]), address.port < 0))
+                    continue
+                descriptor, port = bind_socket(actual, spec.reuse_port)
+                fds[n].append((descriptor, address.port < 0))
+                if address.port >= 0:
+                    actual = Address(address.host, port)
+            bound.append(actual)
+    except OSError as error:
+        _close_all(fds)
+        raise OSError(error.errno, f"listener {spec.name!r}: {error.strerror}") from None
+    return tuple(bound), fds
+
+
+def _close_all(fds: list[list[tuple[int, bool]]]) -> None:
+    for per_worker in fds:
+        for descriptor, _is_pipe in per_worker:
+            os.close(descriptor)

@@ -1,0 +1,12 @@
+# C11 atomics on plain 64-bit integers and pointers; see _native/atomics.h for the orders. Any thread.
+from libc.stdint cimport int64_t
+
+cdef extern from "atomics.h" nogil:
+    int64_t atomic_load(const int64_t *p) noexcept
+    void atomic_store(int64_t *p, int64_t v) noexcept
+    int64_t atomic_add(int64_t *p, int64_t v) noexcept
+    int64_t atomic_ref(int64_t *p) noexcept
+    int64_t atomic_unref(int64_t *p) noexcept      # the new value; 0 = the caller was the last owner
+    void *atomic_take(void **p) noexcept           # swaps in NULL
+    int atomic_swap_if(void **p, void *seen, void *v) noexcept
+    void *atomic_peek(void **p) noexcept

@@ -1,0 +1,364 @@
+"""Compiles a route table from its plan; see routes.pxd for the law.
+
+Top down: table, virtual hosts, routes, actions. The virtual host's retry policy and disabled filters are folded into its routes
+here, so that the data path looks in one place. The Python face for tests and `mesh explain` is in route_face.pyx.
+"""
+from libc.stdint cimport uint16_t, uint32_t
+
+from meshcore.base.span cimport Span, span
+from meshcore.bind.matchers cimport compile_headers, compile_queries, compile_regex, keep, keep_lower, take
+from meshcore.codec.head cimport head_identify
+from meshcore.observe.format cimport Format, format_compile
+from meshcore.route.domain_index cimport DOMAIN_ANY, DOMAIN_EXACT, DOMAIN_PREFIX, DOMAIN_SUFFIX, Domain
+from meshcore.route.mutation cimport ADD_APPEND, ADD_IF_ABSENT, ADD_OVERWRITE, ADD_OVERWRITE_IF_EXISTS
+from meshcore.route.table cimport (
+    PATH_CONNECT, PATH_EXACT, PATH_PREFIX, PATH_REGEX, PATH_SEPARATED_PREFIX, RETRY_5XX, RETRY_CONNECT_FAILURE,
+    RETRY_ENVOY_RATELIMITED, RETRY_GATEWAY_ERROR, RETRY_GRPC_CANCELLED, RETRY_GRPC_DEADLINE_EXCEEDED, RETRY_GRPC_INTERNAL,
+    RETRY_GRPC_RESOURCE_EXHAUSTED, RETRY_GRPC_UNAVAILABLE, RETRY_REFUSED_STREAM, RETRY_RESET, RETRY_RESET_BEFORE_REQUEST,
+    RETRY_RETRIABLE_4XX, RETRY_RETRIABLE_HEADERS, RETRY_RETRIABLE_STATUS_CODES, ROUTE_DIRECT, ROUTE_FORWARD, ROUTE_REDIRECT,
+    ClusterChoice, RetryPolicy, Route, UpgradeRule, VirtualHost, route_table_index, route_table_new, route_table_unref,
+)
+
+from meshcore.bind import spec as plan
+from meshcore.bind.regex_guard import literal_prefix
+from meshcore.bind.single_headers import SINGLE_REQUEST, SINGLE_RESPONSE
+
+PATH_KINDS = {
+    "prefix": PATH_PREFIX,
+    "path": PATH_EXACT,
+    "regex": PATH_REGEX,
+    "path_separated_prefix": PATH_SEPARATED_PREFIX,
+    "connect": PATH_CONNECT,
+}
+ADD_ACTIONS = {
+    "append": ADD_APPEND,
+    "add_if_absent": ADD_IF_ABSENT,
+    "overwrite": ADD_OVERWRITE,
+    "overwrite_if_exists": ADD_OVERWRITE_IF_EXISTS,
+}
+RETRY_BITS = {
+    "5xx": RETRY_5XX,
+    "gateway-error": RETRY_GATEWAY_ERROR,
+    "connect-failure": RETRY_CONNECT_FAILURE,
+    "retriable-4xx": RETRY_RETRIABLE_4XX,
+    "refused-stream": RETRY_REFUSED_STREAM,
+    "retriable-status-codes": RETRY_RETRIABLE_STATUS_CODES,
+    "reset": RETRY_RESET,
+    "retriable-headers": RETRY_RETRIABLE_HEADERS,
+    "envoy-ratelimited": RETRY_ENVOY_RATELIMITED,
+    "reset-before-request": RETRY_RESET_BEFORE_REQUEST,
+    "cancelled": RETRY_GRPC_CANCELLED,
+    "deadline-exceeded": RETRY_GRPC_DEADLINE_EXCEEDED,
+    "resource-exhausted": RETRY_GRPC_RESOURCE_EXHAUSTED,
+    "unavailable": RETRY_GRPC_UNAVAILABLE,
+    "internal": RETRY_GRPC_INTERNAL,
+}
+REQUIRE_TLS = {"none": 0, "external_only": 1, "all": 2}
+
+
+# --- header mutation --------------------------------------------------------------------------------------------------
+
+
+cdef int compile_value(Arena *arena, object value, HeaderAdd *out) except -1:
+    cdef Span error = span(NULL, 0)
+    cdef Format *format
+    out.literal = keep(arena, value)
+    if "%" in value:
+        format = format_compile(arena, out.literal, &error)
+        if format == NULL:
+            if error.at == NULL:
+                raise MemoryError
+            raise ValueError(f"header value {value!r}: {error.at[:error.len].decode('utf-8', 'replace')}")
+        format.omit_empty = True
+        out.format = format
+    return 0
+
+
+cdef HeaderAdd *compile_adds(Arena *arena, object specs, bint response) except? NULL:
+    cdef HeaderAdd *list
+    cdef HeaderAdd *add
+    single = SINGLE_RESPONSE if response else SINGLE_REQUEST
+    if not specs:
+        return NULL
+    list = <HeaderAdd *>take(arena, len(specs) * sizeof(HeaderAdd))
+    for i, spec in enumerate(specs):
+        add = &list[<int>i]
+        add.name = keep_lower(arena, spec.name)
+        add.id = head_identify(add.name.at, add.name.len)
+        add.action = ADD_ACTIONS[spec.action]
+        add.keep_empty = spec.keep_empty
+        add.joins = spec.name.lower() in single
+        compile_value(arena, spec.value, add)
+    return list
+
+
+cdef Span *compile_names(Arena *arena, object names, uint16_t *n) except? NULL:
+    cdef Span *list
+    n[0] = len(names)
+    if n[0] == 0:
+        return NULL
+    list = <Span *>take(arena, n[0] * sizeof(Span))
+    for i, name in enumerate(names):
+        list[<int>i] = keep_lower(arena, name)
+    return list
+
+
+cdef Mutation *compile_mutation(Arena *arena, object spec) except? NULL:
+    cdef Mutation *mutation
+    if not (spec.request_add or spec.request_remove or spec.response_add or spec.response_remove):
+        return NULL
+    mutation = <Mutation *>take(arena, sizeof(Mutation))
+    mutation.request_add = compile_adds(arena, spec.request_add, False)
+    mutation.request_add_len = len(spec.request_add)
+    mutation.response_add = compile_adds(arena, spec.response_add, True)
+    mutation.response_add_len = len(spec.response_add)
+    mutation.request_remove = compile_names(arena, spec.request_remove, &mutation.request_remove_len)
+    mutation.response_remove = compile_names(arena, spec.response_remove, &mutation.response_remove_len)
+    return mutation
+
+
+# --- actions ----------------------------------------------------------------------------------------------------------
+
+
+cdef RetryPolicy *compile_retry(RouteTable *table, object spec) except? NULL:
+    cdef RetryPolicy *retry
+    cdef uint16_t *codes
+    if spec is None:
+        return NULL
+    retry = <RetryPolicy *>take(&table.arena, sizeof(RetryPolicy))
+    for name in spec.retry_on:
+        # Envoy skips words that it does not know.
+        retry.on |= <uint32_t>RETRY_BITS.get(name, 0)
+    retry.num_retries = spec.num_retries
+    retry.per_try_timeout_ms = spec.per_try_timeout_ms
+    retry.per_try_idle_timeout_ms = spec.per_try_idle_timeout_ms
+    retry.base_ms = spec.base_ms
+    retry.max_ms = spec.max_ms
+    codes = <uint16_t *>take(&table.arena, len(spec.retriable_status_codes) * sizeof(uint16_t))
+    for i, code in enumerate(spec.retriable_status_codes):
+        codes[<int>i] = code
+    retry.codes = codes
+    retry.codes_len = len(spec.retriable_status_codes)
+    retry.headers = compile_headers(&table.arena, &table.regexes, spec.retriable_headers, True, &retry.headers_len)
+    retry.request_headers = compile_headers(
+        &table.arena, &table.regexes, spec.retriable_request_headers, False, &retry.request_headers_len)
+    return retry
+
+
+cdef int compile_regex_rewrite(RouteTable *table, object spec, Route *route) except -1:
+    if spec is not None:
+        pattern, substitution = spec
+        route.rewrite.regex = compile_regex(&table.arena, &table.regexes, pattern)
+        route.rewrite.substitution = keep(&table.arena, substitution)
+    return 0
+
+
+cdef int compile_choices(RouteTable *table, object spec, Route *route) except -1:
+    cdef ClusterChoice *choice
+    cdef uint32_t total = 0
+    if spec.cluster_header:
+        route.cluster_header = keep_lower(&table.arena, spec.cluster_header)
+        return 0
+    parts = spec.weighted or (plan.WeightedCluster(spec.cluster, 1),)
+    route.choices = <ClusterChoice *>take(&table.arena, len(parts) * sizeof(ClusterChoice))
+    route.choices_len = len(parts)
+    for i, part in enumerate(parts):
+        choice = &route.choices[<int>i]
+        total += <uint32_t>part.weight
+        choice.name = keep(&table.arena, part.cluster)
+        choice.index = -1
+        choice.until = total
+        choice.mutation = compile_mutation(&table.arena, part.mutation)
+        choice.host_rewrite = keep(&table.arena, part.host_rewrite_literal)
+    route.total_weight = total
+    return 0
+
+
+cdef int compile_upgrades(RouteTable *table, object spec, Route *route) except -1:
+    cdef UpgradeRule *rules
+    if not spec.upgrades:
+        return 0
+    rules = <UpgradeRule *>take(&table.arena, len(spec.upgrades) * sizeof(UpgradeRule))
+    for i, (kind, enabled) in enumerate(spec.upgrades):
+        rules[<int>i].type = keep_lower(&table.arena, kind)
+        rules[<int>i].enabled = enabled
+    route.upgrades = rules
+    route.upgrades_len = len(spec.upgrades)
+    return 0
+
+
+cdef int compile_forward(RouteTable *table, object host, object spec, Route *route) except -1:
+    route.kind = ROUTE_FORWARD
+    compile_choices(table, spec, route)
+    compile_upgrades(table, spec, route)
+    route.cluster_not_found_code = spec.cluster_not_found_code
+    route.rewrite.prefix = keep(&table.arena, spec.prefix_rewrite)
+    compile_regex_rewrite(table, spec.regex_rewrite, route)
+    route.host_rewrite = keep(&table.arena, spec.host_rewrite_literal)
+    route.host_rewrite_header = keep_lower(&table.arena, spec.host_rewrite_header)
+    route.auto_host_rewrite = spec.auto_host_rewrite
+    route.append_x_forwarded_host = spec.append_x_forwarded_host
+    route.connect_terminate = spec.connect_terminate
+    route.connect_allow_post = spec.connect_allow_post
+    route.priority_high = spec.priority_high
+    route.timeout_ms = spec.timeout_ms
+    route.idle_timeout_ms = -1 if spec.idle_timeout_ms is None else spec.idle_timeout_ms
+    route.max_duration_ms = -1 if spec.max_stream_duration_ms is None else spec.max_stream_duration_ms
+    route.retry = compile_retry(table, spec.retry if spec.retry is not None else host.retry)
+    return 0
+
+
+cdef int compile_redirect(RouteTable *table, object spec, Route *route) except -1:
+    route.kind = ROUTE_REDIRECT
+    route.scheme = keep(&table.arena, spec.scheme)
+    route.redirect_host = keep(&table.arena, spec.host)
+    route.redirect_port = spec.port
+    path = spec.path_redirect
+    route.rewrite.path = keep(&table.arena, path if path.startswith("/") or not path else "/" + path)
+    route.rewrite.prefix = keep(&table.arena, spec.prefix_rewrite)
+    compile_regex_rewrite(table, spec.regex_rewrite, route)
+    route.status = spec.response_code
+    route.strip_query = spec.strip_query
+    return 0
+
+
+cdef int compile_direct(RouteTable *table, object spec, Route *route) except -1:
+    route.kind = ROUTE_DIRECT
+    route.status = spec.status
+    route.body = keep(&table.arena, spec.body)
+    route.content_type = keep(&table.arena, spec.content_type)
+    return 0
+
+
+# --- routes and hosts -------------------------------------------------------------------------------------------------
+
+
+cdef int compile_match(RouteTable *table, object spec, Route *route) except -1:
+    route.path_kind = PATH_KINDS[spec.path_kind]
+    route.case_sensitive = spec.case_sensitive
+    route.grpc = spec.grpc
+    if route.path_kind == PATH_REGEX:
+        route.regex = compile_regex(&table.arena, &table.regexes, spec.path)
+        route.guard = keep(&table.arena, literal_prefix(spec.path))
+        route.path = keep(&table.arena, spec.path)
+    elif spec.case_sensitive:
+        route.path = keep(&table.arena, spec.path)
+    else:
+        route.path = keep_lower(&table.arena, spec.path)
+    route.headers = compile_headers(&table.arena, &table.regexes, spec.headers, False, &route.headers_len)
+    route.query = compile_queries(&table.arena, &table.regexes, spec.query, &route.query_len)
+    if spec.runtime_fraction is not None:
+        route.fraction, route.fraction_of = spec.runtime_fraction
+    return 0
+
+
+cdef void add_mutation(Route *route, const Mutation *mutation) noexcept:
+    if mutation != NULL:
+        route.mutations[route.mutations_len] = mutation
+        route.mutations_len += 1
+
+
+cdef int compile_route(
+    RouteTable *table, object host, object spec, Route *route, const Mutation *of_host, const Mutation *of_table
+) except -1:
+    add_mutation(route, compile_mutation(&table.arena, spec.mutation))
+    add_mutation(route, of_host)
+    add_mutation(route, of_table)
+    route.name = keep(&table.arena, spec.name)
+    route.stat_prefix = keep(&table.arena, spec.stat_prefix)
+    route.idle_timeout_ms = route.max_duration_ms = -1
+    off = tuple(dict.fromkeys((*spec.filter_disabled, *host.filter_disabled)))
+    route.filters_off_names = compile_filter_names(table, off)
+    route.filters_off_len = len(off)
+    compile_match(table, spec.match, route)
+    if isinstance(spec.action, plan.Forward):
+        compile_forward(table, host, spec.action, route)
+    elif isinstance(spec.action, plan.Redirect):
+        compile_redirect(table, spec.action, route)
+    elif isinstance(spec.action, plan.DirectResponse):
+        compile_direct(table, spec.action, route)
+    else:
+        raise TypeError(f"route {spec.name!r}: no such action: {spec.action!r}")
+    return 0
+
+
+cdef Span *compile_filter_names(RouteTable *table, object names) except? NULL:
+    cdef Span *list
+    if not names:
+        return NULL
+    list = <Span *>take(&table.arena, len(names) * sizeof(Span))
+    for i, name in enumerate(names):
+        list[<int>i] = keep(&table.arena, name)
+    return list
+
+
+cdef int compile_host(RouteTable *table, object spec, VirtualHost *host, const Mutation *of_table) except -1:
+    cdef const Mutation *own = compile_mutation(&table.arena, spec.mutation)
+    host.name = keep(&table.arena, spec.name)
+    host.require_tls = REQUIRE_TLS[spec.require_tls]
+    host.attempt_count_request = spec.include_request_attempt_count
+    host.attempt_count_response = spec.include_attempt_count_in_response
+    host.routes = <Route *>take(&table.arena, len(spec.routes) * sizeof(Route))
+    host.routes_len = len(spec.routes)
+    for i, route in enumerate(spec.routes):
+        compile_route(table, spec, route, &host.routes[<int>i], own, of_table)
+    return 0
+
+
+cdef int compile_domains(RouteTable *table, object hosts) except -1:
+    cdef uint32_t n = sum(len(host.domains) for host in hosts)
+    cdef Domain *list = <Domain *>take(&table.arena, n * sizeof(Domain))
+    cdef Domain *domain = list
+    seen = set()
+    for i, host in enumerate(hosts):
+        for text in host.domains:
+            text = text.lower()
+            if text in seen:
+                raise ValueError(f"virtual host {host.name!r}: the domain {text!r} stands twice in the route table")
+            seen.add(text)
+            domain.host = i
+            if text == "*":
+                domain.kind = DOMAIN_ANY
+            elif text.startswith("*"):
+                domain.kind = DOMAIN_SUFFIX
+                text = text.removeprefix("*")
+            elif text.endswith("*"):
+                domain.kind = DOMAIN_PREFIX
+                text = text.removesuffix("*")
+            else:
+                domain.kind = DOMAIN_EXACT
+            domain.text = keep_lower(&table.arena, text)
+            domain += 1
+    table.names = list
+    table.names_len = n
+    return 0
+
+
+cdef int fill_table(RouteTable *table, object spec) except -1:
+    cdef const Mutation *mutation
+    table.name = keep(&table.arena, spec.name)
+    table.ignore_port = spec.ignore_port_in_host
+    table.ignore_path_parameters = spec.ignore_path_parameters
+    table.most_specific_wins = spec.most_specific_mutations_win
+    table.internal_only = compile_names(&table.arena, spec.internal_only_headers, &table.internal_only_len)
+    mutation = compile_mutation(&table.arena, spec.mutation)
+    table.hosts = <VirtualHost *>take(&table.arena, len(spec.virtual_hosts) * sizeof(VirtualHost))
+    table.hosts_len = len(spec.virtual_hosts)
+    for i, host in enumerate(spec.virtual_hosts):
+        compile_host(table, host, &table.hosts[<int>i], mutation)
+    compile_domains(table, spec.virtual_hosts)
+    return 0
+
+
+cdef RouteTable *routes_compile(object spec) except NULL:
+    cdef RouteTable *table = route_table_new()
+    if table == NULL:
+        raise MemoryError
+    try:
+        fill_table(table, spec)
+        if not route_table_index(table):
+            raise MemoryError
+    except BaseException:
+        route_table_unref(table)
+        raise
+    return table

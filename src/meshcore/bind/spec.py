@@ -1,0 +1,404 @@
+"""The plan: what the engine can be told to do, as plain Python values.
+
+`mesh.config` lowers an Envoy bootstrap to one `Plan`; `meshcore.bind.tables` compiles a `Plan` to the engine's immutable tables.
+Nothing here knows protobuf or YAML, and nothing here validates: a `Plan` that reaches the engine is right, because the config
+layer refused everything else by its field path. Field names are Envoy's. Times are milliseconds (0 = off unless said), sizes are
+bytes, fractions are (numerator, denominator). Two specs that compare equal compile to the same behaviour: `apply` compares
+them to find out what changed, so order matters wherever the engine's behaviour depends on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True, frozen=True)
+class Address:
+    """A socket address: `host` is an IP literal (v4 or v6), or a file path when `port` is -1 (Unix socket)."""
+
+    host: str
+    port: int
+
+
+# --- matching -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, frozen=True)
+class StringMatch:
+    """envoy.type.matcher.v3.StringMatcher: `kind` is exact | prefix | suffix | contains | regex (regex matches the whole string)."""
+
+    kind: str
+    value: str
+    ignore_case: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class HeaderMatch:
+    """envoy.config.route.v3.HeaderMatcher: exactly one of `string`, `present`, `range` is set (range is [start, end))."""
+
+    name: str
+    string: StringMatch | None = None
+    present: bool | None = None
+    range: tuple[int, int] | None = None
+    invert: bool = False
+    treat_missing_as_empty: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class QueryMatch:
+    """envoy.config.route.v3.QueryParameterMatcher: `string`, or `present` alone."""
+
+    name: str
+    string: StringMatch | None = None
+    present: bool | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class RouteMatch:
+    """`path_kind`: prefix | path | regex | path_separated_prefix | connect. `runtime_fraction`: part of the requests that may match."""
+
+    path_kind: str
+    path: str
+    case_sensitive: bool = True
+    headers: tuple[HeaderMatch, ...] = ()
+    query: tuple[QueryMatch, ...] = ()
+    runtime_fraction: tuple[int, int] | None = None
+    grpc: bool = False
+
+
+# --- header mutation ------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, frozen=True)
+class HeaderAdd:
+    """HeaderValueOption: `action` is append | add_if_absent | overwrite | overwrite_if_exists. `value` may hold %OPERATORS%."""
+
+    name: str
+    value: str
+    action: str = "append"
+    keep_empty: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class HeaderMutation:
+    """The four header lists of a route, virtual host, route configuration or weighted cluster."""
+
+    request_add: tuple[HeaderAdd, ...] = ()
+    request_remove: tuple[str, ...] = ()
+    response_add: tuple[HeaderAdd, ...] = ()
+    response_remove: tuple[str, ...] = ()
+
+
+# --- routes ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, frozen=True)
+class RetryPolicy:
+    """`retry_on` and `retriable_status_codes` as in RetryPolicy; back-off fully jittered between `base_ms` and `max_ms`."""
+
+    retry_on: tuple[str, ...]
+    num_retries: int = 1
+    per_try_timeout_ms: int = 0
+    per_try_idle_timeout_ms: int = 0
+    retriable_status_codes: tuple[int, ...] = ()
+    base_ms: int = 25
+    max_ms: int = 250
+    retriable_headers: tuple[HeaderMatch, ...] = ()
+    retriable_request_headers: tuple[HeaderMatch, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class WeightedCluster:
+    cluster: str
+    weight: int
+    mutation: HeaderMutation = HeaderMutation()
+    host_rewrite_literal: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Forward:
+    """RouteAction. Exactly one of `cluster`, `cluster_header`, `weighted` is set. `timeout_ms` 0 = off (default 15 s in Envoy)."""
+
+    cluster: str = ""
+    cluster_header: str = ""
+    weighted: tuple[WeightedCluster, ...] = ()
+    cluster_not_found_code: int = 503
+    prefix_rewrite: str = ""
+    regex_rewrite: tuple[str, str] | None = None
+    host_rewrite_literal: str = ""
+    auto_host_rewrite: bool = False
+    host_rewrite_header: str = ""
+    append_x_forwarded_host: bool = False
+    timeout_ms: int = 15000
+    idle_timeout_ms: int | None = None
+    max_stream_duration_ms: int | None = None
+    retry: RetryPolicy | None = None
+    upgrades: tuple[tuple[str, bool], ...] = ()  # (type, enabled); overrides those of the HCM
+    connect_terminate: bool = False  # upgrade_configs CONNECT with connect_config: payload is forwarded as raw TCP
+    connect_allow_post: bool = False
+    priority_high: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Redirect:
+    """RedirectAction. At most one of `path_redirect`, `prefix_rewrite`, `regex_rewrite` is set; `scheme` "" keeps the request's."""
+
+    scheme: str = ""
+    host: str = ""
+    port: int = 0
+    path_redirect: str = ""
+    prefix_rewrite: str = ""
+    regex_rewrite: tuple[str, str] | None = None
+    response_code: int = 301
+    strip_query: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class DirectResponse:
+    status: int
+    body: bytes = b""
+    content_type: str = "text/plain"
+
+
+@dataclass(slots=True, frozen=True)
+class Route:
+    match: RouteMatch
+    action: Forward | Redirect | DirectResponse
+    name: str = ""
+    mutation: HeaderMutation = HeaderMutation()
+    stat_prefix: str = ""
+    filter_disabled: tuple[str, ...] = ()  # names of HTTP filters that typed_per_filter_config switches off here
+
+
+@dataclass(slots=True, frozen=True)
+class VirtualHost:
+    """`require_tls`: none | external_only | all."""
+
+    name: str
+    domains: tuple[str, ...]
+    routes: tuple[Route, ...]
+    mutation: HeaderMutation = HeaderMutation()
+    require_tls: str = "none"
+    retry: RetryPolicy | None = None
+    include_request_attempt_count: bool = False
+    include_attempt_count_in_response: bool = False
+    filter_disabled: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class RouteTable:
+    """RouteConfiguration."""
+
+    name: str
+    virtual_hosts: tuple[VirtualHost, ...]
+    mutation: HeaderMutation = HeaderMutation()
+    internal_only_headers: tuple[str, ...] = ()
+    most_specific_mutations_win: bool = False
+    ignore_port_in_host: bool = False
+    ignore_path_parameters: bool = False
+
+
+# --- access logs ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, frozen=True)
+class AccessLog:
+    """One access log. `path`: a file, or /dev/stdout, /dev/stderr. `format`: a text format with %OPERATORS% (newline included), or,
+    when `json` is set, None. `json`: nested dict/list/str/number whose strings are formats; typed as Envoy types them."""
+
+    path: str
+    format: str | None = None
+    json: Any = None
+    json_omit_empty: bool = False
+    status_at_least: int = 0  # status_code_filter GE, with no runtime override
+    not_health_check: bool = False
+    response_flags: tuple[str, ...] | None = None  # response_flag_filter: () matches any flag
+    content_type: str = ""  # of a local reply's body_format alone; "" = text/plain, or application/json with `json`
+
+
+# --- HTTP connection manager ----------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, frozen=True)
+class HttpFilter:
+    """`kind`: router | python | buffer | ... `settings` is what that kind needs, in a tuple or frozen dataclass."""
+
+    name: str
+    kind: str
+    settings: Any = None
+    disabled: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Http1Options:
+    """Http1ProtocolOptions."""
+
+    allow_absolute_url: bool = True
+    accept_http_10: bool = False
+    default_host_for_http_10: str = ""
+    proper_case_words: bool = False
+    enable_trailers: bool = False
+    allow_chunked_length: bool = False
+    send_fully_qualified_url: bool = False
+    allow_custom_methods: bool = False
+    override_stream_error: bool = False
+    ignore_upgrade: tuple[StringMatch, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class LocalReplyMapper:
+    """local_reply_config.mappers: `status` 0 matches every local reply; the other fields replace what they name."""
+
+    status_op: str = ""  # "" (any) | eq | ge | le | ne
+    status: int = 0
+    flags: tuple[str, ...] | None = None
+    new_status: int = 0
+    body: bytes | None = None
+    body_format: AccessLog | None = None
+    headers_to_add: tuple[HeaderAdd, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class Hcm:
+    """HttpConnectionManager; defaults are Envoy's."""
+
+    stat_prefix: str
+    routes: RouteTable
+    filters: tuple[HttpFilter, ...]
+    http1: Http1Options = Http1Options()
+    access_logs: tuple[AccessLog, ...] = ()
+    server_name: str = "envoy"
+    server_header: str = "overwrite"  # overwrite | append_if_absent | pass_through
+    scheme_overwrite: str = ""
+    add_user_agent: bool = False
+    max_request_headers_bytes: int = 60 * 1024
+    max_headers_count: int = 100
+    stream_idle_timeout_ms: int = 300_000
+    request_timeout_ms: int = 0
+    request_headers_timeout_ms: int = 0
+    drain_timeout_ms: int = 5000
+    delayed_close_timeout_ms: int = 1000
+    idle_timeout_ms: int = 3_600_000
+    max_connection_duration_ms: int = 0
+    max_stream_duration_ms: int = 0
+    max_requests_per_connection: int = 0
+    underscores: str = "allow"  # allow | reject | drop
+    use_remote_address: bool = False
+    xff_num_trusted_hops: int = 0
+    skip_xff_append: bool = False
+    append_x_forwarded_port: bool = False
+    internal_cidrs: tuple[tuple[str, int], ...] | None = None  # None: Envoy's default (RFC 1918 and friends)
+    internal_unix_sockets: bool = False
+    via: str = ""
+    generate_request_id: bool = True
+    preserve_external_request_id: bool = False
+    always_set_request_id_in_response: bool = False
+    pack_trace_reason: bool = True
+    proxy_100_continue: bool = False
+    upgrades: tuple[tuple[str, bool], ...] = ()  # (type in lower case, enabled)
+    normalize_path: bool = False
+    merge_slashes: bool = False
+    escaped_slashes: str = "keep"  # keep | reject | redirect | forward
+    strip_matching_host_port: bool = False
+    strip_any_host_port: bool = False
+    strip_trailing_host_dot: bool = False
+    stream_error_on_invalid: bool = False
+    local_reply_body_format: AccessLog | None = None
+    local_reply_mappers: tuple[LocalReplyMapper, ...] = ()
+    represent_ipv4_as_mapped: bool = False
+
+
+# --- listeners and clusters -----------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, frozen=True)
+class Listener:
+    """One listener with one filter chain that holds an HTTP connection manager. `port` 0 in `address` binds a free port."""
+
+    name: str
+    address: Address
+    hcm: Hcm
+    stat_prefix: str = ""  # "" = the address, as Envoy
+    buffer_limit: int = 1024 * 1024
+    backlog: int = 0  # 0: the system's SOMAXCONN
+    reuse_port: bool = True
+    additional_addresses: tuple[Address, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class Thresholds:
+    """CircuitBreakers.Thresholds of one priority; defaults are Envoy's."""
+
+    max_connections: int = 1024
+    max_pending_requests: int = 1024
+    max_requests: int = 1024
+    max_retries: int = 3
+
+
+@dataclass(slots=True, frozen=True)
+class Endpoint:
+    """One host. `hostname` is what auto_host_rewrite and logs use ("" for static)."""
+
+    address: Address
+    weight: int = 1
+    hostname: str = ""
+    healthy: bool = True
+    priority: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class DnsTarget:
+    """A name to resolve for a strict_dns or logical_dns cluster; the resolver turns it into `Endpoint`s."""
+
+    hostname: str
+    port: int
+    weight: int = 1
+    priority: int = 0
+    endpoint_hostname: str = ""  # Endpoint.hostname of the hosts found; "" = `hostname`
+
+
+@dataclass(slots=True, frozen=True)
+class Cluster:
+    """`kind`: static | strict_dns | logical_dns. `lb`: round_robin | random. `endpoints` is the first host set: for a static cluster the
+    only one, for DNS what is known at load (empty until resolved; the host set is replaced alone, the cluster stays)."""
+
+    name: str
+    kind: str = "static"
+    lb: str = "round_robin"
+    endpoints: tuple[Endpoint, ...] = ()
+    dns: tuple[DnsTarget, ...] = ()
+    dns_refresh_ms: int = 5000
+    dns_failure_base_ms: int = 5000
+    dns_failure_max_ms: int = 50_000
+    dns_jitter_ms: int = 0
+    dns_lookup_family: str = "auto"  # auto | v4_only | v6_only | v4_preferred | all
+    respect_dns_ttl: bool = False
+    alt_stat_name: str = ""
+    connect_timeout_ms: int = 5000
+    buffer_limit: int = 1024 * 1024
+    default: Thresholds = Thresholds()
+    high: Thresholds = Thresholds()
+    max_requests_per_connection: int = 0
+    idle_timeout_ms: int = 3_600_000
+    max_connection_duration_ms: int = 0
+    max_response_headers_bytes: int = 80 * 1024
+    max_response_headers_count: int = 100
+    max_stream_duration_ms: int = 0
+    underscores: str = "allow"
+    http1: Http1Options = Http1Options()
+    tcp_keepalive: tuple[int, int, int] | None = None  # probes, time_s, interval_s (0 = system default)
+    bind_address: Address | None = None
+    healthy_panic_threshold: float = 50.0
+
+
+@dataclass(slots=True, frozen=True)
+class Plan:
+    """Everything the engine runs, as one value."""
+
+    listeners: tuple[Listener, ...] = ()
+    clusters: tuple[Cluster, ...] = ()
+    admin: Address | None = None
+    admin_access_logs: tuple[AccessLog, ...] = ()
+    node: dict[str, Any] = field(default_factory=dict)
+    stats_flush_interval_ms: int = 5000

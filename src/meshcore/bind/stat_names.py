@@ -1,0 +1,60 @@
+"""Names of the statistics in conf/stat_ids.pxd, in the same order; a test holds the two together.
+
+Names are Envoy's, without the prefix (`http.<stat_prefix>.`, `listener.<address>.`, `cluster.<name>.`). `LAZY` ones appear when they are first
+counted, as in Envoy. `upstream_rq_replayed` is ours: requests sent again after a stale connection, which Envoy answers with 503.
+"""
+
+HCM = (
+    "downstream_cx_total", "downstream_cx_http1_total", "downstream_cx_active", "downstream_cx_http1_active",
+    "downstream_cx_destroy", "downstream_cx_destroy_local", "downstream_cx_destroy_remote",
+    "downstream_cx_destroy_active_rq", "downstream_cx_destroy_local_active_rq",
+    "downstream_cx_destroy_remote_active_rq", "downstream_cx_rx_bytes_total", "downstream_cx_tx_bytes_total",
+    "downstream_cx_idle_timeout", "downstream_cx_max_duration_reached", "downstream_cx_max_requests_reached",
+    "downstream_cx_drain_close", "downstream_cx_delayed_close_timeout", "downstream_cx_protocol_error",
+    "downstream_cx_upgrades_total", "downstream_cx_upgrades_active", "downstream_rq_total",
+    "downstream_rq_http1_total", "downstream_rq_active", "downstream_rq_completed", "downstream_rq_1xx",
+    "downstream_rq_2xx", "downstream_rq_3xx", "downstream_rq_4xx", "downstream_rq_5xx", "downstream_rq_timeout",
+    "downstream_rq_header_timeout", "downstream_rq_idle_timeout", "downstream_rq_max_duration_reached",
+    "downstream_rq_rx_reset", "downstream_rq_tx_reset", "downstream_rq_too_large",
+    "downstream_rq_non_relative_path", "downstream_rq_failed_path_normalization",
+    "downstream_rq_redirected_with_normalized_path", "downstream_rq_response_before_rq_complete",
+    "downstream_rq_ws_on_non_ws_route", "rs_too_large", "no_route", "no_cluster", "rq_total", "rq_redirect",
+    "rq_direct_response", "rq_reset_after_downstream_response_started",
+    "downstream_flow_control_paused_reading_total", "downstream_flow_control_resumed_reading_total",
+)
+LISTENER = (
+    "downstream_cx_total", "downstream_cx_active", "downstream_cx_destroy", "http.%s.downstream_rq_1xx",
+    "http.%s.downstream_rq_2xx", "http.%s.downstream_rq_3xx", "http.%s.downstream_rq_4xx",
+    "http.%s.downstream_rq_5xx", "http.%s.downstream_rq_completed",
+)
+CLUSTER = (
+    "upstream_cx_total", "upstream_cx_http1_total", "upstream_cx_active", "upstream_cx_connect_fail",
+    "upstream_cx_connect_timeout", "upstream_cx_overflow", "upstream_cx_idle_timeout",
+    "upstream_cx_max_duration_reached", "upstream_cx_max_requests", "upstream_cx_none_healthy",
+    "upstream_cx_protocol_error", "upstream_cx_close_notify", "upstream_cx_destroy", "upstream_cx_destroy_local",
+    "upstream_cx_destroy_remote", "upstream_cx_destroy_with_active_rq", "upstream_cx_destroy_local_with_active_rq",
+    "upstream_cx_destroy_remote_with_active_rq", "upstream_cx_rx_bytes_total", "upstream_cx_tx_bytes_total",
+    "upstream_rq_total", "upstream_rq_active", "upstream_rq_pending_total", "upstream_rq_pending_active",
+    "upstream_rq_pending_overflow", "upstream_rq_pending_failure_eject", "upstream_rq_completed",
+    "upstream_rq_cancelled", "upstream_rq_timeout", "upstream_rq_per_try_timeout",
+    "upstream_rq_per_try_idle_timeout", "upstream_rq_max_duration_reached", "upstream_rq_rx_reset",
+    "upstream_rq_tx_reset", "upstream_rq_retry", "upstream_rq_retry_success", "upstream_rq_retry_overflow",
+    "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_backoff_exponential", "retry_or_shadow_abandoned",
+    "upstream_rq_replayed", "upstream_flow_control_paused_reading_total",
+    "upstream_flow_control_resumed_reading_total", "upstream_flow_control_backed_up_total",
+    "upstream_flow_control_drained_total", "lb_healthy_panic", "upstream_rq_1xx", "upstream_rq_2xx",
+    "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "external.upstream_rq_completed",
+    "external.upstream_rq_1xx", "external.upstream_rq_2xx", "external.upstream_rq_3xx", "external.upstream_rq_4xx",
+    "external.upstream_rq_5xx", "internal.upstream_rq_completed", "internal.upstream_rq_1xx",
+    "internal.upstream_rq_2xx", "internal.upstream_rq_3xx", "internal.upstream_rq_4xx", "internal.upstream_rq_5xx",
+)
+GAUGES = frozenset({
+    "downstream_cx_active",
+    "downstream_cx_http1_active",
+    "downstream_cx_upgrades_active",
+    "downstream_rq_active",
+    "upstream_cx_active",
+    "upstream_rq_active",
+    "upstream_rq_pending_active",
+})
+LAZY = frozenset(name for name in CLUSTER if name.endswith("xx") or name.endswith("completed"))

@@ -1,0 +1,411 @@
+"""Builds the engine's immutable tables from a plan (spec.py). Main thread, with the GIL; publication is bind/worker.pyx.
+
+Every table is one arena: strings are copied into it, so nothing points back into Python. A listener's route table is apart, because it can
+be replaced alone; so is a cluster's host set. Statistics get their slots here, by the names in stat_names.py.
+"""
+import socket
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc
+from libc.string cimport memcpy, memset, strdup
+
+from meshcore.base.arena cimport Arena, arena_init
+from meshcore.base.atomics cimport atomic_ref, atomic_store
+from meshcore.base.span cimport span
+from meshcore.bind.format cimport compile_json, compile_text
+from meshcore.bind.matchers cimport keep, keep_lower, take
+from meshcore.bind.pyfilter cimport python_filter
+from meshcore.bind.routes cimport compile_adds, routes_compile
+from meshcore.bind.stats cimport StatsRegistry
+from meshcore.cluster.balancer cimport LB_RANDOM, LB_ROUND_ROBIN
+from meshcore.cluster.breaker cimport *
+from meshcore.cluster.host cimport *
+from meshcore.codec.http1 cimport UNDERSCORES_ALLOW, UNDERSCORES_DROP, UNDERSCORES_REJECT, Http1Options
+from meshcore.conf.stat_ids cimport CLUSTER_STATS, HCM_STATS, LISTENER_STATS
+from meshcore.conf.tables cimport *
+from meshcore.route.mutation cimport Mutation
+from meshcore.observe.format cimport Format
+from meshcore.observe.record cimport *
+from meshcore.route.table cimport Route, RouteTable, UpgradeRule, route_table_unref
+
+from meshcore.bind import stat_names
+
+UNDERSCORES = {"allow": UNDERSCORES_ALLOW, "reject": UNDERSCORES_REJECT, "drop": UNDERSCORES_DROP}
+SERVER_HEADERS = {"overwrite": SERVER_OVERWRITE, "append_if_absent": SERVER_APPEND_IF_ABSENT, "pass_through": SERVER_PASS_THROUGH}
+SLASHES = {"keep": SLASHES_KEEP, "reject": SLASHES_REJECT, "redirect": SLASHES_REDIRECT, "forward": SLASHES_FORWARD}
+STATUS_OPS = {"": 0, "eq": 1, "ge": 2, "le": 3, "ne": 4}
+CODES = 500                        # upstream_rq_100 ... upstream_rq_599
+
+
+cdef int address_fill(object spec, IpAddress *out) except -1:
+    # spec.Address; a Unix path is duplicated and never freed by this function's caller but by host_new or listener tables.
+    memset(out, 0, sizeof(IpAddress))
+    if spec.port == -1:
+        path = spec.host.encode() + b"\0"
+        out.family = 1
+        out.path = path
+        out.path = strdup(out.path)
+        return 0
+    family = socket.AF_INET6 if ":" in spec.host else socket.AF_INET
+    raw = socket.inet_pton(family, spec.host)
+    out.family = 6 if family == socket.AF_INET6 else 4
+    memcpy(out.bytes, <const char *>raw, len(raw))
+    out.port = spec.port
+    return 0
+
+
+def flag_bits(names):
+    """The bits of response flags given by their short names."""
+    cdef uint64_t bits = 0
+    cdef int i
+    for i in range(30):
+        short = flag_short(<uint64_t>1 << i)
+        if short.at[:short.len].decode() in names:
+            bits |= <uint64_t>1 << i
+    return bits
+
+
+# --- statistics -----------------------------------------------------------------------------------------------------
+
+
+cdef uint32_t slot_of(StatsRegistry registry, str prefix, str name) except 0:
+    lazy = name in stat_names.LAZY and prefix.startswith("cluster.")
+    if name in stat_names.GAUGES:
+        return registry.gauge(prefix + name)
+    return registry.counter(prefix + name, lazy=lazy)
+
+
+cdef int fill_slots(StatsRegistry registry, str prefix, names, uint32_t *slots) except -1:
+    for i, name in enumerate(names):
+        slots[i] = slot_of(registry, prefix, name)
+    return 0
+
+
+# --- small parts ----------------------------------------------------------------------------------------------------
+
+
+cdef int fill_http1(object spec, object options, Http1Options *out) except -1:
+    out.allow_chunked_length = options.allow_chunked_length
+    out.allow_custom_methods = options.allow_custom_methods
+    out.allow_absolute_url = options.allow_absolute_url
+    out.enable_trailers = options.enable_trailers
+    out.proper_case = options.proper_case_words
+    out.underscores = UNDERSCORES[spec.underscores]
+    return 0
+
+
+cdef Format *log_format(Arena *arena, object log) except NULL:
+    if log.json is not None:
+        return compile_json(arena, log.json, log.json_omit_empty)
+    return compile_text(arena, log.format, False)
+
+
+cdef int fill_logs(Arena *arena, object logs, dict files, HcmConf *hcm) except -1:
+    # `files`: path -> index of the worker's log file, grown as paths are met.
+    cdef LogConf *log
+    hcm.logs = <LogConf *>take(arena, sizeof(LogConf) * max(1, len(logs)))
+    hcm.logs_len = len(logs)
+    for i, spec in enumerate(logs):
+        log = &hcm.logs[i]
+        log.file = files.setdefault(spec.path, len(files))
+        log.format = log_format(arena, spec)
+        log.status_at_least = spec.status_at_least
+        log.not_health_check = spec.not_health_check
+        log.flags_filter = spec.response_flags is not None
+        log.flags = flag_bits(spec.response_flags or ())
+    return 0
+
+
+cdef int fill_filters(Arena *arena, object filters, HcmConf *hcm) except -1:
+    # The router is the chain's end, not a link. Everything that is not native is a Python filter.
+    cdef FilterConf *conf
+    links = [f for f in filters if f.kind != "router"]
+    if len(links) > FILTERS_MAX:
+        raise ValueError(f"at most {FILTERS_MAX} HTTP filters, {len(links)} were given")
+    hcm.filters = <FilterConf *>take(arena, sizeof(FilterConf) * max(1, len(links)))
+    hcm.filters_len = len(links)
+    for i, spec in enumerate(links):
+        if spec.kind != "python":
+            raise ValueError(f"HTTP filter {spec.name!r}: the engine has no filter of kind {spec.kind!r}")
+        conf = &hcm.filters[i]
+        conf.name = keep(arena, spec.name)
+        conf.disabled = spec.disabled
+        conf.ops = python_filter(arena, spec, &conf.settings)
+        hcm.data_filters = hcm.data_filters or conf.ops.on_request_data != NULL or conf.ops.on_response_data != NULL
+    return 0
+
+
+cdef int fill_replies(Arena *arena, object spec, HcmConf *hcm) except -1:
+    cdef ReplyMapper *mapper
+    cdef uint16_t n
+    if spec.local_reply_body_format is not None:
+        hcm.reply_format = log_format(arena, spec.local_reply_body_format)
+        hcm.reply_content_type = keep(arena, reply_type(spec.local_reply_body_format))
+    hcm.mappers = <ReplyMapper *>take(arena, sizeof(ReplyMapper) * max(1, len(spec.local_reply_mappers)))
+    hcm.mappers_len = len(spec.local_reply_mappers)
+    for i, rule in enumerate(spec.local_reply_mappers):
+        mapper = &hcm.mappers[i]
+        mapper.status_op = STATUS_OPS[rule.status_op]
+        mapper.status = rule.status
+        mapper.flags_filter = rule.flags is not None
+        mapper.flags = flag_bits(rule.flags or ())
+        mapper.new_status = rule.new_status
+        if rule.body is not None:
+            mapper.has_body = True
+            mapper.body = keep(arena, rule.body)
+        if rule.body_format is not None:
+            mapper.body_format = log_format(arena, rule.body_format)
+            mapper.content_type = keep(arena, reply_type(rule.body_format))
+        if rule.headers_to_add:
+            mapper.mutation = <Mutation *>take(arena, sizeof(Mutation))
+            mapper.mutation.response_add = compile_adds(arena, rule.headers_to_add, True)
+            n = len(rule.headers_to_add)
+            mapper.mutation.response_add_len = n
+    return 0
+
+
+def reply_type(body_format):
+    """The content type of a formatted local reply."""
+    if body_format.content_type:
+        return body_format.content_type
+    return "application/json" if body_format.json is not None else "text/plain"
+
+
+cdef int fill_cidrs(Arena *arena, object cidrs, HcmConf *hcm) except -1:
+    # Envoy 1.40 treats no address as internal unless internal_address_config says so.
+    from meshcore.bind.spec import Address
+
+    cidrs = cidrs or ()
+    hcm.internal = <Cidr *>take(arena, sizeof(Cidr) * max(1, len(cidrs)))
+    hcm.internal_len = len(cidrs)
+    for i, (host, bits) in enumerate(cidrs):
+        address_fill(Address(host, 0), &hcm.internal[i].address)
+        hcm.internal[i].bits = bits
+    return 0
+
+
+cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registry, dict files, str user_agent) except -1:
+    prefix = f"http.{spec.stat_prefix}."
+    fill_slots(registry, prefix, stat_names.HCM, hcm.stats)
+    hcm.rq_time = registry.histogram(prefix + "downstream_rq_time")
+    hcm.cx_length = registry.histogram(prefix + "downstream_cx_length_ms")
+    fill_http1(spec, spec.http1, &hcm.http1)
+    hcm.http1.max_head_bytes = spec.max_request_headers_bytes
+    hcm.http1.max_headers = min(spec.max_headers_count, 1024)
+    hcm.accept_http_10 = spec.http1.accept_http_10
+    hcm.default_host = keep(arena, spec.http1.default_host_for_http_10)
+    if not spec.http1.default_host_for_http_10:
+        hcm.default_host = span(NULL, 0)
+    hcm.stream_error_on_invalid = spec.stream_error_on_invalid
+    hcm.server_name = keep(arena, spec.server_name)
+    hcm.server_header = SERVER_HEADERS[spec.server_header]
+    hcm.scheme = keep(arena, spec.scheme_overwrite)
+    hcm.via = keep(arena, spec.via)
+    hcm.add_user_agent = spec.add_user_agent
+    hcm.user_agent = keep(arena, user_agent)
+    hcm.stream_idle_ms = spec.stream_idle_timeout_ms
+    hcm.request_ms = spec.request_timeout_ms
+    hcm.request_headers_ms = spec.request_headers_timeout_ms
+    hcm.drain_ms = spec.drain_timeout_ms
+    hcm.delayed_close_ms = spec.delayed_close_timeout_ms
+    hcm.idle_ms = spec.idle_timeout_ms
+    hcm.max_connection_ms = spec.max_connection_duration_ms
+    hcm.max_stream_ms = spec.max_stream_duration_ms
+    hcm.max_requests = spec.max_requests_per_connection
+    hcm.use_remote_address = spec.use_remote_address
+    hcm.trusted_hops = spec.xff_num_trusted_hops
+    hcm.skip_xff_append = spec.skip_xff_append
+    hcm.append_x_forwarded_port = spec.append_x_forwarded_port
+    hcm.internal_unix = spec.internal_unix_sockets
+    hcm.generate_request_id = spec.generate_request_id
+    hcm.preserve_request_id = spec.preserve_external_request_id
+    hcm.request_id_in_response = spec.always_set_request_id_in_response
+    hcm.pack_trace_reason = spec.pack_trace_reason
+    hcm.proxy_100_continue = spec.proxy_100_continue
+    hcm.normalize_path = spec.normalize_path
+    hcm.merge_slashes = spec.merge_slashes
+    hcm.escaped_slashes = SLASHES[spec.escaped_slashes]
+    hcm.strip_matching_port = spec.strip_matching_host_port
+    hcm.strip_any_port = spec.strip_any_host_port
+    hcm.strip_trailing_dot = spec.strip_trailing_host_dot
+    hcm.upgrades = <UpgradeRule *>take(arena, sizeof(UpgradeRule) * max(1, len(spec.upgrades)))
+    hcm.upgrades_len = len(spec.upgrades)
+    for i, (kind, enabled) in enumerate(spec.upgrades):
+        hcm.upgrades[i].type = keep_lower(arena, kind)
+        hcm.upgrades[i].enabled = enabled
+    fill_cidrs(arena, spec.internal_cidrs, hcm)
+    fill_filters(arena, spec.filters, hcm)
+    fill_logs(arena, spec.access_logs, files, hcm)
+    fill_replies(arena, spec, hcm)
+    return 0
+
+
+# --- listeners ------------------------------------------------------------------------------------------------------
+
+
+cdef int resolve_routes(RouteTable *routes, object spec, dict cluster_index) except -1:
+    # Names become indexes: of clusters in every worker, and of HTTP filters in this connection manager.
+    cdef Route *route
+    cdef uint32_t i
+    cdef uint32_t n
+    cdef uint32_t c
+    names = [f.name for f in spec.filters if f.kind != "router"]
+    for i in range(routes.hosts_len):
+        for n in range(routes.hosts[i].routes_len):
+            route = &routes.hosts[i].routes[n]
+            for c in range(route.choices_len):
+                name = route.choices[c].name.at[:route.choices[c].name.len].decode()
+                route.choices[c].index = cluster_index.setdefault(name, len(cluster_index))
+            for c in range(route.filters_off_len):
+                off = route.filters_off_names[c].at[:route.filters_off_names[c].len].decode()
+                if off in names:
+                    route.filters_off |= <uint64_t>1 << <int>names.index(off)
+    return 0
+
+
+cdef class ListenerTable:
+    """A listener's settings and its route table, compiled.
+
+    `index`: the listener's slot in every worker. `cluster_index` (name -> slot) and `files` (log path -> slot) grow as names are met.
+    """
+
+    def __cinit__(self, spec, uint32_t index, StatsRegistry registry, dict cluster_index, dict files, str user_agent, str stat_name):
+        cdef ListenerConf *conf = <ListenerConf *>calloc(1, sizeof(ListenerConf))
+        if conf == NULL:
+            raise MemoryError
+        arena_init(&conf.arena, NULL)
+        conf.refs = 1
+        self.conf = conf
+        conf.index = index
+        conf.name = keep(&conf.arena, spec.name)
+        address_fill(spec.address, &conf.address)
+        conf.buffer_limit = spec.buffer_limit
+        prefix = f"listener.{stat_name}."
+        names = [name % spec.hcm.stat_prefix if "%s" in name else name for name in stat_names.LISTENER]
+        fill_slots(registry, prefix, names, conf.stats)
+        conf.cx_length = registry.histogram(prefix + "downstream_cx_length_ms")
+        fill_hcm(&conf.arena, spec.hcm, &conf.hcm, registry, files, user_agent)
+        self.routes = routes_compile(spec.hcm.routes)
+        resolve_routes(self.routes, spec.hcm, cluster_index)
+
+    def __dealloc__(self):
+        listener_conf_unref(self.conf)
+        if self.routes != NULL:
+            route_table_unref(self.routes)
+
+    def set_port(self, uint16_t port):
+        """The port that was bound when the plan said 0."""
+        self.conf.address.port = port
+
+
+# --- clusters -------------------------------------------------------------------------------------------------------
+
+
+cdef class HostRef:
+    """One host; keeps it alive."""
+
+    def __dealloc__(self):
+        host_unref(self.host)
+
+
+cdef class HostSetRef:
+    """An immutable set of hosts, ready to be published."""
+
+    def __dealloc__(self):
+        host_set_unref(self.hosts)
+
+
+cdef int fill_breakers(object spec, Breaker *breakers) except -1:
+    for i, limits in enumerate((spec.default, spec.high)):
+        breakers[i].limit[RESOURCE_CONNECTIONS] = limits.max_connections
+        breakers[i].limit[RESOURCE_PENDING] = limits.max_pending_requests
+        breakers[i].limit[RESOURCE_REQUESTS] = limits.max_requests
+        breakers[i].limit[RESOURCE_RETRIES] = limits.max_retries
+    return 0
+
+
+cdef class ClusterTable:
+    """A cluster's settings, compiled, and the identity of its hosts over all its host sets."""
+
+    def __cinit__(self, spec, uint32_t index, StatsRegistry registry):
+        cdef ClusterConf *conf = <ClusterConf *>calloc(1, sizeof(ClusterConf))
+        if conf == NULL:
+            raise MemoryError
+        arena_init(&conf.arena, NULL)
+        conf.refs = 1
+        self.conf = conf
+        self.hosts = {}
+        conf.index = index
+        conf.name = keep(&conf.arena, spec.name)
+        conf.stat_name = keep(&conf.arena, spec.alt_stat_name or spec.name)
+        prefix = f"cluster.{spec.alt_stat_name or spec.name}."
+        fill_slots(registry, prefix, stat_names.CLUSTER, conf.stats)
+        conf.codes = registry.family(prefix + "upstream_rq_", 100, CODES)
+        conf.external_codes = registry.family(prefix + "external.upstream_rq_", 100, CODES)
+        conf.internal_codes = registry.family(prefix + "internal.upstream_rq_", 100, CODES)
+        conf.rq_time = registry.histogram(prefix + "upstream_rq_time")
+        conf.external_rq_time = registry.histogram(prefix + "external.upstream_rq_time")
+        conf.internal_rq_time = registry.histogram(prefix + "internal.upstream_rq_time")
+        conf.cx_connect_ms = registry.histogram(prefix + "upstream_cx_connect_ms")
+        conf.cx_length_ms = registry.histogram(prefix + "upstream_cx_length_ms")
+        conf.lb = LB_RANDOM if spec.lb == "random" else LB_ROUND_ROBIN
+        conf.panic_percent = spec.healthy_panic_threshold
+        conf.connect_ms = spec.connect_timeout_ms
+        conf.idle_ms = spec.idle_timeout_ms
+        conf.max_connection_ms = spec.max_connection_duration_ms
+        conf.max_stream_ms = spec.max_stream_duration_ms
+        conf.max_requests = spec.max_requests_per_connection
+        conf.buffer_limit = spec.buffer_limit
+        fill_http1(spec, spec.http1, &conf.http1)
+        conf.http1.max_head_bytes = spec.max_response_headers_bytes
+        conf.http1.max_headers = min(spec.max_response_headers_count, 1024)
+        conf.send_full_url = spec.http1.send_fully_qualified_url
+        if spec.tcp_keepalive is not None:
+            conf.keepalive = True
+            conf.keepalive_probes, conf.keepalive_time_s, conf.keepalive_interval_s = spec.tcp_keepalive
+        if spec.bind_address is not None:
+            address_fill(spec.bind_address, &conf.bind_address)
+        conf.breakers = <Breaker *>take(&conf.arena, 2 * sizeof(Breaker))
+        fill_breakers(spec, conf.breakers)
+
+    def __dealloc__(self):
+        cluster_conf_unref(self.conf)
+
+    cdef HostRef host_of(self, endpoint):
+        cdef HostRef ref = self.hosts.get((endpoint.address, endpoint.hostname))
+        cdef IpAddress address
+        if ref is None:
+            hostname = endpoint.hostname.encode()
+            address_fill(endpoint.address, &address)
+            ref = HostRef()
+            ref.host = host_new(&address, span(<const char *>hostname, len(hostname)), self.next_slot)
+            if ref.host == NULL:
+                raise MemoryError
+            self.next_slot += 1
+            self.hosts[(endpoint.address, endpoint.hostname)] = ref
+        return ref
+
+    def host_set(self, endpoints):
+        """An immutable host set of these endpoints; hosts known from an earlier set are the same hosts, with their pools."""
+        cdef HostSetRef result = HostSetRef()
+        cdef HostRef ref
+        result.hosts = host_set_new(max(1, len(endpoints)))
+        if result.hosts == NULL:
+            raise MemoryError
+        for endpoint in endpoints:
+            ref = self.host_of(endpoint)
+            atomic_store(&ref.host.healthy, 1 if endpoint.healthy else 0)
+            host_set_add(result.hosts, ref.host, endpoint.weight)
+        present = {(endpoint.address, endpoint.hostname) for endpoint in endpoints}
+        self.hosts = {key: ref for key, ref in self.hosts.items() if key in present}
+        return result
+
+    def host_stats(self):
+        """[(address text, hostname, healthy, {stat: value})] of the hosts of the newest set, for /clusters."""
+        cdef HostRef ref
+        names = ("cx_active", "cx_total", "cx_connect_fail", "rq_active", "rq_total", "rq_success", "rq_error", "rq_timeout")
+        out = []
+        for (_address, hostname), ref in self.hosts.items():
+            text = ref.host.text.at[:ref.host.text.len].decode()
+            out.append((text, hostname, bool(ref.host.healthy), {name: ref.host.stats[i] for i, name in enumerate(names)}))
+        return out

@@ -1,0 +1,185 @@
+"""Python's handle on a worker: start it on a thread or inside an event loop, give it tables, ask what it has alive.
+
+Every order goes through the worker's mailbox and is waited for without the GIL, so that a worker that needs the GIL for a Python filter can
+finish first. An embedded worker has no thread: its orders are carried out on the spot. After `close` the object is dead.
+"""
+import os
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+from meshcore.base.atomics cimport atomic_ref
+from meshcore.bind.pyfilter cimport pyfilter_attach, pyfilter_detach
+from meshcore.bind.tables cimport ClusterTable, HostSetRef, ListenerTable, address_fill
+from meshcore.io.listener cimport server_bind
+from meshcore.io.loop cimport loop_fd, loop_timeout_ms
+from meshcore.observe.record cimport IpAddress
+from meshcore.run.mailbox cimport *
+from meshcore.run.worker cimport Worker as WorkerStruct
+from meshcore.run.worker cimport worker_free, worker_new, worker_post, worker_run, worker_step
+
+
+def bind_socket(address, bint reuse_port):
+    """Binds (does not listen): (descriptor, port). `address`: spec.Address. Raises OSError with the address in it."""
+    cdef IpAddress target
+    cdef int fd
+    address_fill(address, &target)
+    with nogil:
+        fd = server_bind(&target, reuse_port)
+    if fd < 0:
+        raise OSError(-fd, f"cannot bind {address.host}:{address.port}: {os.strerror(-fd)}")
+    return fd, (-1 if target.family == 1 else target.port)
+
+
+cdef class Worker:
+    """One engine. `embedded`: it has no thread; call `step` when `fileno()` is readable or `timeout_ms()` has passed."""
+
+    cdef WorkerStruct *worker
+    cdef readonly bint embedded
+
+    def __cinit__(self, uint32_t index, bint embedded=False):
+        cdef int error = 0
+        self.worker = worker_new(index, embedded, &error)
+        if self.worker == NULL:
+            raise OSError(-error, f"worker {index}: {os.strerror(-error)}")
+        self.embedded = embedded
+        pyfilter_attach(self.worker)
+
+    def __dealloc__(self):
+        self.close()
+
+    def close(self):
+        """Frees everything; the worker must have stopped, with nothing alive."""
+        if self.worker != NULL:
+            pyfilter_detach(self.worker)
+            worker_free(self.worker)
+            self.worker = NULL
+
+    def run(self):
+        """Serves on the calling thread until `stop`; the GIL is released."""
+        with nogil:
+            worker_run(self.worker)
+
+    def step(self):
+        """Embedded: does what is ready now, without sleeping."""
+        with nogil:
+            worker_step(self.worker)
+
+    def fileno(self):
+        return loop_fd(&self.worker.engine.loop)
+
+    def timeout_ms(self):
+        """Milliseconds until `step` has timers to run; -1 = none."""
+        return loop_timeout_ms(&self.worker.engine.loop)
+
+    @property
+    def slots(self):
+        """Address of the worker's counters, for StatsRegistry.attach."""
+        return <size_t>self.worker.slots
+
+    cdef Message *order(self, uint8_t order, uint32_t index=0) except NULL:
+        cdef Message *message = <Message *>calloc(1, sizeof(Message))
+        if message == NULL:
+            raise MemoryError
+        message.order = order
+        message.index = index
+        message.wait = True
+        sem_init(&message.done, 0, 0)
+        return message
+
+    cdef uint64_t carry_out(self, Message *message) except? 0xffffffffffffffff:
+        # Posts, waits and frees; raises OSError when the worker says so.
+        cdef uint64_t value
+        cdef int result
+        with nogil:
+            worker_post(self.worker, message)
+            if self.embedded:
+                worker_step(self.worker)
+            sem_wait(&message.done)
+        sem_destroy(&message.done)
+        result = message.result
+        value = message.value
+        free(message)
+        if result < 0:
+            raise OSError(-result, os.strerror(-result))
+        return value
+
+    def set_listener(self, ListenerTable table, fds, int backlog):
+        """`fds`: [(descriptor, is a Unix socket)]; they belong to the worker from here on."""
+        cdef Message *message = self.order(ORDER_SET_LISTENER)
+        self.take_tables(message, table)
+        for i, (fd, is_pipe) in enumerate(fds):
+            message.fds[i] = fd
+            message.pipes[i] = is_pipe
+        message.fds_len = len(fds)
+        message.backlog = backlog
+        self.carry_out(message)
+
+    cdef int take_tables(self, Message *message, ListenerTable table) except -1:
+        # The worker gets references of its own.
+        atomic_ref(&table.conf.refs)
+        atomic_ref(&table.routes.refs)
+        message.table = table.conf
+        message.second = table.routes
+        return 0
+
+    def update_listener(self, ListenerTable table):
+        cdef Message *message = self.order(ORDER_UPDATE_LISTENER)
+        self.take_tables(message, table)
+        self.carry_out(message)
+
+    def set_routes(self, ListenerTable table):
+        """Only the routes of the table; connections stay."""
+        cdef Message *message = self.order(ORDER_SET_ROUTES, table.conf.index)
+        atomic_ref(&table.routes.refs)
+        message.second = table.routes
+        self.carry_out(message)
+
+    def drop_listener(self, uint32_t index):
+        self.carry_out(self.order(ORDER_DROP_LISTENER, index))
+
+    def set_cluster(self, ClusterTable table, HostSetRef hosts):
+        cdef Message *message = self.order(ORDER_SET_CLUSTER)
+        atomic_ref(&table.conf.refs)
+        atomic_ref(&hosts.hosts.refs)
+        message.table = table.conf
+        message.second = hosts.hosts
+        self.carry_out(message)
+
+    def set_hosts(self, uint32_t index, HostSetRef hosts):
+        cdef Message *message = self.order(ORDER_SET_HOSTS, index)
+        atomic_ref(&hosts.hosts.refs)
+        message.second = hosts.hosts
+        self.carry_out(message)
+
+    def drop_cluster(self, uint32_t index):
+        self.carry_out(self.order(ORDER_DROP_CLUSTER, index))
+
+    def set_log(self, uint32_t index, int fd):
+        cdef Message *message = self.order(ORDER_SET_LOG, index)
+        message.fds[0] = fd
+        self.carry_out(message)
+
+    def flush_logs(self):
+        """Starts writing what is buffered; True while something is not on disk yet."""
+        return self.carry_out(self.order(ORDER_FLUSH_LOGS)) != 0
+
+    def stop_listening(self):
+        self.carry_out(self.order(ORDER_STOP_LISTENING))
+
+    def drain(self):
+        """Idle connections close, busy ones after their response."""
+        self.carry_out(self.order(ORDER_DRAIN))
+
+    def abort(self):
+        """Everything closes now."""
+        self.carry_out(self.order(ORDER_ABORT))
+
+    def live(self):
+        """How many connections, streams, attempts and handles are alive."""
+        return self.carry_out(self.order(ORDER_COUNT_LIVE))
+
+    def stop(self):
+        """Ends `run`."""
+        if not self.embedded:
+            self.carry_out(self.order(ORDER_STOP))

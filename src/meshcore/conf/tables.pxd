@@ -1,0 +1,157 @@
+# Tables: the running configuration as immutable C structs. Built on the main thread by bind/, published to workers through their
+# mailboxes, read without locks, freed when the last worker and the last stream have let go (refs).
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from meshcore.base.arena cimport Arena
+from meshcore.base.span cimport Span
+from meshcore.cluster.breaker cimport Breaker
+from meshcore.codec.http1 cimport Http1Options
+from meshcore.conf.stat_ids cimport CLUSTER_STATS, HCM_STATS, LISTENER_STATS
+from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
+from meshcore.observe.format cimport Format
+from meshcore.observe.record cimport IpAddress
+from meshcore.route.mutation cimport HeaderAdd, Mutation
+from meshcore.route.table cimport UpgradeRule
+
+cdef enum ServerHeader:
+    SERVER_OVERWRITE
+    SERVER_APPEND_IF_ABSENT
+    SERVER_PASS_THROUGH
+
+cdef enum EscapedSlashes:
+    SLASHES_KEEP
+    SLASHES_REJECT
+    SLASHES_REDIRECT
+    SLASHES_FORWARD
+
+cdef struct Cidr:
+    IpAddress address
+    uint8_t bits
+
+cdef struct LogConf:
+    # One access log: which file, which format, which streams.
+    uint32_t file                  # index into every worker's log files
+    Format *format
+    uint16_t status_at_least       # 0 = any
+    bint not_health_check
+    bint flags_filter
+    uint64_t flags                 # with flags_filter: any of these; 0 = any flag at all
+
+cdef struct FilterConf:
+    Span name
+    const HttpFilterOps *ops
+    void *settings
+    bint disabled
+
+cdef struct ReplyMapper:
+    uint8_t status_op              # 0 any, 1 equal, 2 at least, 3 at most, 4 not equal
+    uint16_t status
+    bint flags_filter
+    uint64_t flags
+    uint16_t new_status            # 0 = keep
+    bint has_body
+    Span body
+    Format *body_format            # NULL: the connection manager's
+    Span content_type
+    Mutation *mutation             # headers_to_add, or NULL
+
+cdef struct HcmConf:
+    # HttpConnectionManager; names and defaults are Envoy's, times in ms, 0 = off.
+    uint32_t stats[HCM_STATS]
+    uint32_t rq_time               # histograms: first slots
+    uint32_t cx_length
+    Http1Options http1
+    bint accept_http_10
+    bint send_full_url
+    bint stream_error_on_invalid
+    Span default_host
+    Span server_name
+    uint8_t server_header
+    Span scheme
+    Span via
+    bint add_user_agent
+    Span user_agent                # service cluster, for add_user_agent
+    uint32_t stream_idle_ms
+    uint32_t request_ms
+    uint32_t request_headers_ms
+    uint32_t drain_ms
+    uint32_t delayed_close_ms
+    uint64_t idle_ms
+    uint64_t max_connection_ms
+    uint32_t max_stream_ms
+    uint32_t max_requests
+    bint use_remote_address
+    uint32_t trusted_hops
+    bint skip_xff_append
+    bint append_x_forwarded_port
+    Cidr *internal
+    uint16_t internal_len
+    bint internal_unix
+    bint generate_request_id
+    bint preserve_request_id
+    bint request_id_in_response
+    bint pack_trace_reason
+    bint proxy_100_continue
+    bint normalize_path
+    bint merge_slashes
+    uint8_t escaped_slashes
+    bint strip_matching_port
+    bint strip_any_port
+    bint strip_trailing_dot
+    UpgradeRule *upgrades
+    uint16_t upgrades_len
+    FilterConf *filters
+    uint8_t filters_len
+    bint data_filters              # some filter has a data or trailer hook
+    LogConf *logs
+    uint8_t logs_len
+    Format *reply_format           # local_reply_config.body_format; NULL: the body as it is
+    Span reply_content_type
+    ReplyMapper *mappers
+    uint16_t mappers_len
+
+cdef struct ListenerConf:
+    Arena arena
+    int64_t refs                   # atomic
+    uint32_t index                 # its slot in every worker
+    Span name
+    IpAddress address              # as bound
+    uint32_t stats[LISTENER_STATS]
+    uint32_t cx_length
+    uint32_t buffer_limit
+    HcmConf hcm
+
+cdef struct ClusterConf:
+    Arena arena
+    int64_t refs                   # atomic
+    uint32_t index                 # its slot in every worker
+    Span name
+    Span stat_name
+    uint32_t stats[CLUSTER_STATS]
+    uint32_t codes                 # first of 500 slots: upstream_rq_100 ... upstream_rq_599
+    uint32_t external_codes
+    uint32_t internal_codes
+    uint32_t rq_time               # histograms
+    uint32_t external_rq_time
+    uint32_t internal_rq_time
+    uint32_t cx_connect_ms
+    uint32_t cx_length_ms
+    uint8_t lb
+    double panic_percent
+    uint32_t connect_ms
+    uint64_t idle_ms
+    uint64_t max_connection_ms
+    uint32_t max_stream_ms
+    uint32_t max_requests          # per connection, 0 = no limit
+    uint32_t buffer_limit
+    Http1Options http1
+    bint send_full_url
+    bint keepalive
+    uint32_t keepalive_probes
+    uint32_t keepalive_time_s
+    uint32_t keepalive_interval_s
+    IpAddress bind_address         # family 0: none
+    Breaker *breakers              # two: default and high; they outlive a change of the rest
+
+cdef void listener_conf_unref(ListenerConf *conf) noexcept nogil
+cdef void cluster_conf_unref(ClusterConf *conf) noexcept nogil

@@ -1,0 +1,87 @@
+# The HTTP filter ABI: what a filter is, and what it sees of a stream. One ABI for native and Python filters.
+#
+# A filter is one HttpFilterOps (shared, immutable) and its settings (immutable, in a table). Requests run through the chain from the
+# first filter to the router, responses back from the last to the first. Hooks run on the stream's worker, without the GIL; a hook that
+# is NULL means "continue". A hook answers:
+#   FILTER_CONTINUE  go on to the next filter
+#   FILTER_STOP      stop here; body bytes that arrive meanwhile wait (up to the buffer limit, with back-pressure) until the filter calls
+#                    ops.resume_request or ops.resume_response, or replies
+#   FILTER_BUFFER    (data hooks) as STOP, and the waiting body is offered whole to the filter when the message is complete
+# Per-stream memory of a filter comes from the stream's arena and is kept in stream.state[n].
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from meshcore.base.arena cimport Arena
+from meshcore.base.buffer cimport Buffer, BufferPool
+from meshcore.base.clock cimport Clock
+from meshcore.base.random cimport Random
+from meshcore.base.span cimport Span
+from meshcore.base.wheel cimport Wheel
+from meshcore.codec.head cimport Head
+from meshcore.observe.record cimport Record
+from meshcore.route.table cimport Route
+
+cdef enum FilterAnswer:
+    FILTER_CONTINUE
+    FILTER_STOP
+    FILTER_BUFFER
+
+cdef enum:
+    FILTERS_MAX = 32               # per connection manager, the router not counted
+
+cdef struct BatchItem:
+    # A stream whose next step waits for the end of the loop iteration; see batch.pxd.
+    BatchItem *next
+    BatchItem **link               # NULL: not in the batch
+    HttpStream *stream
+    uint8_t n                      # which filter
+    uint8_t phase                  # the filter's own word for what is to be done
+
+cdef struct Batch:
+    BatchItem *first
+    BatchItem **last               # where the next one is linked
+    void (*run)(Batch *batch) noexcept nogil      # empties the batch; NULL: no filter uses it
+    void *owner
+
+cdef struct LocalReply:
+    # What a filter wants to answer instead of the upstream.
+    uint16_t status
+    uint64_t flag                  # ResponseFlag, or 0
+    Span body
+    Span content_type              # empty: text/plain
+    Span details                   # response-code details
+    Head *head                     # headers to add, or NULL
+
+cdef struct HttpStream:
+    # What a filter may see; the first member of the proxy's own stream.
+    const StreamOps *ops
+    Arena *arena                   # lives as long as the stream
+    BufferPool *buffers
+    Wheel *wheel
+    Clock *clock
+    Random *random
+    uint64_t *stats                # this worker's counter array
+    void *worker                   # the worker's own value, for filters that talk to it through bind/
+    Batch *batch                   # steps that wait for the end of the loop iteration
+    Record *record
+    Head *request                  # NULL before the request head is complete
+    Head *response                 # NULL before there is one
+    Route *route                   # NULL: none found, or not looked for yet
+    void *settings[FILTERS_MAX]    # of each filter, from its table
+    void *state[FILTERS_MAX]       # of each filter, NULL at first
+
+cdef struct StreamOps:
+    void (*resume_request)(HttpStream *stream) noexcept nogil
+    void (*resume_response)(HttpStream *stream) noexcept nogil
+    void (*reply)(HttpStream *stream, const LocalReply *reply) noexcept nogil
+    void (*clear_route)(HttpStream *stream) noexcept nogil          # the route is looked up again before the next filter
+
+cdef struct HttpFilterOps:
+    const char *kind               # "envoy.filters.http.buffer"
+    int (*on_request_head)(HttpStream *stream, uint8_t n, bint end) noexcept nogil
+    int (*on_request_data)(HttpStream *stream, uint8_t n, Buffer *data, bint end) noexcept nogil
+    int (*on_request_trailers)(HttpStream *stream, uint8_t n, Head *trailers) noexcept nogil
+    int (*on_response_head)(HttpStream *stream, uint8_t n, bint end) noexcept nogil
+    int (*on_response_data)(HttpStream *stream, uint8_t n, Buffer *data, bint end) noexcept nogil
+    int (*on_response_trailers)(HttpStream *stream, uint8_t n, Head *trailers) noexcept nogil
+    void (*on_log)(HttpStream *stream, uint8_t n) noexcept nogil
+    void (*on_destroy)(HttpStream *stream, uint8_t n) noexcept nogil

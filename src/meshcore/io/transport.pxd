@@ -1,0 +1,76 @@
+# Transport: one byte stream (TCP or Unix socket), accepted or dialled. The only I/O that the layers above know.
+#
+# Ownership: whoever accepts or dials gets the Transport and sets `ops` and `owner`. After transport_close no hook is called but on_closed,
+# once, later; after on_closed the Transport is gone. Bytes given to on_read lie in the worker's scratch buffer and are valid until the hook
+# returns. Writing appends to `out`; transport_flush asks for it to be sent, which happens when the event that is being handled is over, so
+# a head and its body leave in one system call; what the socket does not take is copied and sent later. `on_high`/`on_low` tell the queue's
+# crossing of the marks. A hook may close any transport, its own too. One thread.
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from meshcore.base.buffer cimport Buffer
+from meshcore.io.loop cimport Loop
+from meshcore.io.uv cimport uv_pipe_t, uv_tcp_t
+from meshcore.observe.record cimport IpAddress
+
+cdef struct TransportOps:
+    void (*on_connected)(Transport *transport, int error) noexcept nogil      # dialled ones; 0 or a negative errno
+    void (*on_read)(Transport *transport, const char *at, size_t n) noexcept nogil
+    void (*on_end)(Transport *transport, int error) noexcept nogil            # 0 = the peer's FIN, else a negative errno
+    void (*on_high)(Transport *transport) noexcept nogil
+    void (*on_low)(Transport *transport) noexcept nogil
+    void (*on_flushed)(Transport *transport) noexcept nogil                   # after transport_finish: all bytes and the FIN were handed over
+    void (*on_closed)(Transport *transport) noexcept nogil
+
+cdef union Handle:
+    uv_tcp_t tcp
+    uv_pipe_t pipe
+
+cdef struct Transport:
+    Loop *loop
+    const TransportOps *ops
+    void *owner
+    Buffer out                     # appended, not yet given to the kernel
+    void *request                  # the write in flight, NULL: none
+    uint32_t flying                # bytes in it
+    uint32_t high                  # mark of the write queue, bytes; 0 = no limit
+    uint64_t sent                  # bytes the kernel took
+    bint reading
+    bint above_high
+    bint finishing                 # FIN after the last byte
+    bint finished
+    bint closing
+    bint is_pipe
+    bint failed                    # a write failed; on_end follows
+    bint dirty                     # in loop.dirty
+    Transport *next_dirty
+    Handle handle
+
+cdef size_t transport_size() noexcept nogil
+cdef size_t request_size() noexcept nogil
+
+cdef Transport *transport_accept(Loop *loop, void *server, bint is_pipe) noexcept nogil      # NULL: nothing to accept, or no memory
+cdef Transport *transport_dial(Loop *loop, const IpAddress *address, const IpAddress *source, const TransportOps *ops, void *owner,
+                               int *error) noexcept nogil                     # connects; NULL with a negative errno
+cdef void transport_read_start(Transport *transport) noexcept nogil
+cdef void transport_read_stop(Transport *transport) noexcept nogil
+cdef void transport_copy(Transport *transport, const char *at, size_t n) noexcept nogil      # appends a copy
+cdef void transport_append(Transport *transport, const char *at, size_t n) noexcept nogil    # appends; bytes must live until this event is over
+cdef char *transport_reserve(Transport *transport, size_t n) noexcept nogil   # room for n <= CHUNK bytes; transport_commit says how many were used
+cdef void transport_commit(Transport *transport, size_t n) noexcept nogil
+cdef void transport_move(Transport *transport, Buffer *data) noexcept nogil   # takes all slices
+cdef void transport_flush_all(Loop *loop) noexcept nogil                      # sends what is due; ends every event
+cdef void transport_finish(Transport *transport) noexcept nogil               # FIN when all is written
+cdef void transport_close(Transport *transport) noexcept nogil
+cdef void transport_reset(Transport *transport) noexcept nogil                # RST instead of FIN
+cdef void transport_keepalive(Transport *transport, uint32_t probes, uint32_t time_s, uint32_t interval_s) noexcept nogil
+cdef void transport_local(Transport *transport, IpAddress *out) noexcept nogil
+cdef void transport_remote(Transport *transport, IpAddress *out) noexcept nogil
+
+cdef inline void transport_flush(Transport *transport) noexcept nogil:
+    if not transport.dirty and not transport.closing:
+        transport.dirty = True
+        transport.next_dirty = <Transport *>transport.loop.dirty
+        transport.loop.dirty = transport
+
+cdef inline uint64_t transport_queued(Transport *transport) noexcept nogil:
+    return transport.out.len + transport.flying

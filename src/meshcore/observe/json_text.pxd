@@ -1,0 +1,5 @@
+# JSON text: the inside of a JSON string from bytes that may be anything. Leaf code, any thread.
+from meshcore.base.span cimport Span
+
+cdef size_t json_bound(Span text) noexcept nogil                   # room that json_write needs
+cdef char *json_write(Span text, char *out) noexcept nogil         # the end of what was written

@@ -1,0 +1,10 @@
+# Who the client is: x-forwarded-for, trusted hops, internal addresses. Worker thread.
+from meshcore.base.span cimport Span
+from meshcore.conf.tables cimport HcmConf
+from meshcore.observe.record cimport IpAddress
+from meshcore.proxy.objects cimport Stream
+
+# Fills stream.remote and STREAM_INTERNAL and treats x-forwarded-for, -proto, -port and :scheme. True: an edge request.
+cdef bint client_identify(Stream *stream) noexcept nogil
+cdef bint address_parse(Span text, IpAddress *out) noexcept nogil            # an IP literal without a port
+cdef bint address_internal(const HcmConf *hcm, const IpAddress *address) noexcept nogil

@@ -1,0 +1,164 @@
+"""Who the client is, by Envoy's rules for use_remote_address, xff_num_trusted_hops and internal_address_config.
+
+With use_remote_address the immediate peer is the client (or, behind N trusted proxies, the N-th address of x-forwarded-for from the right),
+and the peer is appended to x-forwarded-for. Without it x-forwarded-for is believed: its last address (or the one N before it).
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from meshcore.base.arena cimport arena_copy
+from meshcore.base.span cimport Span, lower, span, span_is_nocase, span_trim, write_u64
+from meshcore.codec.head cimport *
+from meshcore.observe.record cimport ADDRESS_TEXT, address_write
+from meshcore.proxy.downstream cimport downstream_local
+from meshcore.proxy.objects cimport *
+
+cdef extern from "<arpa/inet.h>" nogil:
+    int inet_pton(int family, const char *text, void *out) noexcept
+    int AF_INET, AF_INET6
+
+
+cdef bint address_parse(Span text, IpAddress *out) noexcept nogil:
+    cdef char zero_ended[64]
+    if text.len == 0 or text.len >= sizeof(zero_ended):
+        return False
+    memset(out, 0, sizeof(IpAddress))
+    memcpy(zero_ended, text.at, text.len)
+    zero_ended[text.len] = 0
+    if inet_pton(AF_INET, zero_ended, out.bytes) == 1:
+        out.family = 4
+        return True
+    if inet_pton(AF_INET6, zero_ended, out.bytes) == 1:
+        out.family = 6
+        return True
+    return False
+
+
+cdef bint in_range(const IpAddress *address, const IpAddress *block, uint8_t bits) noexcept nogil:
+    cdef uint8_t whole = bits >> 3
+    cdef uint8_t rest = bits & 7
+    cdef uint8_t i
+    if address.family != block.family:
+        return False
+    for i in range(whole):
+        if address.bytes[i] != block.bytes[i]:
+            return False
+    return rest == 0 or (address.bytes[whole] ^ block.bytes[whole]) >> (8 - rest) == 0
+
+
+cdef bint address_internal(const HcmConf *hcm, const IpAddress *address) noexcept nogil:
+    cdef uint16_t i
+    if address.family == 1:
+        return hcm.internal_unix
+    for i in range(hcm.internal_len):
+        if in_range(address, &hcm.internal[i].address, hcm.internal[i].bits):
+            return True
+    return False
+
+
+cdef bint is_loopback(const IpAddress *address) noexcept nogil:
+    cdef int i
+    if address.family == 4:
+        return address.bytes[0] == 127
+    if address.family == 6:
+        for i in range(15):
+            if address.bytes[i] != 0:
+                return False
+        return address.bytes[15] == 1
+    return False
+
+
+cdef bint xff_address(Head *head, uint32_t skip, IpAddress *out, bint *single) noexcept nogil:
+    # The address that stands `skip` places before the last one in x-forwarded-for.
+    cdef Span rest = head_value(head, H_X_FORWARDED_FOR)
+    cdef Span item
+    cdef uint32_t i
+    cdef uint32_t start
+    single[0] = False
+    if rest.at == NULL:
+        return False
+    rest = head_join(head, head_find(head, H_X_FORWARDED_FOR))
+    for i in range(rest.len):
+        single[0] = single[0] or rest.at[i] == 44
+    single[0] = not single[0]
+    while True:
+        start = rest.len
+        while start > 0 and rest.at[start - 1] != 44:
+            start -= 1
+        item = span_trim(span(rest.at + start, rest.len - start))
+        if skip == 0:
+            return address_parse(item, out)
+        if start == 0:
+            return False
+        skip -= 1
+        rest.len = start - 1
+
+
+cdef void append_peer(Stream *stream, const IpAddress *peer) noexcept nogil:
+    # RFC 7239's older cousin: Envoy joins with a comma and no space.
+    cdef char text[ADDRESS_TEXT]
+    cdef size_t n
+    if peer.family != 4 and peer.family != 6:
+        return
+    n = address_write(peer, text, False)
+    head_append_value(&stream.request, H_X_FORWARDED_FOR, span(text, n))
+
+
+cdef void set_port(Stream *stream) noexcept nogil:
+    cdef char text[20]
+    cdef size_t n = write_u64(text, downstream_local(stream.down).port)
+    head_set_copy(&stream.request, H_X_FORWARDED_PORT, span(text, n))
+
+
+cdef void set_scheme(Stream *stream) noexcept nogil:
+    # :scheme comes from the absolute form, else from x-forwarded-proto when that is a scheme, else from the connection.
+    cdef Head *head = &stream.request
+    cdef Span proto
+    if stream.hcm.scheme.len > 0:
+        head.scheme = stream.hcm.scheme
+        return
+    if head.scheme.len == 0:
+        proto = head_value(head, H_X_FORWARDED_PROTO)
+        if span_is_nocase(proto, b"https", 5):
+            head.scheme = span(b"https", 5)
+        else:
+            head.scheme = span(b"http", 4)
+    elif span_is_nocase(head.scheme, b"https", 5):
+        head.scheme = span(b"https", 5)
+    else:
+        head.scheme = span(b"http", 4)
+
+
+cdef bint client_identify(Stream *stream) noexcept nogil:
+    cdef HcmConf *hcm = stream.hcm
+    cdef Head *head = &stream.request
+    cdef IpAddress *peer = &stream.down.remote
+    cdef bint trusted_check = False
+    cdef bint found = False
+    cdef bint single
+    cdef bint internal
+    if hcm.use_remote_address:
+        trusted_check = not head_has(head, H_X_FORWARDED_FOR)
+        if hcm.trusted_hops > 0:
+            found = xff_address(head, hcm.trusted_hops - 1, &stream.remote, &single)
+        if not found:
+            stream.remote = peer[0]
+        if not hcm.skip_xff_append:
+            append_peer(stream, downstream_local(stream.down) if is_loopback(peer) else peer)
+        if hcm.trusted_hops == 0 or not head_has(head, H_X_FORWARDED_PROTO):
+            head_set(head, H_X_FORWARDED_PROTO, span(b"http", 4))
+        if hcm.append_x_forwarded_port and (hcm.trusted_hops == 0 or not head_has(head, H_X_FORWARDED_PORT)):
+            set_port(stream)
+        found = True
+    else:
+        found = xff_address(head, hcm.trusted_hops, &stream.remote, &trusted_check)
+        if not found:
+            stream.remote = peer[0]
+        if not head_has(head, H_X_FORWARDED_PROTO):
+            head_set(head, H_X_FORWARDED_PROTO, span(b"http", 4))
+    set_scheme(stream)
+    internal = trusted_check and found and address_internal(hcm, &stream.remote)
+    if internal:
+        stream.bits |= STREAM_INTERNAL
+    stream.record.downstream_remote = &stream.remote
+    return hcm.use_remote_address and not internal

@@ -1,0 +1,495 @@
+"""HTTP/1 downstream connections. See downstream.pxd for the law.
+
+Reading: down_on_read offers held bytes and new ones to `consume`, which turns them into stream events until it needs more bytes or the
+request is complete; what it did not use is held. Writing (downstream_write.pyx) appends to the transport; the transport sends when the event
+is over. The states are DownState in objects.pxd; `down_state_name` prints them.
+"""
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+
+from meshcore.base.atomics cimport atomic_add
+from meshcore.base.clock cimport clock_ms, clock_ns
+from meshcore.base.held cimport held_append, held_drop, held_fini
+from meshcore.base.slab cimport slab_free, slab_new
+from meshcore.base.span cimport span
+from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
+from meshcore.codec.head cimport H_TRAILER, head_init
+from meshcore.codec.http1 cimport *
+from meshcore.codec.http1_body cimport http1_body_begin, http1_body_next
+from meshcore.codec.http1_parse cimport http1_error_details, http1_error_status, http1_parse_request
+from meshcore.codec.http1_write cimport http1_reason
+from meshcore.conf.stat_ids cimport *
+from meshcore.conf.tables cimport HcmConf
+from meshcore.io.transport cimport *
+from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add, stat_inc
+from meshcore.observe.record cimport FLAG_DPE
+from meshcore.proxy.engine cimport listener_unuse
+from meshcore.proxy.objects cimport *
+from meshcore.proxy.stream cimport *
+from meshcore.proxy.stream_end cimport stream_free
+
+cdef enum:
+    HELD_MAX = 64 * 1024           # pipelined bytes kept before the client is not read any more
+    NS_PER_MS = 1000000
+
+
+cdef inline HcmConf *hcm_of(Downstream *down) noexcept nogil:
+    return &down.listener.conf.hcm
+
+
+cdef inline void count(Downstream *down, int stat, int64_t n) noexcept nogil:
+    stat_add(down.engine.stats, down.listener.conf.hcm.stats[stat], n)
+
+
+cdef inline void gauge(Downstream *down, int stat, int64_t n) noexcept nogil:
+    gauge_add(down.engine.stats, down.listener.conf.hcm.stats[stat], n)
+
+
+# --- life -----------------------------------------------------------------------------------------------------------
+
+
+cdef void downstream_accept(Server *server, Transport *transport) noexcept nogil:
+    cdef ListenerLocal *listener = <ListenerLocal *>server.owner
+    cdef Engine *engine = listener.engine
+    cdef Downstream *down
+    if listener.retired:
+        transport_close(transport)
+        return
+    down = <Downstream *>slab_new(&engine.downstreams)
+    if down == NULL:
+        transport_close(transport)
+        return
+    down.engine = engine
+    down.transport = transport
+    down.listener = listener
+    down.stream = NULL
+    down.held.at = NULL
+    down.held.len = 0
+    down.held.cap = 0
+    down.state = DOWN_HEAD
+    down.pause = 0
+    down.consuming = False
+    down.close_after = False
+    down.end_seen = False
+    down.local_close = False
+    down.requests = 0
+    down.skip = 0
+    down.head_ns = 0
+    down.started_ns = clock_ns(&engine.loop.clock)
+    down.idle_ns = down.started_ns
+    engine.next_id += 1
+    down.id = engine.next_id
+    down.local = NULL
+    transport_remote(transport, &down.remote)
+    link(down, listener)
+    timer_init(&down.timer, on_timer, down)
+    transport.ops = &ops
+    transport.owner = down
+    transport.high = listener.conf.buffer_limit
+    stat_inc(engine.stats, listener.conf.stats[LISTENER_CX_TOTAL])
+    gauge_add(engine.stats, listener.conf.stats[LISTENER_CX_ACTIVE], 1)
+    count(down, HCM_CX_TOTAL, 1)
+    count(down, HCM_CX_HTTP1_TOTAL, 1)
+    gauge(down, HCM_CX_ACTIVE, 1)
+    gauge(down, HCM_CX_HTTP1_ACTIVE, 1)
+    arm_idle(down)
+    transport_read_start(transport)
+
+
+cdef void link(Downstream *down, ListenerLocal *listener) noexcept nogil:
+    listener.users += 1
+    down.next = listener.connections
+    down.link = &listener.connections
+    if down.next != NULL:
+        down.next.link = &down.next
+    listener.connections = down
+
+
+cdef void close_now(Downstream *down, bint reset) noexcept nogil:
+    # The last act of a live connection: counts, and the transport goes.
+    cdef Stream *stream = down.stream
+    cdef bint local = down.local_close
+    if down.state == DOWN_CLOSED:
+        return
+    down.state = DOWN_CLOSED
+    timer_cancel(&down.engine.loop.wheel, &down.timer)
+    count(down, HCM_CX_DESTROY, 1)
+    count(down, HCM_CX_DESTROY_LOCAL if local else HCM_CX_DESTROY_REMOTE, 1)
+    if stream != NULL:
+        count(down, HCM_CX_DESTROY_ACTIVE_RQ, 1)
+        count(down, HCM_CX_DESTROY_LOCAL_ACTIVE_RQ if local else HCM_CX_DESTROY_REMOTE_ACTIVE_RQ, 1)
+        down.stream = NULL
+        stream_client_gone(stream, local)
+    if reset:
+        transport_reset(down.transport)
+    else:
+        transport_close(down.transport)
+
+
+cdef void on_closed(Transport *transport) noexcept nogil:
+    cdef Downstream *down = <Downstream *>transport.owner
+    cdef Engine *engine = down.engine
+    cdef ListenerLocal *listener = down.listener
+    gauge(down, HCM_CX_ACTIVE, -1)
+    gauge(down, HCM_CX_HTTP1_ACTIVE, -1)
+    count(down, HCM_CX_TX_BYTES, <int64_t>transport.sent)
+    gauge_add(engine.stats, listener.conf.stats[LISTENER_CX_ACTIVE], -1)
+    stat_inc(engine.stats, listener.conf.stats[LISTENER_CX_DESTROY])
+    histogram_record(engine.stats, listener.conf.cx_length, (clock_ns(&engine.loop.clock) - down.started_ns) // NS_PER_MS)
+    histogram_record(engine.stats, listener.conf.hcm.cx_length, (clock_ns(&engine.loop.clock) - down.started_ns) // NS_PER_MS)
+    down.link[0] = down.next
+    if down.next != NULL:
+        down.next.link = down.link
+    held_fini(&down.held)
+    free(down.local)
+    slab_free(&engine.downstreams, down)
+    listener_unuse(listener)
+
+
+cdef void downstream_abort(Downstream *down) noexcept nogil:
+    down.local_close = True
+    close_now(down, False)
+
+
+cdef void close_gracefully(Downstream *down) noexcept nogil:
+    # Everything is sent, then FIN; the client has delayed_close_timeout to send its own, so that no RST eats the response.
+    cdef uint32_t wait = hcm_of(down).delayed_close_ms
+    down.local_close = True
+    if down.end_seen or wait == 0:
+        transport_finish(down.transport)
+        if down.state != DOWN_CLOSED:
+            down.state = DOWN_CLOSING
+        if transport_queued(down.transport) == 0:
+            close_now(down, False)
+        return
+    down.state = DOWN_CLOSING
+    down.pause = 0
+    transport_read_start(down.transport)
+    transport_finish(down.transport)
+    wheel_arm(&down.engine.loop.wheel, &down.timer, clock_ms(&down.engine.loop.clock) + wait)
+
+
+cdef void downstream_drain(Downstream *down) noexcept nogil:
+    if down.close_after or down.state == DOWN_CLOSED or down.state == DOWN_CLOSING:
+        return
+    down.close_after = True
+    count(down, HCM_CX_DRAIN_CLOSE, 1)
+    if down.stream == NULL and down.held.len == 0:
+        close_gracefully(down)
+
+
+# --- timers ---------------------------------------------------------------------------------------------------------
+
+
+cdef void arm_idle(Downstream *down) noexcept nogil:
+    # One timer for what limits a connection without a request: idle timeout, request-headers timeout, maximum age.
+    cdef HcmConf *hcm = hcm_of(down)
+    cdef uint64_t due = <uint64_t>-1
+    if hcm.idle_ms:
+        due = down.idle_ns // NS_PER_MS + hcm.idle_ms
+    if hcm.max_connection_ms and down.started_ns // NS_PER_MS + hcm.max_connection_ms < due and not down.close_after:
+        due = down.started_ns // NS_PER_MS + hcm.max_connection_ms
+    if down.head_ns and hcm.request_headers_ms and down.head_ns // NS_PER_MS + hcm.request_headers_ms < due:
+        due = down.head_ns // NS_PER_MS + hcm.request_headers_ms
+    if due != <uint64_t>-1:
+        wheel_arm(&down.engine.loop.wheel, &down.timer, due)
+
+
+cdef void on_timer(Timer *timer) noexcept nogil:
+    cdef Downstream *down = <Downstream *>timer.owner
+    cdef HcmConf *hcm = hcm_of(down)
+    cdef uint64_t now = clock_ms(&down.engine.loop.clock)
+    if down.state == DOWN_CLOSING:
+        count(down, HCM_CX_DELAYED_CLOSE_TIMEOUT, 1)
+        close_now(down, False)
+        return
+    if down.state == DOWN_CLOSED:
+        return
+    if hcm.max_connection_ms and not down.close_after and now >= down.started_ns // NS_PER_MS + hcm.max_connection_ms:
+        count(down, HCM_CX_MAX_DURATION_REACHED, 1)
+        down.close_after = True
+        if down.stream == NULL:
+            close_gracefully(down)
+            return
+    if down.state != DOWN_HEAD:
+        down.idle_ns = clock_ns(&down.engine.loop.clock)
+    elif down.head_ns and hcm.request_headers_ms and now >= down.head_ns // NS_PER_MS + hcm.request_headers_ms:
+        head_timeout(down)
+        return
+    elif hcm.idle_ms and now >= down.idle_ns // NS_PER_MS + hcm.idle_ms:
+        count(down, HCM_CX_IDLE_TIMEOUT, 1)
+        close_gracefully(down)
+        return
+    arm_idle(down)
+
+
+cdef void head_timeout(Downstream *down) noexcept nogil:
+    cdef Stream *stream = stream_new(down)
+    count(down, HCM_RQ_HEADER_TIMEOUT, 1)
+    down.close_after = True
+    if stream == NULL:
+        downstream_abort(down)
+        return
+    down.stream = stream
+    down.state = DOWN_WAIT
+    stream_begin(stream)
+    stream_reply_simple(stream, 408, 0, span(b"request_header_timeout", 22), span(b"request header timeout", 22))
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+cdef void on_read(Transport *transport, const char *at, size_t n) noexcept nogil:
+    cdef Downstream *down = <Downstream *>transport.owner
+    cdef size_t used
+    if down.state >= DOWN_CLOSING:
+        return                     # what a client sends after our last response is of no interest
+    count(down, HCM_CX_RX_BYTES, <int64_t>n)
+    if down.held.len == 0:
+        used = consume(down, at, n)
+        if used < n and down.state < DOWN_CLOSING and not held_append(&down.held, at + used, n - used):
+            downstream_abort(down)
+    elif held_append(&down.held, at, n):
+        consume_held(down)
+    else:
+        downstream_abort(down)
+    if down.state < DOWN_CLOSING and down.held.len > HELD_MAX and down.state == DOWN_WAIT:
+        downstream_pause(down, PAUSE_PIPELINE)
+
+
+cdef void consume_held(Downstream *down) noexcept nogil:
+    cdef size_t used
+    if down.consuming or down.held.len == 0:
+        return
+    used = consume(down, down.held.at, down.held.len)
+    # Body spans that wait in a write queue point into the held bytes: they leave before the bytes move.
+    transport_flush_all(&down.engine.loop)
+    if used > 0:
+        held_drop(&down.held, used)
+
+
+cdef size_t consume(Downstream *down, const char *start, size_t n) noexcept nogil:
+    # Turns bytes into events until they are used up, the message needs more, or the response must come first. Bytes used.
+    cdef const char *at = start
+    cdef const char *end = start + n
+    cdef bint going = True
+    down.consuming = True
+    while going and at < end:
+        if down.state == DOWN_HEAD:
+            going = take_head(down, &at, end)
+        elif down.state == DOWN_BODY:
+            going = take_body(down, &at, end)
+        else:
+            going = False
+    down.consuming = False
+    return at - start
+
+
+cdef bint take_head(Downstream *down, const char **at, const char *end) noexcept nogil:
+    cdef HcmConf *hcm = hcm_of(down)
+    cdef Stream *stream
+    cdef size_t used = 0
+    cdef int result
+    if down.close_after:
+        at[0] = end                # nothing more is answered on this connection
+        return False
+    while at[0] < end and (at[0][0] == 13 or at[0][0] == 10):
+        at[0] += 1                 # RFC 9112, 2.2: empty lines before a request line
+    if at[0] == end:
+        return False
+    stream = stream_new(down)
+    if stream == NULL:
+        downstream_abort(down)
+        return False
+    result = http1_parse_request(at[0], end - at[0], down.skip, &hcm.http1, &stream.request, &stream.message, &used)
+    if result == HTTP1_MORE:
+        stream_forget(stream)
+        down.skip = <uint32_t>(end - at[0])
+        if down.head_ns == 0:
+            down.head_ns = clock_ns(&down.engine.loop.clock)
+            if hcm.request_headers_ms:
+                arm_idle(down)
+        return False
+    down.skip = 0
+    down.stream = stream
+    down.requests += 1
+    stream_begin(stream)
+    if down.head_ns:
+        stream.record.start_ns = down.head_ns
+        down.head_ns = 0
+    if result == HTTP1_ERROR:
+        at[0] = end
+        protocol_error(down, stream.message.error)
+        return False
+    at[0] += used
+    begin_request(down, stream)
+    return True
+
+
+cdef void stream_forget(Stream *stream) noexcept nogil:
+    # A stream made for a head that is not complete yet: as if it had never been.
+    stream.down = NULL
+    stream_free(stream)
+
+
+cdef void begin_request(Downstream *down, Stream *stream) noexcept nogil:
+    cdef HcmConf *hcm = hcm_of(down)
+    cdef bint end = stream.message.framing == BODY_NONE
+    if not stream.message.keep_alive:
+        down.close_after = True
+    if hcm.max_requests and down.requests >= hcm.max_requests:
+        down.close_after = True
+        count(down, HCM_CX_MAX_REQUESTS_REACHED, 1)
+    http1_body_begin(&down.body, &stream.message)
+    down.state = DOWN_WAIT if end else DOWN_BODY
+    stream_request_head(stream, end)
+
+
+cdef bint take_body(Downstream *down, const char **at, const char *end) noexcept nogil:
+    cdef Stream *stream = down.stream
+    cdef HcmConf *hcm = hcm_of(down)
+    cdef Span data
+    cdef Head *trailers = NULL
+    cdef int event
+    if hcm.http1.enable_trailers and stream.bits & STREAM_TRAILERS == 0:
+        head_init(&stream.request_trailers, &stream.arena, False)
+        trailers = &stream.request_trailers
+    event = http1_body_next(&down.body, at, end, &hcm.http1, trailers, &data)
+    if event == EVENT_MORE:
+        return False
+    if event == EVENT_ERROR:
+        at[0] = end
+        protocol_error(down, down.body.error)
+        return False
+    if event == EVENT_TRAILERS:
+        down.state = DOWN_WAIT
+        stream.bits |= STREAM_TRAILERS
+        stream_request_trailers(stream)
+        return True
+    if event == EVENT_BODY:
+        stream_request_data(stream, data)
+        if down.state != DOWN_BODY or down.stream != stream or down.body.state != BODY_DONE:
+            return True
+    down.state = DOWN_WAIT
+    stream_request_end(stream)
+    return True
+
+
+cdef void protocol_error(Downstream *down, uint8_t error) noexcept nogil:
+    cdef Stream *stream = down.stream
+    cdef uint16_t status = http1_error_status(error)
+    count(down, HCM_CX_PROTOCOL_ERROR, 1)
+    down.close_after = True
+    down.state = DOWN_WAIT
+    stream.record.flags |= FLAG_DPE
+    if stream.bits & STREAM_RESPONSE_HEAD:
+        down.local_close = True
+        close_now(down, False)
+        return
+    stream_reply_simple(stream, status, FLAG_DPE, http1_error_details(error), http1_reason(status))
+
+
+cdef void on_end(Transport *transport, int error) noexcept nogil:
+    # FIN or a broken connection. Envoy treats a client's FIN as the end of everything, half-closed requests included.
+    cdef Downstream *down = <Downstream *>transport.owner
+    down.end_seen = True
+    close_now(down, False)
+
+
+# --- flow -----------------------------------------------------------------------------------------------------------
+
+
+cdef void downstream_pause(Downstream *down, uint8_t reason) noexcept nogil:
+    if down.pause == 0 and reason != PAUSE_PIPELINE:
+        count(down, HCM_FLOW_PAUSED, 1)
+    down.pause |= reason
+    transport_read_stop(down.transport)
+
+
+cdef void downstream_resume(Downstream *down, uint8_t reason) noexcept nogil:
+    if down.pause & reason == 0:
+        return
+    down.pause &= ~reason
+    if down.pause == 0 and down.state < DOWN_CLOSED:
+        if reason != PAUSE_PIPELINE:
+            count(down, HCM_FLOW_RESUMED, 1)
+        transport_read_start(down.transport)
+
+
+cdef void on_high(Transport *transport) noexcept nogil:
+    cdef Downstream *down = <Downstream *>transport.owner
+    if down.stream != NULL:
+        stream_upload_full(down.stream)
+
+
+cdef void on_low(Transport *transport) noexcept nogil:
+    cdef Downstream *down = <Downstream *>transport.owner
+    if down.stream != NULL:
+        stream_upload_low(down.stream)
+
+
+cdef void on_flushed(Transport *transport) noexcept nogil:
+    # Our FIN is out. Without a wait for the client's, this is the end.
+    cdef Downstream *down = <Downstream *>transport.owner
+    if down.state == DOWN_CLOSING and (down.end_seen or hcm_of(down).delayed_close_ms == 0):
+        close_now(down, False)
+
+
+cdef TransportOps ops
+ops.on_connected = NULL
+ops.on_read = on_read
+ops.on_end = on_end
+ops.on_high = on_high
+ops.on_low = on_low
+ops.on_flushed = on_flushed
+ops.on_closed = on_closed
+
+
+# --- the end of a stream --------------------------------------------------------------------------------------------
+
+
+cdef void downstream_done(Downstream *down, Stream *stream) noexcept nogil:
+    cdef bint request_read = stream.bits & STREAM_REQUEST_END != 0
+    down.stream = NULL
+    down.idle_ns = clock_ns(&down.engine.loop.clock)
+    if down.state >= DOWN_CLOSING:
+        return
+    if down.close_after or not request_read or stream.bits & STREAM_TUNNEL or (
+            down.transport.failed or down.engine.draining):
+        close_gracefully(down)
+        return
+    down.state = DOWN_HEAD
+    if down.pause:
+        downstream_resume(down, down.pause)
+    if down.held.len > 0 and not down.consuming:
+        consume_held(down)
+
+
+cdef IpAddress *downstream_local(Downstream *down) noexcept nogil:
+    # A listener on a wildcard address learns its local address per connection, and only when somebody asks.
+    cdef IpAddress *bound = &down.listener.conf.address
+    cdef int i
+    if down.local != NULL:
+        return down.local
+    if bound.family == 1:
+        return bound
+    for i in range(4 if bound.family == 4 else 16):
+        if bound.bytes[i] != 0:
+            return bound
+    down.local = <IpAddress *>malloc(sizeof(IpAddress))
+    if down.local == NULL:
+        return bound
+    transport_local(down.transport, down.local)
+    return down.local
+
+
+cdef const char *down_state_name(uint8_t state) noexcept nogil:
+    if state == DOWN_HEAD:
+        return b"head"
+    if state == DOWN_BODY:
+        return b"body"
+    if state == DOWN_WAIT:
+        return b"wait"
+    if state == DOWN_CLOSING:
+        return b"closing"
+    return b"closed"

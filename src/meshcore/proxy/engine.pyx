@@ -1,0 +1,405 @@
+"""Engine: one worker's data plane. See engine.pxd for the law."""
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memset
+from posix.unistd cimport close
+
+from meshcore.base.clock cimport clock_wall_us
+from meshcore.base.slab cimport slab_fini, slab_init
+from meshcore.base.span cimport span_equal
+from meshcore.cluster.balancer cimport balancer_fini, balancer_init, balancer_reset
+from meshcore.cluster.host cimport host_set_unref
+from meshcore.conf.tables cimport cluster_conf_unref, listener_conf_unref
+from meshcore.filter.batch cimport batch_init
+from meshcore.io.listener cimport server_close, server_open
+from meshcore.io.logfile cimport logfile_busy, logfile_fini, logfile_flush, logfile_init
+from meshcore.io.loop cimport loop_fini, loop_init
+from meshcore.io.transport cimport transport_flush_all
+from meshcore.proxy.downstream cimport downstream_abort, downstream_accept, downstream_drain
+from meshcore.proxy.objects cimport *
+from meshcore.proxy.pool cimport pool_retire
+from meshcore.proxy.stream_end cimport stream_free
+from meshcore.route.table cimport route_table_unref
+
+cdef extern from "<errno.h>" nogil:
+    int ENOMEM
+
+cdef extern from "<time.h>" nogil:
+    ctypedef long time_t
+    struct tm:
+        int tm_sec
+    tm *gmtime_r(const time_t *when, tm *out) noexcept
+    size_t strftime(char *out, size_t n, const char *format, const tm *when) noexcept
+
+
+cdef int engine_init(Engine *engine, uint32_t index, uint64_t *stats, LoopHook on_wake, LoopHook on_tick) noexcept nogil:
+    cdef int error
+    memset(engine, 0, sizeof(Engine))
+    error = loop_init(&engine.loop, on_wake, on_tick, engine)
+    if error < 0:
+        return error
+    engine.index = index
+    engine.stats = stats
+    slab_init(&engine.downstreams, sizeof(Downstream))
+    slab_init(&engine.upstreams, sizeof(Upstream))
+    slab_init(&engine.streams, sizeof(Stream))
+    slab_init(&engine.attempts, sizeof(Attempt))
+    batch_init(&engine.batch)
+    return 0
+
+
+cdef void engine_fini(Engine *engine) noexcept nogil:
+    cdef uint32_t i
+    free_ended(engine)
+    for i in range(engine.logs_cap):
+        if engine.logs[i] != NULL:
+            logfile_fini(engine.logs[i])
+            free(engine.logs[i])
+    free(engine.logs)
+    free(engine.listeners)
+    free(engine.clusters)
+    loop_fini(&engine.loop)
+    slab_fini(&engine.downstreams)
+    slab_fini(&engine.upstreams)
+    slab_fini(&engine.streams)
+    slab_fini(&engine.attempts)
+
+
+cdef void free_ended(Engine *engine) noexcept nogil:
+    cdef Stream *stream = engine.ended
+    cdef Stream *next
+    engine.ended = NULL
+    while stream != NULL:
+        next = stream.next
+        stream_free(stream)
+        stream = next
+
+
+cdef void engine_tick(Engine *engine) noexcept nogil:
+    # Replies of a batch may end streams and send: so the batch first, then what it sent, then the memory.
+    if engine.batch.first != NULL and engine.batch.run != NULL:
+        engine.batch.run(&engine.batch)
+        transport_flush_all(&engine.loop)
+    if engine.ended != NULL:
+        free_ended(engine)
+
+
+# --- tables of locals -----------------------------------------------------------------------------------------------
+
+
+cdef bint make_room(void ***table, uint32_t *cap, uint32_t index) noexcept nogil:
+    cdef uint32_t wanted = 8 if cap[0] == 0 else cap[0]
+    cdef void **grown
+    if index < cap[0]:
+        return True
+    while wanted <= index:
+        wanted *= 2
+    grown = <void **>realloc(table[0], wanted * sizeof(void *))
+    if grown == NULL:
+        return False
+    memset(grown + cap[0], 0, (wanted - cap[0]) * sizeof(void *))
+    table[0] = grown
+    cap[0] = wanted
+    return True
+
+
+cdef void routes_unuse(RouteLocal *routes) noexcept nogil:
+    routes.users -= 1
+    if routes.users == 0:
+        route_table_unref(routes.table)
+        free(routes)
+
+
+cdef RouteLocal *routes_new(RouteTable *table) noexcept nogil:
+    # One use belongs to the listener.
+    cdef RouteLocal *routes = <RouteLocal *>calloc(1, sizeof(RouteLocal))
+    if routes != NULL:
+        routes.table = table
+        routes.users = 1
+    return routes
+
+
+cdef ListenerLocal *listener_new(Engine *engine, ListenerConf *conf, RouteTable *table) noexcept nogil:
+    cdef ListenerLocal *listener = <ListenerLocal *>calloc(1, sizeof(ListenerLocal))
+    cdef RouteLocal *routes = routes_new(table)
+    if listener == NULL or routes == NULL:
+        free(listener)
+        free(routes)
+        return NULL
+    listener.engine = engine
+    listener.conf = conf
+    listener.routes = routes
+    listener.users = 1             # the engine's own
+    return listener
+
+
+cdef void listener_unuse(ListenerLocal *listener) noexcept nogil:
+    listener.users -= 1
+    if listener.users == 0:
+        routes_unuse(listener.routes)
+        listener_conf_unref(listener.conf)
+        free(listener.servers)
+        free(listener)
+
+
+cdef int engine_set_listener(Engine *engine, ListenerConf *conf, RouteTable *routes, const int *fds, const bint *pipes, uint32_t n,
+                             int backlog) noexcept nogil:
+    cdef ListenerLocal *listener
+    cdef uint32_t i
+    cdef int error = 0
+    if not make_room(<void ***>&engine.listeners, &engine.listeners_cap, conf.index):
+        return -ENOMEM
+    listener = listener_new(engine, conf, routes)
+    if listener == NULL:
+        return -ENOMEM
+    listener.servers = <Server **>calloc(n, sizeof(Server *))
+    for i in range(n):
+        if error < 0:
+            close(fds[i])
+            continue
+        listener.servers[i] = server_open(&engine.loop, fds[i], pipes[i], backlog, downstream_accept, listener, &error)
+        if error == 0:
+            listener.servers_len += 1
+    if error < 0:
+        retire_listener(listener)
+        return error
+    engine.listeners[conf.index] = listener
+    return 0
+
+
+cdef void drain_connections(ListenerLocal *listener) noexcept nogil:
+    cdef Downstream *down = listener.connections
+    cdef Downstream *next
+    while down != NULL:
+        next = down.next
+        downstream_drain(down)
+        down = next
+
+
+cdef void retire_listener(ListenerLocal *listener) noexcept nogil:
+    cdef uint32_t i
+    for i in range(listener.servers_len):
+        server_close(listener.servers[i])
+    listener.servers_len = 0
+    listener.retired = True
+    drain_connections(listener)
+    listener_unuse(listener)
+
+
+cdef void engine_update_listener(Engine *engine, ListenerConf *conf, RouteTable *routes) noexcept nogil:
+    # The sockets move to the new local; connections of the old one finish what they do.
+    cdef ListenerLocal *old = engine.listeners[conf.index]
+    cdef ListenerLocal *listener = listener_new(engine, conf, routes)
+    cdef uint32_t i
+    if listener == NULL:
+        listener_conf_unref(conf)
+        route_table_unref(routes)
+        return
+    listener.servers = old.servers
+    listener.servers_len = old.servers_len
+    for i in range(listener.servers_len):
+        listener.servers[i].owner = listener
+    old.servers = NULL
+    old.servers_len = 0
+    engine.listeners[conf.index] = listener
+    retire_listener(old)
+
+
+cdef void engine_set_routes(Engine *engine, uint32_t listener, RouteTable *routes) noexcept nogil:
+    cdef RouteLocal *fresh
+    if listener >= engine.listeners_cap or engine.listeners[listener] == NULL:
+        route_table_unref(routes)
+        return
+    fresh = routes_new(routes)
+    if fresh == NULL:
+        route_table_unref(routes)
+        return
+    routes_unuse(engine.listeners[listener].routes)
+    engine.listeners[listener].routes = fresh
+
+
+cdef void engine_drop_listener(Engine *engine, uint32_t index) noexcept nogil:
+    cdef ListenerLocal *listener
+    if index < engine.listeners_cap and engine.listeners[index] != NULL:
+        listener = engine.listeners[index]
+        engine.listeners[index] = NULL
+        retire_listener(listener)
+
+
+cdef void engine_stop_listening(Engine *engine) noexcept nogil:
+    cdef ListenerLocal *listener
+    cdef uint32_t i
+    cdef uint32_t n
+    for i in range(engine.listeners_cap):
+        listener = engine.listeners[i]
+        if listener != NULL:
+            for n in range(listener.servers_len):
+                server_close(listener.servers[n])
+            listener.servers_len = 0
+
+
+cdef void engine_drain(Engine *engine) noexcept nogil:
+    cdef uint32_t i
+    engine.draining = True
+    for i in range(engine.listeners_cap):
+        if engine.listeners[i] != NULL:
+            drain_connections(engine.listeners[i])
+
+
+cdef void engine_abort(Engine *engine) noexcept nogil:
+    cdef uint32_t i
+    cdef Downstream *down
+    cdef Downstream *next
+    engine_stop_listening(engine)
+    for i in range(engine.listeners_cap):
+        if engine.listeners[i] == NULL:
+            continue
+        down = engine.listeners[i].connections
+        while down != NULL:
+            next = down.next
+            downstream_abort(down)
+            down = next
+        engine_drop_listener(engine, i)
+    for i in range(engine.clusters_cap):
+        engine_drop_cluster(engine, i)
+
+
+# --- clusters -------------------------------------------------------------------------------------------------------
+
+
+cdef void cluster_unuse(ClusterLocal *cluster) noexcept nogil:
+    cluster.users -= 1
+    if cluster.users == 0:
+        balancer_fini(&cluster.balancer)
+        host_set_unref(cluster.hosts)
+        cluster_conf_unref(cluster.conf)
+        free(cluster.pools)
+        free(cluster)
+
+
+cdef void retire_cluster(ClusterLocal *cluster) noexcept nogil:
+    cdef uint32_t i
+    cluster.retired = True
+    for i in range(cluster.pools_cap):
+        if cluster.pools[i] != NULL:
+            pool_retire(cluster.pools[i])
+    cluster_unuse(cluster)
+
+
+cdef void engine_set_cluster(Engine *engine, ClusterConf *conf, HostSet *hosts) noexcept nogil:
+    cdef ClusterLocal *cluster = <ClusterLocal *>calloc(1, sizeof(ClusterLocal))
+    if cluster == NULL or not make_room(<void ***>&engine.clusters, &engine.clusters_cap, conf.index):
+        free(cluster)
+        cluster_conf_unref(conf)
+        host_set_unref(hosts)
+        return
+    cluster.engine = engine
+    cluster.conf = conf
+    cluster.users = 1
+    cluster.hosts = hosts
+    balancer_init(&cluster.balancer, conf.lb, &engine.loop.random, conf.panic_percent)
+    balancer_reset(&cluster.balancer, hosts)
+    if engine.clusters[conf.index] != NULL:
+        retire_cluster(engine.clusters[conf.index])
+    engine.clusters[conf.index] = cluster
+
+
+cdef void engine_set_hosts(Engine *engine, uint32_t index, HostSet *hosts) noexcept nogil:
+    # Pools of hosts that stay keep their connections; those of hosts that left are retired.
+    cdef ClusterLocal *cluster
+    cdef HostSet *old
+    cdef uint32_t i
+    if index >= engine.clusters_cap or engine.clusters[index] == NULL:
+        host_set_unref(hosts)
+        return
+    cluster = engine.clusters[index]
+    old = cluster.hosts
+    cluster.hosts = hosts
+    balancer_reset(&cluster.balancer, hosts)
+    if old != NULL:
+        retire_missing(cluster, old, hosts)
+        host_set_unref(old)
+
+
+cdef void retire_missing(ClusterLocal *cluster, HostSet *old, HostSet *hosts) noexcept nogil:
+    # A host that is in the new set has its pointer at its slot there: one look each, via a table of the new slots.
+    cdef Host **by_slot
+    cdef uint32_t i
+    cdef uint32_t at
+    cdef int priority
+    by_slot = <Host **>calloc(hosts.slots + 1, sizeof(Host *))
+    if by_slot == NULL:
+        return
+    for i in range(hosts.len):
+        by_slot[hosts.hosts[i].slot] = hosts.hosts[i]
+    for i in range(old.len):
+        if old.hosts[i].slot < hosts.slots and by_slot[old.hosts[i].slot] == old.hosts[i]:
+            continue
+        for priority in range(2):
+            at = old.hosts[i].slot * 2 + priority
+            if at < cluster.pools_cap and cluster.pools[at] != NULL and cluster.pools[at].host == old.hosts[i]:
+                pool_retire(cluster.pools[at])
+    free(by_slot)
+
+
+cdef void engine_drop_cluster(Engine *engine, uint32_t index) noexcept nogil:
+    cdef ClusterLocal *cluster
+    if index < engine.clusters_cap and engine.clusters[index] != NULL:
+        cluster = engine.clusters[index]
+        engine.clusters[index] = NULL
+        retire_cluster(cluster)
+
+
+cdef ClusterLocal *engine_find_cluster(Engine *engine, Span name) noexcept nogil:
+    # Only cluster_header routes come here: names arrive at run time.
+    cdef uint32_t i
+    for i in range(engine.clusters_cap):
+        if engine.clusters[i] != NULL and span_equal(engine.clusters[i].conf.name, name):
+            return engine.clusters[i]
+    return NULL
+
+
+# --- logs, clock, liveness ------------------------------------------------------------------------------------------
+
+
+cdef void engine_set_log(Engine *engine, uint32_t index, int fd) noexcept nogil:
+    cdef LogFile *file
+    if not make_room(<void ***>&engine.logs, &engine.logs_cap, index):
+        return
+    if engine.logs[index] != NULL:
+        engine.logs[index].fd = fd
+        return
+    file = <LogFile *>calloc(1, sizeof(LogFile))
+    if file != NULL:
+        logfile_init(file, &engine.loop, fd)
+        engine.logs[index] = file
+
+
+cdef void engine_flush_logs(Engine *engine) noexcept nogil:
+    cdef uint32_t i
+    for i in range(engine.logs_cap):
+        if engine.logs[i] != NULL:
+            logfile_flush(engine.logs[i])
+
+
+cdef bint engine_logs_busy(Engine *engine) noexcept nogil:
+    cdef uint32_t i
+    for i in range(engine.logs_cap):
+        if engine.logs[i] != NULL and logfile_busy(engine.logs[i]):
+            return True
+    return False
+
+
+cdef const char *engine_date(Engine *engine) noexcept nogil:
+    cdef uint64_t second = <uint64_t>clock_wall_us(&engine.loop.clock) // 1000000
+    cdef time_t when = <time_t>second
+    cdef tm parts
+    if second != engine.date_s:
+        engine.date_s = second
+        gmtime_r(&when, &parts)
+        strftime(engine.date, sizeof(engine.date), b"%a, %d %b %Y %H:%M:%S GMT", &parts)
+    return engine.date
+
+
+cdef uint64_t engine_live(Engine *engine) noexcept nogil:
+    return <uint64_t>engine.downstreams.live + engine.upstreams.live + engine.streams.live + engine.attempts.live + engine.loop.handles

@@ -1,0 +1,132 @@
+"""Local replies: head and body of a response that no upstream gave, in the three shapes Envoy knows: plain text, a configured format, and
+for gRPC requests a 200 with the error in grpc-status and grpc-message.
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from meshcore.base.arena cimport arena_copy, arena_take
+from meshcore.base.span cimport Span, span, span_is_nocase, write_u64
+from meshcore.codec.head cimport *
+from meshcore.conf.tables cimport ReplyMapper
+from meshcore.observe.format cimport Format, format_bound, format_write
+from meshcore.observe.record cimport Record
+from meshcore.proxy.objects cimport *
+from meshcore.route.mutation cimport mutate_response
+
+cdef enum:
+    GRPC_UNKNOWN = 2
+    GRPC_INTERNAL = 13
+    GRPC_UNAUTHENTICATED = 16
+    GRPC_PERMISSION_DENIED = 7
+    GRPC_UNIMPLEMENTED = 12
+    GRPC_UNAVAILABLE = 14
+
+
+cdef uint8_t grpc_status(uint16_t status) noexcept nogil:
+    # The published HTTP to gRPC status mapping (gRPC, doc/http-grpc-status-mapping.md).
+    if status == 400:
+        return GRPC_INTERNAL
+    if status == 401:
+        return GRPC_UNAUTHENTICATED
+    if status == 403:
+        return GRPC_PERMISSION_DENIED
+    if status == 404:
+        return GRPC_UNIMPLEMENTED
+    if status == 429 or status == 502 or status == 503 or status == 504:
+        return GRPC_UNAVAILABLE
+    return GRPC_UNKNOWN
+
+
+cdef bint is_grpc(Head *request) noexcept nogil:
+    # application/grpc, alone or with a suffix behind "+".
+    cdef Span type = head_value(request, H_CONTENT_TYPE)
+    return type.len >= 16 and span_is_nocase(span(type.at, 16), b"application/grpc", 16) and (type.len == 16 or type.at[16] == 43)
+
+
+cdef bint matches(const ReplyMapper *mapper, uint16_t status, uint64_t flags) noexcept nogil:
+    if mapper.status_op == 1 and status != mapper.status:
+        return False
+    if mapper.status_op == 2 and status < mapper.status:
+        return False
+    if mapper.status_op == 3 and status > mapper.status:
+        return False
+    if mapper.status_op == 4 and status == mapper.status:
+        return False
+    if mapper.flags_filter:
+        return flags != 0 if mapper.flags == 0 else flags & mapper.flags != 0
+    return True
+
+
+cdef const ReplyMapper *find_mapper(Stream *stream, uint16_t status) noexcept nogil:
+    cdef uint16_t i
+    for i in range(stream.hcm.mappers_len):
+        if matches(&stream.hcm.mappers[i], status, stream.record.flags):
+            return &stream.hcm.mappers[i]
+    return NULL
+
+
+cdef Span formatted(Stream *stream, const Format *format, Span body) noexcept nogil:
+    cdef size_t bound
+    cdef char *room
+    stream.record.local_body = body
+    bound = format_bound(format, &stream.record)
+    room = <char *>arena_take(&stream.arena, bound)
+    if room == NULL:
+        return body
+    return span(room, format_write(format, &stream.record, room, room + bound) - room)
+
+
+cdef void set_number(Head *head, uint8_t id, uint64_t value) noexcept nogil:
+    cdef char text[20]
+    cdef size_t n = write_u64(text, value)
+    head_set_copy(head, id, span(text, n))
+
+
+cdef Span local_reply_fill(Stream *stream, const LocalReply *reply) noexcept nogil:
+    cdef Head *head = &stream.response
+    cdef const ReplyMapper *mapper
+    cdef const Format *format = stream.hcm.reply_format
+    cdef Span type = stream.hcm.reply_content_type
+    cdef Span body = reply.body
+    cdef uint16_t status = reply.status
+    cdef uint16_t i
+    stream.record.flags |= reply.flag
+    stream.record.details = reply.details
+    stream.record.status = status
+    head_init(head, &stream.arena, True)
+    stream.record.response = head
+    if reply.head != NULL:
+        for i in range(reply.head.len):
+            if not reply.head.headers[i].dropped:
+                head_add(head, header_name(&reply.head.headers[i]), header_value(&reply.head.headers[i]), reply.head.headers[i].id)
+    if type.len == 0 or format == NULL:
+        type = span(b"text/plain", 10)
+    if reply.content_type.len > 0:
+        type = reply.content_type
+    mapper = find_mapper(stream, status)
+    if mapper != NULL:
+        if mapper.new_status:
+            status = mapper.new_status
+            stream.record.status = status
+        if mapper.has_body:
+            body = mapper.body
+        if mapper.body_format != NULL:
+            format = mapper.body_format
+            type = mapper.content_type
+        if mapper.mutation != NULL:
+            mutate_response(mapper.mutation, head, &stream.record)
+    head.status = status
+    if format != NULL:
+        body = formatted(stream, format, body)
+    if is_grpc(&stream.request):
+        head.status = 200
+        stream.record.status = 200
+        head_set(head, H_CONTENT_TYPE, span(b"application/grpc", 16))
+        set_number(head, H_GRPC_STATUS, grpc_status(status))
+        if body.len > 0:
+            head_set(head, H_GRPC_MESSAGE, body)
+        return span(b"", 0)
+    if body.len > 0:
+        set_number(head, H_CONTENT_LENGTH, body.len)
+        head_set(head, H_CONTENT_TYPE, type)
+    return body

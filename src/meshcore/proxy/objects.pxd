@@ -1,0 +1,255 @@
+# The objects of the data plane, in the order in which a request meets them: engine, listener, downstream connection, stream, cluster, pool,
+# attempt, upstream connection. All of them belong to one worker and are touched by its thread only.
+#
+# Who owns whom: the engine owns listeners and clusters; a listener is kept by its connections, a cluster by its streams and pools; a
+# downstream connection owns its current stream; a stream owns its attempt; a pool owns its connections. Streams that ended are kept until the
+# end of the loop iteration (engine.ended), so that no callback ever returns into a freed one.
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from meshcore.base.arena cimport Arena
+from meshcore.base.buffer cimport Buffer
+from meshcore.base.held cimport Held
+from meshcore.base.slab cimport Slab
+from meshcore.base.span cimport Span
+from meshcore.base.wheel cimport Timer
+from meshcore.cluster.balancer cimport Balancer
+from meshcore.cluster.host cimport Host, HostSet
+from meshcore.codec.head cimport Head
+from meshcore.codec.http1 cimport Http1Body, Http1Message
+from meshcore.conf.tables cimport ClusterConf, HcmConf, ListenerConf
+from meshcore.filter.http cimport Batch, HttpStream
+from meshcore.io.logfile cimport LogFile
+from meshcore.io.loop cimport Loop
+from meshcore.io.listener cimport Server
+from meshcore.io.transport cimport Transport
+from meshcore.observe.record cimport IpAddress, Record
+from meshcore.route.table cimport ClusterChoice, RetryPolicy, RouteTable, VirtualHost
+
+cdef struct Engine:
+    Loop loop
+    uint64_t *stats                # this worker's counters (observe/counters)
+    uint32_t index                 # worker number
+    bint draining                  # the whole server: responses carry Connection: close
+    ListenerLocal **listeners      # by ListenerConf.index; NULL: none
+    uint32_t listeners_cap
+    ClusterLocal **clusters        # by ClusterConf.index; NULL: none
+    uint32_t clusters_cap
+    LogFile **logs                 # by LogConf.file
+    uint32_t logs_cap
+    Slab downstreams
+    Slab upstreams
+    Slab streams
+    Slab attempts
+    Stream *ended                  # freed at the end of the iteration
+    Batch batch
+    char date[32]                  # RFC 9110 date of date_s
+    uint64_t date_s
+    uint64_t next_id               # connection ids
+    void *worker                   # run/'s and bind/'s own
+
+cdef struct RouteLocal:
+    # One route table on this worker; freed when it was replaced and its last stream has ended.
+    RouteTable *table
+    uint32_t users
+    bint retired
+
+cdef struct ListenerLocal:
+    Engine *engine
+    ListenerConf *conf             # a reference
+    RouteLocal *routes             # what new streams use
+    Server **servers               # one per address
+    uint32_t servers_len
+    uint32_t users                 # connections
+    bint retired                   # replaced or removed: no new connections, the old ones drain
+    Downstream *connections
+
+cdef enum DownState:
+    # HTTP/1 downstream, one value per thing that may come next from the client.
+    DOWN_HEAD                      # a request head (or nothing, for long: idle)
+    DOWN_BODY                      # the rest of the request
+    DOWN_WAIT                      # the request is complete; its response is not: more bytes are pipelined requests
+    DOWN_CLOSING                   # the last response was sent; waits for the client's FIN (delayed close)
+    DOWN_CLOSED                    # the transport is closing
+    DOWN_STATES
+
+cdef enum PauseReason:
+    # Why a side is not being read; it is read when no bit is set.
+    PAUSE_UPSTREAM_FULL = 1        # the other side's write queue is above its mark
+    PAUSE_WAITING_FULL = 2         # body waits for a pool or a filter and fills the buffer limit
+    PAUSE_PIPELINE = 4             # enough pipelined bytes are held already
+
+cdef struct Downstream:
+    Engine *engine
+    Transport *transport
+    ListenerLocal *listener
+    Downstream *next               # in the listener's list
+    Downstream **link
+    Stream *stream                 # the current request; NULL between requests
+    Held held                      # bytes that wait: a part of a head, pipelined requests
+    Http1Body body
+    uint8_t state                  # DownState
+    uint8_t pause                  # PauseReason bits
+    bint consuming                 # down_consume is on the stack
+    bint close_after               # no further request on this connection
+    bint end_seen                  # the client sent FIN
+    bint local_close
+    uint32_t requests
+    uint32_t skip                  # bytes of a partial head that the parser has seen
+    Timer timer                    # idle, request headers or delayed close, by state
+    uint64_t started_ns
+    uint64_t head_ns               # when the first byte of the head in progress came; 0 = none
+    uint64_t idle_ns               # since when there is no request
+    uint64_t id
+    IpAddress remote
+    IpAddress *local               # NULL: the listener's own address
+
+cdef enum StreamBits:
+    STREAM_REQUEST_END = 1 << 0            # the whole request was read
+    STREAM_REQUEST_PASSED = 1 << 1         # ... and went through the filters
+    STREAM_ROUTED = 1 << 2                 # the router has seen the request head
+    STREAM_RESPONSE_HEAD = 1 << 3          # a response head (not 1xx) went downstream
+    STREAM_RESPONSE_END = 1 << 4           # the whole response went downstream
+    STREAM_LOCAL_REPLY = 1 << 5            # the response is ours
+    STREAM_HEAD_REQUEST = 1 << 6
+    STREAM_CONNECT = 1 << 7
+    STREAM_UPGRADE = 1 << 8                # asked for an upgrade that is allowed
+    STREAM_TUNNEL = 1 << 9                 # the upgrade or CONNECT was accepted: raw bytes both ways
+    STREAM_CHUNKED = 1 << 10               # the response body is written in chunks
+    STREAM_INTERNAL = 1 << 11              # an internal request by Envoy's rule
+    STREAM_ENDED = 1 << 12                 # in engine.ended
+    STREAM_IS_GRPC = 1 << 13
+    STREAM_RESPONSE_PASSED = 1 << 14       # the response head went through the filters
+    STREAM_UPSTREAM_DONE = 1 << 15         # the router has the whole response
+    STREAM_REPLAY_LOST = 1 << 16           # the request is no longer held whole: it cannot be sent again
+    STREAM_COUNTED = 1 << 17               # the cluster's request resource is taken
+    STREAM_RETRY_HELD = 1 << 18            # the cluster's retry resource is taken
+    STREAM_HTTP10 = 1 << 19
+    STREAM_REPLAYED = 1 << 20              # went out again after a stale connection
+    STREAM_REQUEST_TIMED = 1 << 21         # the route timeout runs
+    STREAM_EXTERNAL_CLOSE = 1 << 22        # the response carried Connection: close from above
+    STREAM_TRAILERS = 1 << 23              # request trailers were read
+
+cdef struct Chain:
+    # Where one direction of a stream stands in the filter chain.
+    uint8_t at                     # the filter to run next
+    bint stopped                   # a filter holds the head; data waits
+    bint buffering                 # ... and wants the body whole
+    bint end                       # the last data has arrived
+    Buffer waiting                 # body held back by a filter
+
+cdef struct Stream:
+    HttpStream http                # must be first: what filters see
+    Engine *engine
+    Downstream *down               # NULL: the client is gone
+    ListenerLocal *listener        # a use of it (tables behind it stay)
+    HcmConf *hcm
+    RouteLocal *routes             # a use of it
+    VirtualHost *host
+    ClusterLocal *cluster          # a use of it; NULL: none chosen
+    ClusterChoice *choice
+    Stream *next                   # in engine.ended
+    uint32_t bits                  # StreamBits
+    uint8_t filters_len
+    Chain request_chain
+    Chain response_chain
+    Arena arena
+    Record record
+    Head request
+    Head response
+    Head trailers                  # response trailers
+    Head request_trailers
+    Http1Message message           # framing of the request
+    IpAddress remote               # trusted client address
+    IpAddress upstream_local
+    Attempt *attempt               # NULL: no try under way
+    Host *used_host                # a reference: the host of the last try that is over
+    Buffer waiting                 # request body for an attempt that has no connection yet
+    Buffer replay                  # request body as sent, for another try
+    Buffer spent                   # body already handed on by reference; freed with the stream
+    bint response_end_at_head
+    bint waiting_end
+    const RetryPolicy *retry
+    uint32_t retries_left
+    uint32_t tries
+    uint32_t timeout_ms            # route timeout in force; 0 = off
+    uint32_t try_timeout_ms
+    uint64_t idle_ms
+    uint64_t active_ns             # last activity, for the idle timeout
+    uint64_t random                # one number per stream for fractions, weights and sampling
+    Timer timeout                  # the whole request
+    Timer idle
+    Timer duration                 # max stream duration
+    Timer backoff
+    Timer request_timer            # request_timeout: the client must have sent everything
+    uint32_t retry_on              # RetryOn bits in force
+
+cdef struct ClusterLocal:
+    Engine *engine
+    ClusterConf *conf              # a reference
+    HostSet *hosts                 # a reference; NULL: none known yet
+    Balancer balancer
+    Pool **pools                   # two priorities per Host.slot
+    uint32_t pools_cap
+    uint32_t users                 # streams and pools
+    bint retired
+
+cdef struct Pool:
+    ClusterLocal *cluster          # a use of it
+    Host *host                     # a reference
+    uint8_t priority
+    bint retired                   # its host left: idle connections are closed, busy ones after their response
+    Upstream *idle                 # last used first
+    Upstream *busy                 # with an attempt
+    Upstream *connecting
+    uint32_t connecting_len
+    uint32_t live                  # connections of any state
+    Attempt *pending               # first come, first served
+    Attempt **pending_last
+    uint32_t pending_len
+
+cdef struct Attempt:
+    Stream *stream
+    Pool *pool                     # NULL: refused before it had one
+    Upstream *upstream             # NULL: waits in pool.pending
+    Host *host                     # a reference
+    Attempt *next                  # in pool.pending
+    Attempt **link
+    bint reused                    # its connection had served before
+    bint fresh                     # wants a new connection
+    bint head_sent
+    bint end_sent
+    bint response_started          # a final response head came
+    bint chunked                   # the request body is written in chunks
+    bint pausing                   # downstream is slow: the upstream is not read
+    uint64_t started_ns
+    uint64_t sent_bytes            # of this try
+    Timer timer                    # per-try timeout
+
+cdef enum UpState:
+    UP_CONNECTING
+    UP_IDLE
+    UP_HEAD                        # a request is out, its response head is awaited
+    UP_BODY                        # the response body
+    UP_CLOSED                      # the transport is closing
+    UP_STATES
+
+cdef struct Upstream:
+    Engine *engine
+    Transport *transport
+    Pool *pool                     # a use of it
+    Upstream *next                 # in one of the pool's lists
+    Upstream **link
+    Attempt *attempt               # NULL: idle or connecting
+    Held held
+    Http1Body body
+    Http1Message message
+    uint8_t state                  # UpState
+    bint close_after               # not reusable after this response
+    bint local_close
+    uint32_t requests
+    uint32_t skip
+    uint64_t id
+    uint64_t started_ns
+    uint64_t idle_ns               # since when it rests
+    Timer timer                    # connect timeout, then idle timeout
+    Timer age                      # max connection duration

@@ -1,0 +1,246 @@
+"""Pools of HTTP/1 upstream connections. See pool.pxd for the law."""
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memset
+
+from meshcore.base.atomics cimport atomic_add, atomic_ref
+from meshcore.base.span cimport span
+from meshcore.cluster.breaker cimport *
+from meshcore.cluster.host cimport HOST_CX_CONNECT_FAIL, host_unref
+from meshcore.conf.stat_ids cimport *
+from meshcore.observe.counters cimport gauge_add, stat_add
+from meshcore.proxy.engine cimport cluster_unuse
+from meshcore.proxy.objects cimport *
+from meshcore.proxy.router cimport *
+from meshcore.proxy.upstream cimport upstream_begin, upstream_close, upstream_dial
+
+
+cdef inline void count(Pool *pool, int stat, int64_t n) noexcept nogil:
+    stat_add(pool.cluster.engine.stats, pool.cluster.conf.stats[stat], n)
+
+
+cdef inline void gauge(Pool *pool, int stat, int64_t n) noexcept nogil:
+    gauge_add(pool.cluster.engine.stats, pool.cluster.conf.stats[stat], n)
+
+
+cdef inline Breaker *breaker_of(Pool *pool) noexcept nogil:
+    return &pool.cluster.conf.breakers[pool.priority]
+
+
+# --- finding --------------------------------------------------------------------------------------------------------
+
+
+cdef bint make_room(ClusterLocal *cluster, uint32_t cap) noexcept nogil:
+    cdef Pool **pools
+    if cap <= cluster.pools_cap:
+        return True
+    pools = <Pool **>realloc(cluster.pools, cap * sizeof(Pool *))
+    if pools == NULL:
+        return False
+    memset(pools + cluster.pools_cap, 0, (cap - cluster.pools_cap) * sizeof(Pool *))
+    cluster.pools = pools
+    cluster.pools_cap = cap
+    return True
+
+
+cdef Pool *pool_of(ClusterLocal *cluster, Host *host, uint8_t priority) noexcept nogil:
+    cdef uint32_t at = host.slot * 2 + priority
+    cdef Pool *pool
+    if at >= cluster.pools_cap and not make_room(cluster, (host.slot + 1) * 2):
+        return NULL
+    pool = cluster.pools[at]
+    if pool != NULL and pool.host == host:
+        return pool
+    if pool != NULL:
+        pool_retire(pool)          # the slot serves another host now
+    pool = <Pool *>malloc(sizeof(Pool))
+    if pool == NULL:
+        return NULL
+    memset(pool, 0, sizeof(Pool))
+    pool.cluster = cluster
+    cluster.users += 1
+    pool.host = host
+    atomic_ref(&host.refs)
+    pool.priority = priority
+    pool.pending_last = &pool.pending
+    cluster.pools[at] = pool
+    return pool
+
+
+# --- lists ----------------------------------------------------------------------------------------------------------
+
+
+cdef void pool_link(Upstream **list, Upstream *upstream) noexcept nogil:
+    upstream.next = list[0]
+    upstream.link = list
+    if upstream.next != NULL:
+        upstream.next.link = &upstream.next
+    list[0] = upstream
+
+
+cdef void pool_unlink(Upstream *upstream) noexcept nogil:
+    if upstream.link != NULL:
+        upstream.link[0] = upstream.next
+        if upstream.next != NULL:
+            upstream.next.link = upstream.link
+        upstream.link = NULL
+
+
+cdef void enqueue(Pool *pool, Attempt *attempt) noexcept nogil:
+    attempt.next = NULL
+    attempt.link = pool.pending_last
+    pool.pending_last[0] = attempt
+    pool.pending_last = &attempt.next
+    pool.pending_len += 1
+    breaker_take(breaker_of(pool), RESOURCE_PENDING)
+    count(pool, CLUSTER_RQ_PENDING_TOTAL, 1)
+    gauge(pool, CLUSTER_RQ_PENDING_ACTIVE, 1)
+
+
+cdef void dequeue(Pool *pool, Attempt *attempt) noexcept nogil:
+    attempt.link[0] = attempt.next
+    if attempt.next != NULL:
+        attempt.next.link = attempt.link
+    else:
+        pool.pending_last = attempt.link
+    attempt.link = NULL
+    pool.pending_len -= 1
+    breaker_give(breaker_of(pool), RESOURCE_PENDING)
+    gauge(pool, CLUSTER_RQ_PENDING_ACTIVE, -1)
+
+
+# --- serving --------------------------------------------------------------------------------------------------------
+
+
+cdef void attach(Pool *pool, Upstream *upstream, Attempt *attempt) noexcept nogil:
+    # Envoy checks max_requests here, not at arrival.
+    if not breaker_allows(breaker_of(pool), RESOURCE_REQUESTS):
+        count(pool, CLUSTER_RQ_PENDING_OVERFLOW, 1)
+        pool_give_back(upstream)
+        attempt_failed(attempt, RESET_OVERFLOW, span(b"", 0))
+        return
+    pool_unlink(upstream)
+    pool_link(&pool.busy, upstream)
+    upstream_begin(upstream, attempt)
+    attempt_ready(attempt, upstream)
+
+
+cdef void pool_request(Pool *pool, Attempt *attempt) noexcept nogil:
+    attempt.pool = pool
+    if pool.idle != NULL and not attempt.fresh:
+        attach(pool, pool.idle, attempt)
+        return
+    if not breaker_allows(breaker_of(pool), RESOURCE_PENDING):
+        count(pool, CLUSTER_RQ_PENDING_OVERFLOW, 1)
+        attempt_failed(attempt, RESET_OVERFLOW, span(b"", 0))
+        return
+    enqueue(pool, attempt)
+    connect_more(pool)
+
+
+cdef void connect_more(Pool *pool) noexcept nogil:
+    # As many connections in the making as attempts that wait; a full breaker still leaves each pool its first connection.
+    cdef Upstream *upstream
+    cdef Span failure
+    while pool.connecting_len < pool.pending_len:
+        if not breaker_allows(breaker_of(pool), RESOURCE_CONNECTIONS):
+            count(pool, CLUSTER_CX_OVERFLOW, 1)
+            if pool.live > 0:
+                return
+        upstream = upstream_dial(pool, &failure)
+        if upstream == NULL:
+            fail_pending(pool, RESET_CONNECT_REFUSED, failure)
+            return
+        pool_link(&pool.connecting, upstream)
+        pool.connecting_len += 1
+
+
+cdef void fail_pending(Pool *pool, uint8_t reason, Span failure) noexcept nogil:
+    # Only those that wait now: a failed attempt may come straight back as another try.
+    cdef uint32_t n = pool.pending_len
+    cdef Attempt *attempt
+    pool.cluster.users += 1
+    while n > 0 and pool.pending != NULL:
+        n -= 1
+        attempt = pool.pending
+        dequeue(pool, attempt)
+        count(pool, CLUSTER_RQ_PENDING_FAILURE_EJECT, 1)
+        attempt_failed(attempt, reason, failure)
+    cluster_unuse(pool.cluster)
+
+
+cdef void pool_cancel(Attempt *attempt) noexcept nogil:
+    cdef Pool *pool = attempt.pool
+    if attempt.link != NULL:
+        dequeue(pool, attempt)
+        count(pool, CLUSTER_RQ_CANCELLED, 1)
+
+
+cdef void pool_connected(Upstream *upstream) noexcept nogil:
+    upstream.pool.connecting_len -= 1
+    pool_unlink(upstream)
+    pool_link(&upstream.pool.busy, upstream)
+    pool_give_back(upstream)
+
+
+cdef void pool_connect_failed(Upstream *upstream, uint8_t reason, Span failure) noexcept nogil:
+    cdef Pool *pool = upstream.pool
+    count(pool, CLUSTER_CX_CONNECT_FAIL, 1)
+    if reason == RESET_CONNECT_TIMEOUT:
+        count(pool, CLUSTER_CX_CONNECT_TIMEOUT, 1)
+    atomic_add(&pool.host.stats[HOST_CX_CONNECT_FAIL], 1)
+    fail_pending(pool, reason, failure)
+
+
+cdef void pool_give_back(Upstream *upstream) noexcept nogil:
+    # A usable connection without a request: the longest waiting attempt gets it, or it rests.
+    cdef Pool *pool = upstream.pool
+    cdef Attempt *attempt = pool.pending
+    if pool.retired:
+        upstream_close(upstream)
+        return
+    pool_unlink(upstream)
+    pool_link(&pool.idle, upstream)
+    upstream.state = UP_IDLE
+    if attempt != NULL:
+        dequeue(pool, attempt)
+        attach(pool, upstream, attempt)
+
+
+cdef void pool_forget(Upstream *upstream) noexcept nogil:
+    cdef Pool *pool = upstream.pool
+    if upstream.state == UP_CONNECTING:
+        pool.connecting_len -= 1
+    pool_unlink(upstream)
+    pool.live -= 1
+    if pool.pending_len > 0 and not pool.retired:
+        connect_more(pool)
+
+
+cdef void pool_release(Pool *pool) noexcept nogil:
+    cdef ClusterLocal *cluster = pool.cluster
+    host_unref(pool.host)
+    free(pool)
+    cluster_unuse(cluster)
+
+
+cdef void pool_retire(Pool *pool) noexcept nogil:
+    cdef uint32_t at = pool.host.slot * 2 + pool.priority
+    if pool.retired:
+        return
+    pool.retired = True
+    if at < pool.cluster.pools_cap and pool.cluster.pools[at] == pool:
+        pool.cluster.pools[at] = NULL
+    pool.live += 1                 # ours, until we are done here
+    while pool.idle != NULL:
+        upstream_close(pool.idle)
+    if pool.pending_len > 0:
+        fail_pending(pool, RESET_CONNECT_REFUSED, span(b"", 0))
+    while pool.connecting != NULL:
+        upstream_close(pool.connecting)
+    pool.live -= 1
+    pool_let_go(pool)
+
+
+cdef void pool_let_go(Pool *pool) noexcept nogil:
+    if pool.retired and pool.live == 0:
+        pool_release(pool)

@@ -1,0 +1,119 @@
+"""Retry decisions, by Envoy's RetryStateImpl: retry_on of the route (or its virtual host), widened by x-envoy-retry-on and x-envoy-max-retries."""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from meshcore.base.random cimport random_u64
+from meshcore.base.span cimport Span, list_has, parse_u64, span, span_is
+from meshcore.codec.head cimport *
+from meshcore.proxy.objects cimport *
+from meshcore.proxy.router cimport RESET_CONNECT_REFUSED, RESET_CONNECT_TIMEOUT, RESET_OVERFLOW
+from meshcore.route.matcher cimport headers_match_any
+from meshcore.route.table cimport *
+
+
+cdef uint32_t parse_retry_on(Span list) noexcept nogil:
+    # Unknown words are ignored, as Envoy does.
+    cdef uint32_t on = 0
+    if list_has(list, b"5xx", 3):
+        on |= RETRY_5XX
+    if list_has(list, b"gateway-error", 13):
+        on |= RETRY_GATEWAY_ERROR
+    if list_has(list, b"connect-failure", 15):
+        on |= RETRY_CONNECT_FAILURE
+    if list_has(list, b"retriable-4xx", 13):
+        on |= RETRY_RETRIABLE_4XX
+    if list_has(list, b"refused-stream", 14):
+        on |= RETRY_REFUSED_STREAM
+    if list_has(list, b"retriable-status-codes", 22):
+        on |= RETRY_RETRIABLE_STATUS_CODES
+    if list_has(list, b"reset", 5):
+        on |= RETRY_RESET
+    if list_has(list, b"reset-before-request", 20):
+        on |= RETRY_RESET_BEFORE_REQUEST
+    if list_has(list, b"envoy-ratelimited", 17):
+        on |= RETRY_ENVOY_RATELIMITED
+    return on
+
+
+cdef void retry_prepare(Stream *stream) noexcept nogil:
+    cdef const RetryPolicy *policy = stream.http.route.retry
+    cdef Head *head = &stream.request
+    cdef uint64_t wanted
+    stream.retry = policy
+    stream.retry_on = 0
+    stream.retries_left = 1
+    if policy != NULL:
+        stream.retry_on = policy.on
+        stream.retries_left = policy.num_retries
+        if policy.request_headers_len > 0 and not headers_match_any(policy.request_headers, policy.request_headers_len, head):
+            stream.retry_on = 0
+    if head_has(head, H_ENVOY_RETRY_ON):
+        stream.retry_on |= parse_retry_on(head_value(head, H_ENVOY_RETRY_ON))
+        head_drop(head, H_ENVOY_RETRY_ON)
+    head_drop(head, H_ENVOY_RETRY_GRPC_ON)
+    head_drop(head, H_ENVOY_RETRIABLE_STATUS_CODES)
+    head_drop(head, H_ENVOY_RETRIABLE_HEADER_NAMES)
+    head_drop(head, H_ENVOY_HEDGE_ON_PER_TRY_TIMEOUT)
+    if head_has(head, H_ENVOY_MAX_RETRIES):
+        if parse_u64(head_value(head, H_ENVOY_MAX_RETRIES), &wanted):
+            stream.retries_left = <uint32_t>wanted if wanted < 1000 else 1000
+        head_drop(head, H_ENVOY_MAX_RETRIES)
+    if stream.retry_on == 0:
+        stream.retries_left = 0
+
+
+cdef bint retry_wants_response(Stream *stream) noexcept nogil:
+    cdef uint32_t on = stream.retry_on
+    cdef uint16_t status = stream.response.status
+    cdef bint limited = head_has(&stream.response, H_ENVOY_RATELIMITED)
+    cdef uint16_t i
+    if on == 0:
+        return False
+    if limited:
+        return on & RETRY_ENVOY_RATELIMITED != 0       # Envoy: a rate-limited answer is retried for that reason alone
+    if on & RETRY_5XX and status >= 500 and status < 600:
+        return True
+    if on & RETRY_GATEWAY_ERROR and status >= 502 and status <= 504:
+        return True
+    if on & RETRY_RETRIABLE_4XX and status == 409:
+        return True
+    if on & RETRY_RETRIABLE_STATUS_CODES and stream.retry != NULL:
+        for i in range(stream.retry.codes_len):
+            if stream.retry.codes[i] == status:
+                return True
+    if on & RETRY_RETRIABLE_HEADERS and stream.retry != NULL:
+        return headers_match_any(stream.retry.headers, stream.retry.headers_len, &stream.response)
+    return False
+
+
+cdef bint retry_wants_reset(Stream *stream, uint8_t reason, bint head_sent) noexcept nogil:
+    cdef uint32_t on = stream.retry_on
+    if reason == RESET_OVERFLOW:
+        return False
+    if on & (RETRY_RESET | RETRY_5XX | RETRY_GATEWAY_ERROR):
+        return True
+    if on & RETRY_RESET_BEFORE_REQUEST and not head_sent:
+        return True
+    return on & RETRY_CONNECT_FAILURE and (reason == RESET_CONNECT_REFUSED or reason == RESET_CONNECT_TIMEOUT)
+
+
+cdef uint32_t retry_backoff_ms(Stream *stream) noexcept nogil:
+    # Fully jittered: uniform in [0, base * (2^n - 1)), at most max (Envoy's JitteredExponentialBackOffStrategy).
+    cdef uint64_t base = 25
+    cdef uint64_t most = 250
+    cdef uint32_t n = stream.tries
+    cdef uint64_t window
+    if stream.retry != NULL and stream.retry.base_ms > 0:
+        base = stream.retry.base_ms
+        most = stream.retry.max_ms
+    if n > 20:
+        n = 20
+    window = base * ((<uint64_t>1 << n) - 1)
+    if window > most:
+        window = most
+    return 0 if window == 0 else <uint32_t>(random_u64(&stream.engine.loop.random) % window)
+
+
+cdef bint method_idempotent(Stream *stream) noexcept nogil:
+    cdef Span method = stream.request.method
+    return span_is(method, b"GET", 3) or span_is(method, b"HEAD", 4) or span_is(method, b"PUT", 3) or \
+        span_is(method, b"DELETE", 6) or span_is(method, b"OPTIONS", 7) or span_is(method, b"TRACE", 5)

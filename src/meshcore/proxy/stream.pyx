@@ -1,0 +1,362 @@
+"""Stream: birth, request events, timeouts and local replies. See stream.pxd for the law; how it ends is in stream_end.pyx."""
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from meshcore.base.arena cimport arena_copy, arena_init, arena_take
+from meshcore.base.clock cimport clock_ms, clock_ns, clock_wall_us
+from meshcore.base.random cimport random_u64
+from meshcore.base.slab cimport slab_new
+from meshcore.base.span cimport Span, span, span_equal, span_is, span_is_nocase, write_u64
+from meshcore.base.wheel cimport Timer, timer_armed, timer_cancel, timer_init, wheel_arm
+from meshcore.codec.head cimport *
+from meshcore.codec.http1 cimport BODY_NONE
+from meshcore.conf.stat_ids cimport *
+from meshcore.filter.http cimport HttpStream, LocalReply, StreamOps
+from meshcore.observe.counters cimport gauge_add, stat_inc
+from meshcore.observe.record cimport *
+from meshcore.proxy.chain cimport *
+from meshcore.proxy.downstream cimport downstream_abort, downstream_local, downstream_pause, downstream_resume
+from meshcore.proxy.downstream_write cimport downstream_send_interim
+from meshcore.proxy.local_reply cimport local_reply_fill
+from meshcore.proxy.objects cimport *
+from meshcore.proxy.request_head cimport request_head_prepare
+from meshcore.proxy.router cimport router_end, router_request_complete
+from meshcore.proxy.stream_end cimport stream_end
+from meshcore.proxy.stream_response cimport deliver_full, deliver_low
+from meshcore.route.table cimport Route, UpgradeRule, host_find, route_find
+
+cdef enum:
+    NS_PER_MS = 1000000
+
+
+# --- birth ----------------------------------------------------------------------------------------------------------
+
+
+cdef Stream *stream_new(Downstream *down) noexcept nogil:
+    cdef Engine *engine = down.engine
+    cdef Stream *stream = <Stream *>slab_new(&engine.streams)
+    if stream == NULL:
+        return NULL
+    memset(stream, 0, sizeof(Stream))
+    stream.engine = engine
+    stream.down = down
+    stream.listener = down.listener
+    stream.listener.users += 1
+    stream.hcm = &down.listener.conf.hcm
+    stream.routes = down.listener.routes
+    stream.routes.users += 1
+    arena_init(&stream.arena, &engine.loop.blocks)
+    head_init(&stream.request, &stream.arena, False)
+    stream.record.start_ns = clock_ns(&engine.loop.clock)
+    return stream
+
+
+cdef void stream_begin(Stream *stream) noexcept nogil:
+    cdef Engine *engine = stream.engine
+    cdef Record *record = &stream.record
+    cdef Downstream *down = stream.down
+    cdef HttpStream *http = &stream.http
+    http.ops = &ops
+    http.arena = &stream.arena
+    http.buffers = &engine.loop.buffers
+    http.wheel = &engine.loop.wheel
+    http.clock = &engine.loop.clock
+    http.random = &engine.loop.random
+    http.stats = engine.stats
+    http.worker = engine.worker
+    http.batch = &engine.batch
+    http.record = record
+    stream.random = random_u64(&engine.loop.random)
+    timer_init(&stream.timeout, NULL, stream)
+    timer_init(&stream.idle, on_idle, stream)
+    timer_init(&stream.duration, on_duration, stream)
+    timer_init(&stream.backoff, NULL, stream)
+    timer_init(&stream.request_timer, on_request_timeout, stream)
+    record.request = &stream.request
+    record.start_wall_us = clock_wall_us(&engine.loop.clock)
+    record.downstream_remote = &down.remote
+    record.downstream_direct_remote = &down.remote
+    record.downstream_local = downstream_local(down)
+    record.connection_id = down.id
+    record.protocol = stream.request.version
+    record.downstream_header_rx = stream.request.bytes
+    record.downstream_wire_rx = stream.request.bytes
+    chain_init(stream)
+    stat_inc(engine.stats, stream.hcm.stats[HCM_RQ_TOTAL])
+    stat_inc(engine.stats, stream.hcm.stats[HCM_RQ_HTTP1_TOTAL])
+    gauge_add(engine.stats, stream.hcm.stats[HCM_RQ_ACTIVE], 1)
+
+
+# --- timers ---------------------------------------------------------------------------------------------------------
+
+
+cdef void stream_touch(Stream *stream) noexcept nogil:
+    stream.active_ns = clock_ns(&stream.engine.loop.clock)
+
+
+cdef void arm(Stream *stream, Timer *timer, uint64_t ms) noexcept nogil:
+    if ms:
+        wheel_arm(&stream.engine.loop.wheel, timer, clock_ms(&stream.engine.loop.clock) + ms)
+
+
+cdef inline uint16_t timeout_status(Stream *stream) noexcept nogil:
+    # Envoy's maybeRequestTimeoutCode: whoever is late gets the blame.
+    return 504 if stream.bits & STREAM_REQUEST_END else 408
+
+
+cdef void on_idle(Timer *timer) noexcept nogil:
+    # Touching a stream only notes the time; the timer finds out here how long it has really been idle.
+    cdef Stream *stream = <Stream *>timer.owner
+    cdef uint64_t due = stream.active_ns // NS_PER_MS + stream.idle_ms
+    if clock_ms(&stream.engine.loop.clock) < due:
+        wheel_arm(&stream.engine.loop.wheel, timer, due)
+        return
+    stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_IDLE_TIMEOUT])
+    if stream.bits & STREAM_RESPONSE_HEAD:
+        stream.record.flags |= FLAG_SI
+        stream.record.details = span(b"stream_idle_timeout", 19)
+        stream_reset(stream)
+        return
+    stream_reply_simple(stream, timeout_status(stream), FLAG_SI, span(b"stream_idle_timeout", 19), span(b"stream timeout", 14))
+
+
+cdef void on_duration(Timer *timer) noexcept nogil:
+    cdef Stream *stream = <Stream *>timer.owner
+    stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_MAX_DURATION_REACHED])
+    if stream.bits & STREAM_RESPONSE_HEAD:
+        stream.record.flags |= FLAG_DT
+        stream.record.details = span(b"max_duration_timeout", 20)
+        stream_reset(stream)
+        return
+    stream_reply_simple(stream, timeout_status(stream), FLAG_DT, span(b"max_duration_timeout", 20),
+                        span(b"downstream duration timeout", 27))
+
+
+cdef void on_request_timeout(Timer *timer) noexcept nogil:
+    cdef Stream *stream = <Stream *>timer.owner
+    stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_TIMEOUT])
+    if stream.bits & STREAM_RESPONSE_HEAD == 0:
+        stream_reply_simple(stream, 408, 0, span(b"request_overall_timeout", 23), span(b"request timeout", 15))
+
+
+# --- the request ----------------------------------------------------------------------------------------------------
+
+
+cdef void find_route(Stream *stream) noexcept nogil:
+    cdef Head *head = &stream.request
+    stream.host = host_find(stream.routes.table, head.authority)
+    stream.http.route = NULL
+    if stream.host != NULL:
+        stream.http.route = route_find(stream.host, head, stream.random)
+        stream.record.virtual_host = stream.host.name
+    if stream.http.route != NULL:
+        stream.record.route_name = stream.http.route.name
+
+
+cdef int upgrade_rule(const UpgradeRule *rules, uint16_t n, Span wanted) noexcept nogil:
+    # 1 allowed, 0 forbidden, -1 not mentioned.
+    cdef uint16_t i
+    for i in range(n):
+        if span_is_nocase(wanted, rules[i].type.at, rules[i].type.len):
+            return rules[i].enabled
+    return -1
+
+
+cdef bint upgrade_allowed(Stream *stream) noexcept nogil:
+    cdef Span wanted = stream.request.protocol
+    cdef int rule = -1
+    if stream.bits & STREAM_CONNECT:
+        wanted = span(b"connect", 7)
+    if stream.http.route != NULL:
+        rule = upgrade_rule(stream.http.route.upgrades, stream.http.route.upgrades_len, wanted)
+    if rule < 0:
+        rule = upgrade_rule(stream.hcm.upgrades, stream.hcm.upgrades_len, wanted)
+    return rule > 0
+
+
+cdef void stream_request_head(Stream *stream, bint end) noexcept nogil:
+    cdef Head *head = &stream.request
+    cdef HcmConf *hcm = stream.hcm
+    if end:
+        stream.bits |= STREAM_REQUEST_END
+        stream.record.request_end_ns = clock_ns(&stream.engine.loop.clock)
+    if span_is(head.method, b"HEAD", 4):
+        stream.bits |= STREAM_HEAD_REQUEST
+    elif span_is(head.method, b"CONNECT", 7):
+        stream.bits |= STREAM_CONNECT
+    stream.idle_ms = hcm.stream_idle_ms
+    stream_touch(stream)
+    arm(stream, &stream.idle, stream.idle_ms)
+    arm(stream, &stream.duration, hcm.max_stream_ms)
+    if not end:
+        arm(stream, &stream.request_timer, hcm.request_ms)
+    stream.http.request = head
+    if not request_head_prepare(stream):
+        return
+    find_route(stream)
+    if stream.message.upgrade or stream.bits & STREAM_CONNECT:
+        if upgrade_allowed(stream):
+            stream.bits |= STREAM_UPGRADE
+            stat_inc(stream.engine.stats, hcm.stats[HCM_CX_UPGRADES_TOTAL])
+            gauge_add(stream.engine.stats, hcm.stats[HCM_CX_UPGRADES_ACTIVE], 1)
+        elif stream.http.route != NULL:
+            stat_inc(stream.engine.stats, hcm.stats[HCM_RQ_WS_ON_NON_WS_ROUTE])
+            stream.down.close_after = True
+            stream_reply_simple(stream, 403, 0, span(b"upgrade_failed", 14), span(b"", 0))
+            return
+    use_route_idle(stream)
+    chain_request_head(stream)
+
+
+cdef void use_route_idle(Stream *stream) noexcept nogil:
+    cdef Route *route = stream.http.route
+    if route == NULL:
+        return
+    if route.idle_timeout_ms >= 0:
+        stream.idle_ms = <uint64_t>route.idle_timeout_ms
+        timer_cancel(&stream.engine.loop.wheel, &stream.idle)
+        arm(stream, &stream.idle, stream.idle_ms)
+    if route.max_duration_ms >= 0:
+        timer_cancel(&stream.engine.loop.wheel, &stream.duration)
+        arm(stream, &stream.duration, <uint64_t>route.max_duration_ms)
+
+
+cdef void stream_request_data(Stream *stream, Span data) noexcept nogil:
+    stream.record.bytes_received += data.len
+    stream.record.downstream_wire_rx += data.len
+    stream_touch(stream)
+    chain_request_data(stream, data, False)
+
+
+cdef void request_over(Stream *stream) noexcept nogil:
+    stream.bits |= STREAM_REQUEST_END
+    stream.record.request_end_ns = clock_ns(&stream.engine.loop.clock)
+    timer_cancel(&stream.engine.loop.wheel, &stream.request_timer)
+
+
+cdef void stream_request_end(Stream *stream) noexcept nogil:
+    request_over(stream)
+    chain_request_data(stream, span(b"", 0), True)
+    if stream.bits & STREAM_ENDED == 0:
+        router_request_complete(stream)
+
+
+cdef void stream_request_trailers(Stream *stream) noexcept nogil:
+    request_over(stream)
+    chain_request_trailers(stream)
+    if stream.bits & STREAM_ENDED == 0:
+        router_request_complete(stream)
+
+
+cdef void stream_client_gone(Stream *stream, bint local) noexcept nogil:
+    stream.down = NULL
+    if stream.bits & STREAM_ENDED:
+        return
+    stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_RX_RESET])
+    if not local:
+        stream.record.flags |= FLAG_DC
+        stream.record.details = span(b"downstream_remote_disconnect", 28)
+    elif stream.record.details.len == 0:
+        stream.record.details = span(b"downstream_local_disconnect", 27)
+    stream_end(stream)
+
+
+cdef void stream_reset(Stream *stream) noexcept nogil:
+    # The client cannot be told in HTTP any more: its connection is cut, so that it sees the response is not whole.
+    cdef Downstream *down = stream.down
+    stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_TX_RESET])
+    if down == NULL:
+        stream_end(stream)
+        return
+    down.stream = NULL
+    stream.down = NULL
+    stream_end(stream)
+    downstream_abort(down)
+
+
+cdef void stream_upload_full(Stream *stream) noexcept nogil:
+    deliver_full(stream)
+
+
+cdef void stream_upload_low(Stream *stream) noexcept nogil:
+    deliver_low(stream)
+
+
+# --- the response ---------------------------------------------------------------------------------------------------
+
+
+cdef void stream_interim(Stream *stream, Head *head) noexcept nogil:
+    stream_touch(stream)
+    if stream.down != NULL and stream.bits & STREAM_HTTP10 == 0:
+        downstream_send_interim(stream.down, head)
+
+
+cdef void stream_response_head(Stream *stream, bint end) noexcept nogil:
+    stream_touch(stream)
+    stream.record.response = &stream.response
+    stream.http.response = &stream.response
+    chain_response_head(stream, end)
+
+
+cdef void stream_response_data(Stream *stream, Span data, bint end) noexcept nogil:
+    chain_response_data(stream, data, end)
+
+
+cdef void stream_response_trailers(Stream *stream) noexcept nogil:
+    stream.record.trailers = &stream.trailers
+    chain_response_trailers(stream)
+
+
+cdef void stream_reply(Stream *stream, const LocalReply *reply) noexcept nogil:
+    cdef Span body
+    if stream.bits & (STREAM_ENDED | STREAM_LOCAL_REPLY):
+        return
+    if stream.bits & STREAM_RESPONSE_HEAD:
+        stream.record.flags |= reply.flag
+        stream.record.details = reply.details
+        stream_reset(stream)
+        return
+    stream.bits |= STREAM_LOCAL_REPLY
+    router_end(stream)
+    chain_skip_response(stream)
+    body = local_reply_fill(stream, reply)
+    stream_response_head(stream, body.len == 0 or stream.bits & STREAM_HEAD_REQUEST != 0)
+    if body.len > 0 and stream.bits & STREAM_ENDED == 0:
+        stream_response_data(stream, body, True)
+
+
+cdef void stream_reply_simple(Stream *stream, uint16_t status, uint64_t flag, Span details, Span body) noexcept nogil:
+    cdef LocalReply reply
+    reply.status = status
+    reply.flag = flag
+    reply.body = body
+    reply.content_type = span(b"", 0)
+    reply.details = details
+    reply.head = NULL
+    stream_reply(stream, &reply)
+
+
+# --- what filters may ask for ---------------------------------------------------------------------------------------
+
+
+cdef void resume_request(HttpStream *http) noexcept nogil:
+    chain_resume_request(<Stream *>http)
+
+
+cdef void resume_response(HttpStream *http) noexcept nogil:
+    chain_resume_response(<Stream *>http)
+
+
+cdef void reply_of(HttpStream *http, const LocalReply *reply) noexcept nogil:
+    stream_reply(<Stream *>http, reply)
+
+
+cdef void clear_route(HttpStream *http) noexcept nogil:
+    find_route(<Stream *>http)
+
+
+cdef StreamOps ops
+ops.resume_request = resume_request
+ops.resume_response = resume_response
+ops.reply = reply_of
+ops.clear_route = clear_route

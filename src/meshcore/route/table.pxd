@@ -1,0 +1,169 @@
+# Route table: virtual hosts and routes, compiled once and immutable; which route serves a request head.
+#
+# Built on the main thread by bind/routes.pyx into the table's own arena, shared by all workers without locks, freed with the arena.
+# `route_find` gives what Envoy's linear first-match walk gives, at a cost that does not grow with the number of routes or hosts.
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from meshcore.base.arena cimport Arena
+from meshcore.base.random cimport Random
+from meshcore.base.span cimport Span
+from meshcore.codec.head cimport Head
+from meshcore.route.domain_index cimport Domain
+from meshcore.route.matcher cimport HeaderMatcher, QueryMatcher
+from meshcore.route.mutation cimport Mutation
+from meshcore.route.regex cimport Regex
+
+cdef enum PathKind:
+    PATH_PREFIX
+    PATH_EXACT
+    PATH_REGEX
+    PATH_SEPARATED_PREFIX
+    PATH_CONNECT
+
+cdef enum RouteKind:
+    ROUTE_FORWARD
+    ROUTE_REDIRECT
+    ROUTE_DIRECT
+
+cdef enum RetryOn:
+    RETRY_5XX = 1 << 0
+    RETRY_GATEWAY_ERROR = 1 << 1
+    RETRY_CONNECT_FAILURE = 1 << 2
+    RETRY_RETRIABLE_4XX = 1 << 3
+    RETRY_REFUSED_STREAM = 1 << 4
+    RETRY_RETRIABLE_STATUS_CODES = 1 << 5
+    RETRY_RESET = 1 << 6
+    RETRY_RETRIABLE_HEADERS = 1 << 7
+    RETRY_ENVOY_RATELIMITED = 1 << 8
+    RETRY_RESET_BEFORE_REQUEST = 1 << 9
+    RETRY_GRPC_CANCELLED = 1 << 10
+    RETRY_GRPC_DEADLINE_EXCEEDED = 1 << 11
+    RETRY_GRPC_RESOURCE_EXHAUSTED = 1 << 12
+    RETRY_GRPC_UNAVAILABLE = 1 << 13
+    RETRY_GRPC_INTERNAL = 1 << 14
+
+cdef struct RetryPolicy:
+    uint32_t on                    # RetryOn bits
+    uint32_t num_retries
+    uint32_t per_try_timeout_ms    # 0 = off
+    uint32_t per_try_idle_timeout_ms
+    uint32_t base_ms
+    uint32_t max_ms
+    const uint16_t *codes          # retriable status codes
+    uint16_t codes_len
+    uint16_t headers_len
+    const HeaderMatcher *headers   # retriable response headers
+    const HeaderMatcher *request_headers
+    uint16_t request_headers_len
+
+cdef struct Rewrite:
+    # At most one of the three is set; the query string is never touched.
+    Span prefix                    # prefix rewrite: replaces what the route's path matched
+    const Regex *regex             # regex rewrite: all non-overlapping matches
+    Span substitution              # with \1 .. \9
+    Span path                      # the whole path (redirects)
+
+cdef struct ClusterChoice:
+    Span name
+    int32_t index                  # filled at publication: the cluster's slot in every worker, -1 = not known by that name
+    uint32_t until                 # cumulative weight: chosen when random % total < until
+    const Mutation *mutation       # NULL: none
+    Span host_rewrite
+
+cdef struct UpgradeRule:
+    Span type                      # lower case
+    bint enabled
+
+cdef struct Route:
+    uint32_t order                 # position in the virtual host, first = 0
+    uint8_t kind                   # RouteKind
+    uint8_t path_kind              # PathKind
+    bint case_sensitive
+    bint grpc
+    bint priority_high
+    Span path                      # as configured (lower case when not case-sensitive)
+    const Regex *regex
+    Span guard                     # PATH_REGEX: what every path that matches begins with
+    const HeaderMatcher *headers
+    const QueryMatcher *query
+    uint16_t headers_len
+    uint16_t query_len
+    uint32_t fraction              # runtime_fraction: numerator; denominator 0 = no fraction
+    uint32_t fraction_of
+    Span name
+    Span stat_prefix
+    VirtualHost *host
+    # mutations, most specific first (weighted cluster apart): route, virtual host, table; route/finalize applies them in Envoy's order
+    const Mutation *mutations[3]
+    uint8_t mutations_len
+    uint64_t filters_off           # bit n: the n-th HTTP filter of the connection manager is disabled here
+    const Span *filters_off_names
+    uint16_t filters_off_len
+    # forward
+    ClusterChoice *choices         # one for `cluster`
+    uint16_t choices_len
+    uint32_t total_weight
+    Span cluster_header            # lower case; set instead of choices
+    uint16_t cluster_not_found_code
+    Rewrite rewrite                # forward and redirect
+    Span host_rewrite
+    Span host_rewrite_header
+    bint auto_host_rewrite
+    bint append_x_forwarded_host
+    bint connect_terminate
+    bint connect_allow_post
+    int64_t timeout_ms             # 0 = off
+    int64_t idle_timeout_ms        # -1 = not set
+    int64_t max_duration_ms        # -1 = not set
+    const RetryPolicy *retry       # NULL: none (the virtual host's is already folded in)
+    const UpgradeRule *upgrades
+    uint16_t upgrades_len
+    # redirect
+    Span scheme
+    Span redirect_host
+    uint16_t redirect_port
+    bint strip_query
+    # redirect and direct response
+    uint16_t status
+    Span body
+    Span content_type
+
+cdef struct VirtualHost:
+    Span name
+    const RouteTable *table
+    Route *routes                  # in configured order
+    uint32_t routes_len
+    void *index                    # compiled path index (private to table.pyx)
+    uint8_t require_tls            # 0 none, 1 external only, 2 all
+    bint attempt_count_request
+    bint attempt_count_response
+
+cdef struct RouteTable:
+    Arena arena
+    Span name
+    VirtualHost *hosts
+    uint32_t hosts_len
+    const Domain *names            # what the builder was told; route_table_index compiles it
+    uint32_t names_len
+    void *domains                  # compiled domain index (private to table.pyx)
+    Regex *regexes                 # all that the table owns
+    bint ignore_port
+    bint ignore_path_parameters
+    bint most_specific_wins
+    const Span *internal_only      # lower-case header names to strip from external requests
+    uint16_t internal_only_len
+    int64_t refs                   # atomic: whoever may still read it
+
+cdef RouteTable *route_table_new() noexcept nogil                             # refs = 1; NULL: no memory
+cdef bint route_table_index(RouteTable *table) noexcept nogil                 # builds the indexes after hosts and routes were filled
+cdef void route_table_unref(RouteTable *table) noexcept nogil                 # any thread
+cdef int64_t route_tables_live() noexcept nogil                               # tables of the process that are not freed yet
+
+cdef VirtualHost *host_find(const RouteTable *table, Span authority) noexcept nogil              # NULL: none, not even "*"
+# `random`: for runtime fractions; same number for the whole walk. NULL: no route.
+cdef Route *route_find(const VirtualHost *host, Head *request, uint64_t random) noexcept nogil
+cdef ClusterChoice *route_choose(const Route *route, uint64_t random) noexcept nogil             # weighted choice; NULL with cluster_header
+# The path that goes upstream (query kept), in `arena`; returns path itself when nothing is to be rewritten.
+cdef Span route_rewrite_path(const Route *route, Span path, Arena *arena) noexcept nogil
+# The Location of a redirect, in `arena`.
+cdef Span route_redirect_location(const Route *route, Head *request, Arena *arena) noexcept nogil

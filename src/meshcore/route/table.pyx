@@ -1,0 +1,329 @@
+"""Route table: life cycle, virtual host by name, first matching route; see table.pxd for the law.
+
+`route_find` asks two path indexes (letter case counts, and does not), takes the earliest route that is sure to match as the bound,
+and checks only those candidates before it whose path already matches. So the answer is that of a walk in configured order, and
+conditions are evaluated for few routes. Regular expressions are filed under the literal text that they begin with.
+"""
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+from meshcore.base.arena cimport arena_fini, arena_init, arena_take
+from meshcore.base.atomics cimport atomic_add, atomic_load, atomic_unref
+from meshcore.base.span cimport span, span_is, span_is_nocase
+from meshcore.codec.head cimport H_CONTENT_TYPE, head_value
+from meshcore.route.domain_index cimport DomainIndex, NO_HOST, domain_index_build, domain_index_find
+from meshcore.route.matcher cimport headers_match_all, queries_match_all
+from meshcore.route.path_build cimport path_index_build
+from meshcore.route.path_index cimport NO_ORDER, OrderList, PathHit, PathIndex, PathKey, PathNode, path_index_find
+from meshcore.route.regex cimport regex_free_all, regex_full
+from meshcore.route.rewrite cimport path_alone, redirect_location, rewrite_path
+from meshcore.route.value_index cimport Conditions, ValueSlot, ValueWalk, value_index_build, value_walk_next, value_walk_start
+
+cdef enum:
+    MANY_CANDIDATES = 8            # from here on an index by header value pays
+
+cdef struct HostIndex:
+    PathIndex cased
+    PathIndex caseless
+    const uint32_t *connects       # PATH_CONNECT routes, ascending
+    uint32_t connects_len
+    bint cut_parameters            # the path ends at the first semicolon
+
+cdef int64_t live_tables = 0       # atomic
+
+
+cdef int64_t route_tables_live() noexcept nogil:
+    return atomic_load(&live_tables)
+
+
+cdef RouteTable *route_table_new() noexcept nogil:
+    cdef RouteTable *table = <RouteTable *>malloc(sizeof(RouteTable))
+    if table != NULL:
+        memset(table, 0, sizeof(RouteTable))
+        arena_init(&table.arena, NULL)
+        table.refs = 1
+        atomic_add(&live_tables, 1)
+    return table
+
+
+cdef void route_table_unref(RouteTable *table) noexcept nogil:
+    if table != NULL and atomic_unref(&table.refs) == 0:
+        regex_free_all(&table.regexes)
+        arena_fini(&table.arena)
+        free(table)
+        atomic_add(&live_tables, -1)
+
+
+cdef bint is_sure(const Route *route) noexcept nogil:
+    return not (route.headers_len or route.query_len or route.fraction_of or route.grpc or route.path_kind == PATH_REGEX)
+
+
+cdef void add_key(PathKey *keys, uint32_t *n, const Route *route, Span text, bint exact) noexcept nogil:
+    keys[n[0]].text = text
+    keys[n[0]].order = route.order
+    keys[n[0]].exact = exact
+    keys[n[0]].sure = is_sure(route)
+    n[0] += 1
+
+
+cdef uint32_t collect_keys(const VirtualHost *host, bint caseless, PathKey *keys, Arena *arena, bint *enough) noexcept nogil:
+    cdef const Route *route
+    cdef char *slashed
+    cdef uint32_t n = 0
+    cdef uint32_t i, j
+    for i in range(host.routes_len):
+        route = &host.routes[i]
+        if route.path_kind == PATH_CONNECT:
+            continue
+        if route.path_kind == PATH_REGEX:
+            # Whatever case_sensitive says: a regular expression carries its own rule.
+            if not caseless:
+                add_key(keys, &n, route, route.guard, False)
+            continue
+        if route.case_sensitive == caseless:
+            continue
+        if route.path_kind == PATH_SEPARATED_PREFIX:
+            # "/a" alone, or "/a/" and what follows: two keys, no further condition.
+            add_key(keys, &n, route, route.path, True)
+            slashed = <char *>arena_take(arena, route.path.len + 1)
+            if slashed == NULL:
+                enough[0] = False
+                return n
+            for j in range(route.path.len):
+                slashed[j] = route.path.at[j]
+            slashed[route.path.len] = 47
+            add_key(keys, &n, route, span(slashed, route.path.len + 1), False)
+        else:
+            add_key(keys, &n, route, route.path, route.path_kind == PATH_EXACT)
+    return n
+
+
+cdef bint index_values(OrderList *list, const VirtualHost *host, Arena *arena) noexcept nogil:
+    cdef Conditions *candidates
+    cdef const Route *route
+    cdef uint32_t i
+    cdef bint useless = False
+    if list.len < MANY_CANDIDATES:
+        return True
+    candidates = <Conditions *>malloc(list.len * sizeof(Conditions))
+    if candidates == NULL:
+        return False
+    for i in range(list.len):
+        route = &host.routes[list.orders[i]]
+        candidates[i].headers = route.headers
+        candidates[i].len = route.headers_len
+        candidates[i].order = list.orders[i]
+    list.by_value = value_index_build(arena, candidates, list.len, &useless)
+    free(candidates)
+    return list.by_value != NULL or useless
+
+
+cdef bint index_nodes(PathIndex *index, const VirtualHost *host, Arena *arena) noexcept nogil:
+    cdef uint32_t i
+    for i in range(index.nodes_len):
+        if not index_values(&index.root[i].begins, host, arena) or not index_values(&index.root[i].exactly, host, arena):
+            return False
+    return True
+
+
+cdef bint index_connects(HostIndex *index, const VirtualHost *host, Arena *arena) noexcept nogil:
+    cdef uint32_t n = 0
+    cdef uint32_t i
+    cdef uint32_t *orders
+    for i in range(host.routes_len):
+        n += host.routes[i].path_kind == PATH_CONNECT
+    if n == 0:
+        return True
+    orders = <uint32_t *>arena_take(arena, n * sizeof(uint32_t))
+    if orders == NULL:
+        return False
+    n = 0
+    for i in range(host.routes_len):
+        if host.routes[i].path_kind == PATH_CONNECT:
+            orders[n] = i
+            n += 1
+    index.connects = orders
+    index.connects_len = n
+    return True
+
+
+cdef bint index_host(RouteTable *table, VirtualHost *host) noexcept nogil:
+    cdef HostIndex *index = <HostIndex *>arena_take(&table.arena, sizeof(HostIndex))
+    cdef PathKey *keys = <PathKey *>malloc((2 * <size_t>host.routes_len + 1) * sizeof(PathKey))
+    cdef bint enough = index != NULL and keys != NULL
+    cdef uint32_t n
+    if enough:
+        memset(index, 0, sizeof(HostIndex))
+        index.cut_parameters = table.ignore_path_parameters
+        index.caseless.ignore_case = True
+        n = collect_keys(host, False, keys, &table.arena, &enough)
+        enough = enough and path_index_build(&index.cased, &table.arena, keys, n)
+        enough = enough and index_nodes(&index.cased, host, &table.arena)
+    if enough:
+        n = collect_keys(host, True, keys, &table.arena, &enough)
+        enough = enough and path_index_build(&index.caseless, &table.arena, keys, n)
+        enough = enough and index_nodes(&index.caseless, host, &table.arena)
+    enough = enough and index_connects(index, host, &table.arena)
+    host.index = index
+    free(keys)
+    return enough
+
+
+cdef bint route_table_index(RouteTable *table) noexcept nogil:
+    cdef DomainIndex *domains = <DomainIndex *>arena_take(&table.arena, sizeof(DomainIndex))
+    cdef uint32_t i, j
+    if domains == NULL or not domain_index_build(domains, &table.arena, table.names, table.names_len):
+        return False
+    table.domains = domains
+    for i in range(table.hosts_len):
+        table.hosts[i].table = table
+        for j in range(table.hosts[i].routes_len):
+            table.hosts[i].routes[j].order = j
+            table.hosts[i].routes[j].host = &table.hosts[i]
+        if not index_host(table, &table.hosts[i]):
+            return False
+    return True
+
+
+cdef Span without_port(Span authority) noexcept nogil:
+    # An IPv6 literal stands in brackets; a colon inside them is no port.
+    cdef uint32_t i = authority.len
+    while i > 0:
+        i -= 1
+        if authority.at[i] == 93:
+            return authority
+        if authority.at[i] == 58:
+            authority.len = i
+            return authority
+    return authority
+
+
+cdef VirtualHost *host_find(const RouteTable *table, Span authority) noexcept nogil:
+    cdef const DomainIndex *domains = <const DomainIndex *>table.domains
+    cdef uint32_t found
+    if authority.at == NULL and not domains.only_any:
+        return NULL
+    if table.ignore_port:
+        authority = without_port(authority)
+    found = domain_index_find(domains, authority)
+    return &table.hosts[found] if found != NO_HOST else NULL
+
+
+cdef bint is_grpc(Head *request) noexcept nogil:
+    cdef Span kind = head_value(request, H_CONTENT_TYPE)
+    return kind.len >= 16 and span_is(span(kind.at, 16), b"application/grpc", 16) and (
+        kind.len == 16 or kind.at[16] == 43)
+
+
+cdef bint conditions_hold(const Route *route, Head *request, Span path, uint64_t random) noexcept nogil:
+    if route.fraction_of != 0 and random % route.fraction_of >= route.fraction:
+        return False
+    if route.grpc and not is_grpc(request):
+        return False
+    if not headers_match_all(route.headers, route.headers_len, request):
+        return False
+    if route.path_kind == PATH_REGEX and not regex_full(route.regex, path):
+        return False
+    return queries_match_all(route.query, route.query_len, request.path)
+
+
+cdef uint32_t first_of(
+    const VirtualHost *host, const uint32_t *orders, uint32_t n, uint32_t best, Head *request, Span path, uint64_t random
+) noexcept nogil:
+    # The first candidate before `best` whose conditions hold; otherwise `best`.
+    cdef uint32_t i
+    for i in range(n):
+        if orders[i] >= best:
+            break
+        if conditions_hold(&host.routes[orders[i]], request, path, random):
+            return orders[i]
+    return best
+
+
+cdef uint32_t first_in(
+    const VirtualHost *host, const OrderList *list, uint32_t best, Head *request, Span path, uint64_t random
+) noexcept nogil:
+    cdef ValueWalk walk
+    cdef const ValueSlot *slot
+    if list.by_value == NULL:
+        return first_of(host, list.orders, list.len, best, request, path, random)
+    value_walk_start(&walk, list.by_value, request)
+    slot = value_walk_next(&walk)
+    while slot != NULL:
+        best = first_of(host, slot.orders, slot.len, best, request, path, random)
+        slot = value_walk_next(&walk)
+    return first_of(host, list.by_value.rest, list.by_value.rest_len, best, request, path, random)
+
+
+cdef uint32_t first_at(
+    const VirtualHost *host, PathHit hit, uint32_t best, Head *request, Span path, uint64_t random
+) noexcept nogil:
+    cdef const PathNode *node = hit.node
+    if hit.exact:
+        best = first_in(host, &node.exactly, best, request, path, random)
+    best = first_in(host, &node.begins, best, request, path, random)
+    while node.above_first < best:
+        node = node.above
+        best = first_in(host, &node.begins, best, request, path, random)
+    return best
+
+
+cdef inline uint32_t sure_at(PathHit hit, uint32_t best) noexcept nogil:
+    if hit.node.begins.sure < best:
+        best = hit.node.begins.sure
+    if hit.exact and hit.node.exactly.sure < best:
+        best = hit.node.exactly.sure
+    return best
+
+
+cdef bint is_connect(Head *request) noexcept nogil:
+    return span_is(request.method, b"CONNECT", 7) or span_is_nocase(request.protocol, b"connect-udp", 11)
+
+
+cdef Route *route_find(const VirtualHost *host, Head *request, uint64_t random) noexcept nogil:
+    cdef const HostIndex *index = <const HostIndex *>host.index
+    cdef Span path = path_alone(request.path)
+    cdef PathHit cased, caseless
+    cdef uint32_t best = NO_ORDER
+    cdef uint32_t i
+    if index.cut_parameters:
+        for i in range(path.len):
+            if path.at[i] == 59:
+                path.len = i
+                break
+    cased.node = caseless.node = NULL
+    cased.exact = caseless.exact = False
+    if index.cased.root != NULL and request.path.len > 0:
+        cased = path_index_find(&index.cased, path)
+        best = sure_at(cased, best)
+    if index.caseless.root != NULL and request.path.len > 0:
+        caseless = path_index_find(&index.caseless, path)
+        best = sure_at(caseless, best)
+    if cased.node != NULL:
+        best = first_at(host, cased, best, request, path, random)
+    if caseless.node != NULL:
+        best = first_at(host, caseless, best, request, path, random)
+    if index.connects_len > 0 and is_connect(request):
+        best = first_of(host, index.connects, index.connects_len, best, request, path, random)
+    return &host.routes[best] if best != NO_ORDER else NULL
+
+
+cdef ClusterChoice *route_choose(const Route *route, uint64_t random) noexcept nogil:
+    cdef uint32_t at
+    cdef uint16_t i
+    if route.choices_len == 0:
+        return NULL
+    if route.choices_len > 1 and route.total_weight > 0:
+        at = <uint32_t>(random % route.total_weight)
+        for i in range(route.choices_len):
+            if at < route.choices[i].until:
+                return &route.choices[i]
+    return &route.choices[0]
+
+
+cdef Span route_rewrite_path(const Route *route, Span path, Arena *arena) noexcept nogil:
+    return rewrite_path(route, path, arena)
+
+
+cdef Span route_redirect_location(const Route *route, Head *request, Arena *arena) noexcept nogil:
+    return redirect_location(route, request, arena)

@@ -1,0 +1,109 @@
+"""Worker: what an order does to the engine, and the life of a worker. See worker.pxd for the law."""
+from libc.stdlib cimport calloc, free
+
+from meshcore.conf.tables cimport ClusterConf, ListenerConf
+from meshcore.cluster.host cimport HostSet
+from meshcore.io.loop cimport Loop, loop_run, loop_run_once, loop_stop, loop_wake
+from meshcore.observe.counters cimport STAT_SLOTS, slots_free, slots_new
+from meshcore.proxy.engine cimport *
+from meshcore.route.table cimport RouteTable
+from meshcore.run.mailbox cimport *
+
+cdef extern from "<errno.h>" nogil:
+    int ENOMEM
+
+
+cdef void carry_out(Worker *worker, Message *message) noexcept nogil:
+    cdef Engine *engine = &worker.engine
+    cdef uint8_t order = message.order
+    if order == ORDER_RESUME:
+        worker.on_resume(message)
+    elif order == ORDER_SET_HOSTS:
+        engine_set_hosts(engine, message.index, <HostSet *>message.second)
+    elif order == ORDER_SET_ROUTES:
+        engine_set_routes(engine, message.index, <RouteTable *>message.second)
+    elif order == ORDER_SET_CLUSTER:
+        engine_set_cluster(engine, <ClusterConf *>message.table, <HostSet *>message.second)
+    elif order == ORDER_DROP_CLUSTER:
+        engine_drop_cluster(engine, message.index)
+    elif order == ORDER_SET_LISTENER:
+        message.result = engine_set_listener(engine, <ListenerConf *>message.table, <RouteTable *>message.second, message.fds,
+                                             message.pipes, message.fds_len, message.backlog)
+    elif order == ORDER_UPDATE_LISTENER:
+        engine_update_listener(engine, <ListenerConf *>message.table, <RouteTable *>message.second)
+    elif order == ORDER_DROP_LISTENER:
+        engine_drop_listener(engine, message.index)
+    elif order == ORDER_SET_LOG:
+        engine_set_log(engine, message.index, message.fds[0])
+    elif order == ORDER_FLUSH_LOGS:
+        engine_flush_logs(engine)
+        message.value = engine_logs_busy(engine)
+    elif order == ORDER_STOP_LISTENING:
+        engine_stop_listening(engine)
+    elif order == ORDER_DRAIN:
+        engine_drain(engine)
+    elif order == ORDER_ABORT:
+        engine_abort(engine)
+    elif order == ORDER_COUNT_LIVE:
+        message.value = engine_live(engine)
+    elif order == ORDER_STOP:
+        loop_stop(&engine.loop)
+
+
+cdef void empty_mailbox(Worker *worker) noexcept nogil:
+    cdef Message *message = mailbox_take(&worker.box)
+    cdef Message *next
+    while message != NULL:
+        next = message.next
+        carry_out(worker, message)
+        if message.wait:
+            sem_post(&message.done)
+        else:
+            free(message)
+        message = next
+
+
+cdef void on_wake(Loop *loop) noexcept nogil:
+    empty_mailbox(<Worker *>loop.owner)
+
+
+cdef void on_tick(Loop *loop) noexcept nogil:
+    engine_tick(<Engine *>loop.owner)
+
+
+cdef Worker *worker_new(uint32_t index, bint embedded, int *error) noexcept nogil:
+    cdef Worker *worker = <Worker *>calloc(1, sizeof(Worker))
+    cdef uint64_t *slots = slots_new(STAT_SLOTS)
+    if worker == NULL or slots == NULL:
+        free(worker)
+        error[0] = -ENOMEM
+        return NULL
+    error[0] = engine_init(&worker.engine, index, slots, on_wake, on_tick)
+    if error[0] < 0:
+        slots_free(slots, STAT_SLOTS)
+        free(worker)
+        return NULL
+    worker.engine.worker = worker
+    worker.slots = slots
+    worker.embedded = embedded
+    return worker
+
+
+cdef void worker_run(Worker *worker) noexcept nogil:
+    loop_run(&worker.engine.loop)
+
+
+cdef void worker_step(Worker *worker) noexcept nogil:
+    loop_run_once(&worker.engine.loop)
+
+
+cdef void worker_post(Worker *worker, Message *message) noexcept nogil:
+    if mailbox_put(&worker.box, message):
+        loop_wake(&worker.engine.loop)
+
+
+cdef void worker_free(Worker *worker) noexcept nogil:
+    empty_mailbox(worker)
+    engine_fini(&worker.engine)
+    slots_free(worker.slots, STAT_SLOTS)
+    free(worker)

@@ -1,0 +1,1 @@
+"""Tests of base/: each struct against a model in plain Python."""

@@ -1,0 +1,1 @@
+"""Tests of codec/ and of its public face, mesh.codec."""

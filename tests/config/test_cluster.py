@@ -1,0 +1,129 @@
+"""Cluster, its hosts, its limits and its protocol options in the plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mesh.config import ConfigError
+from meshcore.bind import spec
+from tests.config.plans import cluster, everything
+
+EXTENSIONS = "type.googleapis.com/envoy.extensions"
+HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+
+def test_a_plain_cluster_has_envoys_defaults() -> None:
+    found = cluster(cluster={"connect_timeout": "<remove>"})
+    host = spec.Endpoint(spec.Address("127.0.0.1", 8001))
+    assert found == spec.Cluster("web", endpoints=(host,), dns_failure_max_ms=5000)
+    assert (found.connect_timeout_ms, found.buffer_limit, found.max_response_headers_bytes) == (5000, 2**20, 81920)
+
+
+def test_each_setting_lands_where_the_engine_reads_it() -> None:
+    found = everything().clusters[0]
+    assert found.endpoints == (
+        spec.Endpoint(spec.Address("127.0.0.1", 8001), weight=5, hostname="one", healthy=False),
+        spec.Endpoint(spec.Address("/tmp/up.sock", -1)),
+    )
+    assert (found.lb, found.alt_stat_name, found.connect_timeout_ms, found.buffer_limit) == ("random", "alt", 250, 4096)
+    assert found.default == spec.Thresholds(1, 2, 3, 4)
+    assert found.high == spec.Thresholds(5, 6, 7, 8)
+    assert found.bind_address == spec.Address("127.0.0.2", 0)
+    assert found.tcp_keepalive == (3, 4, 5)
+    assert found.healthy_panic_threshold == 12.5
+    assert found.idle_timeout_ms == 1000
+    assert found.max_connection_duration_ms == 2000
+    assert found.max_response_headers_count == 3
+    assert found.max_response_headers_bytes == 4096
+    assert found.max_stream_duration_ms == 5000
+    assert found.max_requests_per_connection == 6
+    assert found.underscores == "drop"
+
+
+def test_a_dns_cluster_keeps_its_names_and_times() -> None:
+    found = everything().clusters[1]
+    assert (found.kind, found.endpoints) == ("logical_dns", ())
+    assert found.dns == (spec.DnsTarget("web.internal", 80, weight=2, endpoint_hostname="shown"),)
+    assert (found.dns_refresh_ms, found.dns_failure_base_ms, found.dns_failure_max_ms) == (1000, 2000, 3000)
+    assert (found.dns_jitter_ms, found.dns_lookup_family) == (4000, "v4_preferred")
+
+
+def test_failures_refresh_like_successes_unless_told() -> None:
+    plain = cluster(cluster={"type": "STRICT_DNS", "dns_refresh_rate": "2s"})
+    assert (plain.dns_failure_base_ms, plain.dns_failure_max_ms) == (2000, 2000)
+    backing = cluster(cluster={"type": "STRICT_DNS", "dns_failure_refresh_rate": {"base_interval": "1s"}})
+    assert (backing.dns_failure_base_ms, backing.dns_failure_max_ms) == (1000, 10_000)
+
+
+@pytest.mark.parametrize(("all_in_one", "kind"), [(False, "strict_dns"), (True, "logical_dns")])
+def test_the_dns_cluster_extension_is_the_same_thing(all_in_one: bool, kind: str) -> None:
+    config = {
+        "@type": f"{EXTENSIONS}.clusters.dns.v3.DnsCluster",
+        "all_addresses_in_single_endpoint": all_in_one,
+        "dns_lookup_family": "V6_ONLY",
+        "dns_refresh_rate": "7s",
+    }
+    found = cluster(cluster={"cluster_type": {"name": "dns", "typed_config": config}})
+    assert (found.kind, found.dns_lookup_family, found.dns_refresh_ms) == (kind, "v6_only", 7000)
+
+
+@pytest.mark.parametrize(("name", "lb"), [("round_robin.v3.RoundRobin", "round_robin"), ("random.v3.Random", "random")])
+def test_policies_by_extension(name: str, lb: str) -> None:
+    config = {"name": lb, "typed_config": {"@type": f"{EXTENSIONS}.load_balancing_policies.{name}"}}
+    assert cluster(cluster={"load_balancing_policy": {"policies": [{"typed_extension_config": config}]}}).lb == lb
+
+
+def test_the_first_policy_that_is_known_is_taken() -> None:
+    def policy(name: str) -> dict[str, Any]:
+        config = {"@type": f"{EXTENSIONS}.load_balancing_policies.{name}"}
+        return {"typed_extension_config": {"name": name, "typed_config": config}}
+
+    both = [policy("ring_hash.v3.RingHash"), policy("random.v3.Random")]
+    assert cluster(cluster={"load_balancing_policy": {"policies": both}}).lb == "random"
+    with pytest.raises(ConfigError, match="none of these policies is implemented yet in mesh; Random, RoundRobin are"):
+        cluster(cluster={"load_balancing_policy": {"policies": both[:1]}})
+
+
+def test_older_fields_of_the_cluster_do_the_same() -> None:
+    found = cluster(
+        cluster={
+            "max_requests_per_connection": 4,
+            "common_http_protocol_options": {"idle_timeout": "3s"},
+            "http_protocol_options": {"enable_trailers": True},
+        }
+    )
+    assert (found.max_requests_per_connection, found.idle_timeout_ms) == (4, 3000)
+    assert found.http1 == spec.Http1Options(enable_trailers=True)
+
+
+def test_following_the_downstream_protocol_is_http1() -> None:
+    options = {
+        "@type": f"type.googleapis.com/{HTTP_OPTIONS}",
+        "use_downstream_protocol_config": {"http_protocol_options": {"enable_trailers": True}},
+    }
+    found = cluster(cluster={"typed_extension_protocol_options": {HTTP_OPTIONS: options}})
+    assert found.http1.enable_trailers
+
+
+def test_http2_to_an_upstream_is_refused_by_its_path() -> None:
+    options = {
+        "@type": f"type.googleapis.com/{HTTP_OPTIONS}",
+        "explicit_http_config": {"http2_protocol_options": {}},
+    }
+    path = f'typed_extension_protocol_options\\["{HTTP_OPTIONS}"\\].explicit_http_config.http2_protocol_options'
+    with pytest.raises(ConfigError, match=path):
+        cluster(cluster={"typed_extension_protocol_options": {HTTP_OPTIONS: options}})
+
+
+def test_a_host_without_traffic_is_known_as_unhealthy() -> None:
+    for status, healthy in [("UNKNOWN", True), ("HEALTHY", True), ("UNHEALTHY", False), ("TIMEOUT", False)]:
+        assert cluster(endpoint={"health_status": status}).endpoints[0].healthy is healthy
+    with pytest.raises(ConfigError, match="'DEGRADED' is not implemented yet"):
+        cluster(endpoint={"health_status": "DEGRADED"})
+
+
+def test_a_second_entry_for_one_priority_is_refused_because_it_would_be_ignored() -> None:
+    with pytest.raises(ConfigError, match=r"thresholds\[1\].priority: the thresholds of DEFAULT stand here twice"):
+        cluster(cluster={"circuit_breakers": {"thresholds": [{"max_requests": 1}, {"max_requests": 2}]}})

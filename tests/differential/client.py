@@ -1,0 +1,133 @@
+"""The raw downstream of a case: sends the scripted bytes, records what comes back, and finds out how the
+connection ends.
+
+After the script it waits for the declared number of final responses, then looks whether the proxy closes: up to
+CLOSING_S when a close was announced, for the case's `linger_ms` otherwise. Must not judge the answer. Runs on the
+test's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+from tests.differential.case import Case, CaseError, Steps
+from tests.differential.messages import Transcript, read_responses
+from tests.differential.peer_socket import PeerSocket
+from tests.differential.signals import Signals
+from tests.differential.wire import message, unescape
+
+CLOSING_S = 3.0
+
+
+class RawClient:
+    """Plays the client scripts of one case, one connection after the other."""
+
+    def __init__(self, case: Case, port: int, signals: Signals, values: dict[str, str], clock_zero: float) -> None:
+        self.connections: list[PeerSocket] = []
+        self.unmet: str = ""
+        self._case = case
+        self._port = port
+        self._signals = signals
+        self._values = values
+        self._zero = clock_zero
+
+    async def play(self) -> None:
+        """Bounded by the case's limit; what was not reached by then is told in `unmet`."""
+        try:
+            await asyncio.wait_for(self._play_all(), self._case.limit_ms / 1000)
+        except TimeoutError:
+            self.unmet = self.unmet or "time ran out"
+            for connection in self.connections:
+                connection.note("time ran out")
+        finally:
+            for connection in self.connections:
+                await connection.close()
+
+    async def _play_all(self) -> None:
+        for steps in self._case.clients:
+            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self._port))
+            connection = PeerSocket(sock, self._zero)
+            connection.note("connected")
+            self.connections.append(connection)
+            await self._play_one(connection, steps)
+            await connection.close()
+
+    async def _play_one(self, connection: PeerSocket, steps: Steps) -> None:
+        for step in steps:
+            [(verb, value)] = step.items()
+            if not await self._step(connection, verb, value):
+                self.unmet = f"{verb}: {value}"
+                connection.note(f"unmet {verb} {value}")
+                return
+            if connection.closed_by_us:
+                return
+        wanted = self._case.responses
+        await connection.until(lambda: self.read(connection).finals() >= wanted)
+        await self._linger(connection)
+
+    def read(self, connection: PeerSocket) -> Transcript:
+        index = self.connections.index(connection)
+        methods = self._case.methods
+        if len(self._case.clients) > 1 and len(methods) >= len(self._case.clients):
+            methods = methods[index:]
+        return read_responses(bytes(connection.received), methods, connection.end != "open")
+
+    async def _step(self, connection: PeerSocket, verb: str, value: Any) -> bool:
+        """False when what the step waits for cannot happen any more."""
+        if verb == "send":
+            await connection.send(
+                b"".join(message(text, self._values) for text in ([value] if isinstance(value, str) else value))
+            )
+        elif verb == "raw":
+            await connection.send(unescape(value, self._values))
+        elif verb == "expect":
+            return await self._expect(connection, value)
+        elif verb == "signal":
+            self._signals.set(value)
+        elif verb == "wait":
+            await self._signals.wait(value)
+        elif verb == "delay_ms":
+            await asyncio.sleep(value / 1000)
+        elif verb == "half_close":
+            connection.half_close()
+        elif verb == "stop_reading":
+            connection.stop_reading()
+        elif verb == "resume_reading":
+            connection.resume_reading()
+        elif verb == "close":
+            await connection.close()
+        elif verb == "reset":
+            await connection.reset()
+        return True
+
+    async def _expect(self, connection: PeerSocket, what: Any) -> bool:
+        """head: of one more response, 1xx included; response: one more final one, complete; close; or a text."""
+        if what == "close":
+            await connection.until_end()
+            return True
+        if isinstance(what, dict):
+            wanted = unescape(what["text"], self._values)
+            return await connection.until(lambda: wanted in connection.received)
+        if what == "head":
+            connection.heads_read += 1
+            return await connection.until(lambda: len(self.read(connection).messages) >= connection.heads_read)
+        if what == "response":
+            connection.bodies_read += 1
+            return await connection.until(lambda: self.read(connection).finals() >= connection.bodies_read)
+        raise CaseError(f"expect: {what!r}: head, response, close or text")
+
+    async def _linger(self, connection: PeerSocket) -> None:
+        messages = self.read(connection).messages
+        announced = bool(messages) and (
+            messages[-1].framing == "close" or "close" in (messages[-1].header("connection") or "").lower()
+        )
+        limit = max(CLOSING_S, self._case.linger_ms / 1000) if announced else self._case.linger_ms / 1000
+        try:
+            await asyncio.wait_for(connection.until_end(), limit)
+        except TimeoutError:
+            connection.note("still open")
