@@ -132,13 +132,13 @@ class Names:
         return window / 2 + window / 2 * self._chance()
 
     def changes(self) -> list[tuple[str, tuple[Endpoint, ...], bool]]:
-        """What is different from the last call: (cluster, hosts, whether all its names answered); only answered
+        """What is different from the last call: (cluster, hosts, whether any of its names resolves); only answered
         clusters."""
         found = []
         for name, entry in self._entries.items():
             if not all(lookup.answered for lookup in entry.lookups):
                 continue
-            state = (_endpoints(entry), all(lookup.ok for lookup in entry.lookups))
+            state = (_endpoints(entry), any(lookup.ok for lookup in entry.lookups))
             if state != entry.reported:
                 entry.reported = state
                 found.append((name, *state))

@@ -57,6 +57,8 @@ class Proxy:
         self._publisher: Publisher | None = None
         self._resolver: Any = None
         self._admin: Any = None
+        self._runner: Any = None
+        self._app_loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
 
     # --- life ---
@@ -70,7 +72,9 @@ class Proxy:
         self._workers = [Worker(n) for n in range(self.concurrency)]
         for worker in self._workers:
             self.registry.attach(worker.slots)
-        self._publisher = Publisher(self._workers, self.registry, self._service_cluster())
+        self._publisher = Publisher(
+            self._workers, self.registry, user_agent=self._service_cluster(), runner=self._filter_runner
+        )
         for n, worker in enumerate(self._workers):
             thread = threading.Thread(target=worker.run, name=f"mesh-worker-{n}", daemon=True)
             thread.start()
@@ -118,7 +122,10 @@ class Proxy:
             self._admin = None
         for worker in self._workers:
             worker.abort()
-        _settle(self._workers)
+        if self._runner is not None:
+            self._runner.stop()
+            self._runner = None
+        settle(self._workers)
         for worker in self._workers:
             worker.stop()
         for thread in self._threads:
@@ -143,6 +150,7 @@ class Proxy:
         self.stop()
 
     async def __aenter__(self) -> Proxy:
+        self._app_loop = asyncio.get_running_loop()
         return await asyncio.to_thread(self.start)
 
     async def __aexit__(
@@ -167,6 +175,17 @@ class Proxy:
         """Counters and gauges, by Envoy's names."""
         return self.registry.snapshot()
 
+    def refresh_server_stats(self) -> None:
+        """Brings the gauges that describe the process up to date; called before statistics are shown."""
+        gauges = self.registry.set_gauge
+        gauges("server.uptime", int(time.time() - self.started_at))
+        gauges("server.live", int(self.state == "LIVE"))
+        gauges("server.concurrency", self.concurrency)
+        gauges("server.state", ("LIVE", "DRAINING", "PRE_INITIALIZING", "INITIALIZING", "STOPPED").index(self.state))
+        gauges("cluster_manager.active_clusters", len(self._running().clusters))
+        gauges("listener_manager.total_listeners_active", len(self._running().listeners))
+        gauges("listener_manager.workers_started", 1)
+
     def live_objects(self) -> int:
         """Connections, streams, attempts and handles alive in the engine; 0 after `stop`."""
         return sum(worker.live() for worker in self._workers)
@@ -177,6 +196,14 @@ class Proxy:
         if self._publisher is None:
             raise RuntimeError("this proxy has not been started")
         return self._publisher
+
+    def _filter_runner(self) -> Any:
+        """Where `async def` filter hooks run: the loop of `async with`, else a loop of the proxy's own."""
+        if self._runner is None:
+            from mesh.filters.runner import LoopRunner, OwnLoopRunner
+
+            self._runner = OwnLoopRunner() if self._app_loop is None else LoopRunner(self._app_loop)
+        return self._runner
 
     def _value(self, suffix: str) -> int:
         """The sum over all listeners of a statistic that counts connections."""
@@ -217,8 +244,8 @@ class Proxy:
         self._admin.start()
 
 
-def _settle(workers: list[Worker]) -> None:
-    """Waits until nothing is alive in the engines and their logs are on disk; bounded."""
-    end = time.monotonic() + ABORT_S
+def settle(workers: list[Worker], timeout: float = ABORT_S) -> None:
+    """Waits until nothing is alive in the engines and their logs are on disk, at most `timeout` seconds."""
+    end = time.monotonic() + timeout
     while any(worker.live() or worker.flush_logs() for worker in workers) and time.monotonic() < end:
         time.sleep(POLL_S)

@@ -8,9 +8,11 @@ connections finish what they do. A plan that cannot be published (port in use, l
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mesh.filters.load import bind
 from mesh.logfiles import LogFiles
 from meshcore.bind.spec import Address, Cluster, Endpoint, Listener, Plan
 from meshcore.bind.stats import StatsRegistry
@@ -43,10 +45,18 @@ class LiveCluster:
 class Publisher:
     """What runs on the workers. `workers` all exist before the first `publish`."""
 
-    def __init__(self, workers: list[Worker], registry: StatsRegistry, user_agent: str = "") -> None:
+    def __init__(
+        self,
+        workers: list[Worker],
+        registry: StatsRegistry,
+        *,
+        user_agent: str = "",
+        runner: Callable[[], Any] | None = None,
+    ) -> None:
         self.workers = workers
         self.registry = registry
         self.user_agent = user_agent
+        self._runner = runner or _no_runner
         self.logs = LogFiles()
         self.listeners: dict[str, LiveListener] = {}
         self.clusters: dict[str, LiveCluster] = {}
@@ -154,8 +164,13 @@ class Publisher:
 
     def _build(self, spec: Listener, index: int, bound: tuple[Address, ...]) -> LiveListener:
         stat_name = spec.stat_prefix or _stat_address(bound[0])
+        filters = tuple(
+            replace(f, settings=bind(f.name, f.settings, self._runner)) if f.kind == "python" else f
+            for f in spec.hcm.filters
+        )
+        bound_spec = replace(spec, hcm=replace(spec.hcm, filters=filters))
         table = ListenerTable(
-            spec, index, self.registry, self._cluster_index, self.logs.slots, self.user_agent, stat_name
+            bound_spec, index, self.registry, self._cluster_index, self.logs.slots, self.user_agent, stat_name
         )
         if bound[0].port >= 0:
             table.set_port(bound[0].port)
@@ -186,6 +201,10 @@ class Publisher:
             gone = self.clusters.pop(name)
             for worker in self.workers:
                 worker.drop_cluster(gone.index)
+
+
+def _no_runner() -> Any:
+    raise ValueError("an async filter hook needs an event loop, and this publisher has none")
 
 
 def _sockets(spec: Listener) -> Any:

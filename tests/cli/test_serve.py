@@ -19,6 +19,7 @@ import pytest
 
 from mesh.cli import process_log, serve
 from mesh.config import Loaded
+from meshcore.bind.spec import Address
 from tests.config.boot import bootstrap
 
 WAIT_S = 10
@@ -33,9 +34,10 @@ class FakeProxy:
         self.options = options
         self.calls: list[str] = []
         self.applied: list[Loaded] = []
-        self.listeners = {"main": "127.0.0.1:10000"}
-        self.admin_address = "127.0.0.1:9901"
+        self.listeners = {"main": Address("127.0.0.1", 10000)}
+        self.admin_address = Address("127.0.0.1", 9901)
         self.drained_s: float | None = None
+        self.in_time = True
         self._script = script
 
     def _did(self, name: str) -> None:
@@ -50,9 +52,10 @@ class FakeProxy:
         self.applied.append(source)
         self._did("apply")
 
-    def drain(self, timeout: float) -> None:
+    def drain(self, timeout: float) -> bool:
         self.drained_s = timeout
         self._did("drain")
+        return self.in_time
 
     def reopen_logs(self) -> None:
         self._did("reopen_logs")
@@ -110,13 +113,27 @@ def test_a_signal_to_stop_drains_and_ends_with_zero(
     assert f"caught {number.name}: draining for at most 7 s" in capsys.readouterr().err
 
 
-def test_the_proxy_gets_what_the_command_line_says(serving: Callable[..., Any], tmp_path: Path) -> None:
+def test_the_proxy_gets_what_the_command_line_says(
+    serving: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     address = tmp_path / "admin"
     node = {"id": "n", "cluster": "c", "zone": "z"}
     _, proxy = serving({"start": send(signal.SIGTERM)}, concurrency=3, node=node, admin_address_path=str(address))
     assert proxy.source.plan.node == {"id": "n", "cluster": "c", "locality": {"zone": "z"}}
     assert (proxy.options["concurrency"], proxy.options["log_level"], proxy.options["drain_time_s"]) == (3, "info", 7)
     assert address.read_text() == "127.0.0.1:9901"
+    err = capsys.readouterr().err
+    assert "[info][main] listener 'main' on 127.0.0.1:10000\n" in err and "admin address: 127.0.0.1:9901\n" in err
+
+
+def test_what_outlives_the_drain_time_is_said(serving: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
+    def hurry(proxy: FakeProxy) -> None:
+        proxy.in_time = False
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    code, proxy = serving({"start": hurry})
+    assert code == 0 and proxy.calls == ["start", "drain", "stop"]
+    assert "[warning][main] the drain time is over: what is still open is cut" in capsys.readouterr().err
 
 
 def test_sighup_applies_the_file_as_it_is_now(serving: Callable[..., Any], config: Path) -> None:

@@ -86,6 +86,16 @@ def test_the_first_policy_that_is_known_is_taken() -> None:
         cluster(cluster={"load_balancing_policy": {"policies": both[:1]}})
 
 
+def test_a_setting_of_a_policy_is_refused_by_its_path() -> None:
+    config = {"@type": f"{EXTENSIONS}.load_balancing_policies.round_robin.v3.RoundRobin", "slow_start_config": {}}
+    policies = {"policies": [{"typed_extension_config": {"name": "r", "typed_config": config}}]}
+    path = (
+        r"policies\[0\].typed_extension_config.typed_config.slow_start_config: 'slow_start_config' is not implemented"
+    )
+    with pytest.raises(ConfigError, match=path):
+        cluster(cluster={"load_balancing_policy": policies})
+
+
 def test_older_fields_of_the_cluster_do_the_same() -> None:
     found = cluster(
         cluster={

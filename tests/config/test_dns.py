@@ -75,6 +75,13 @@ def test_a_failure_keeps_the_hosts_and_is_reported_as_such_once() -> None:
     assert table.ask(3.0, {"web": ["10.0.0.1"]}) == [("c", hosts("10.0.0.1"), True)]
 
 
+def test_a_name_that_fails_keeps_its_hosts_beside_those_of_one_that_answers() -> None:
+    table = Table(cluster("c", DnsTarget("x", 1), DnsTarget("y", 1)))
+    table.ask(0.0, {"x": ["10.0.0.1"], "y": ["10.0.0.2"]})
+    [(_, found, ok)] = table.ask(5.0, {"x": None, "y": ["10.0.0.3"]})
+    assert ([one.address.host for one in found], ok) == (["10.0.0.1", "10.0.0.3"], True)
+
+
 def test_a_first_failure_is_an_empty_cluster() -> None:
     table = Table(cluster())
     assert table.ask(0.0, {"web": None}) == [("c", (), False)]

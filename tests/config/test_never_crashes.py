@@ -21,9 +21,11 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "short-form.md").read_tex
 SHORT_TEXT = PAGE.rsplit("```yaml\n", 1)[1].partition("```")[0]
 
 JUNK: list[Any] = [
-    None, True, False, 0, -1, 1, 2**31, 2**64, 1.5, float("nan"), "", " ", "x", "\x00", "\ud800", "%", "%PROTOCOL", "3s", "-3s",
-    "1e400", "/", "*", "(", "a:b:c", "[::", "https://[", "@", [], [[]], [None], {}, {"": None}, {1: 2}, {None: {}}, {"\ud800": 1}, [{1: 2}], {"@type": "x"}, {"x": {"y": [{}]}},
-    {"@type": "type.googleapis.com/google.protobuf.Duration", "value": "1s"}, {"@type": "type.googleapis.com/xds.type.v3.TypedStruct"},
+    None, True, False, 0, -1, 1, 2**31, 2**64, 1.5, float("nan"), "", " ", "x", "\x00", "\ud800", "%", "%PROTOCOL",
+    "3s", "-3s", "1e400", "/", "*", "(", "a:b:c", "[::", "https://[", "@", [], [[]], [None], {}, {"": None}, {1: 2},
+    {None: {}}, {"\ud800": 1}, [{1: 2}], {"@type": "x"}, {"x": {"y": [{}]}},
+    {"@type": "type.googleapis.com/google.protobuf.Duration", "value": "1s"},
+    {"@type": "type.googleapis.com/xds.type.v3.TypedStruct"},
 ]  # fmt: skip
 
 

@@ -269,19 +269,19 @@ def test_every_mistake_has_its_line_and_its_nearest_key(tmp_path: Path) -> None:
     assert problems(path) == [
         f"{path}:{text}"
         for text in [
+            "1: listen: '127.0.0.1:99999' is no address; write IP:PORT, a port, or the path of a Unix socket",
             "2: routs: no such key; did you mean 'routes'?",
-            "18: upstreams.api.balance: 'randm' is not accepted; one of round_robin, random; did you mean 'random'?",
-            "6: routes[0].retreis: no such key; did you mean 'retries'?",
             "5: routes[0].to[1]: 'a b' is no target; write HOST:PORT or IP:PORT",
+            "6: routes[0].retreis: no such key; did you mean 'retries'?",
             "7: routes[0].timeout: 3 is no duration; write 250ms, 3s, 1m, 2h or off",
             "8: routes[1].match: 'a b' is no host name; write host/path, /path, = /path or ~ /regex",
-            "12: routes[2].timeout: belongs to a route with 'to', not with 'reply'",
             "11: routes[2].reply: a whole number from 200 to 599 belongs here, not 99",
+            "12: routes[2].timeout: belongs to a route with 'to', not with 'reply'",
             "13: routes[3]: needs one of 'to', 'reply', 'redirect'",
             "14: routes[4]: needs 'match'; write / to match everything",
-            "16: routes[5].to: TLS to an upstream is not implemented yet in mesh; write HOST:PORT",
             "15: routes[5].match[1]: is empty; write / to match everything",
-            "1: listen: '127.0.0.1:99999' is no address; write IP:PORT, a port, or the path of a Unix socket",
+            "16: routes[5].to: TLS to an upstream is not implemented yet in mesh; write HOST:PORT",
+            "18: upstreams.api.balance: 'randm' is not accepted; one of round_robin, random; did you mean 'random'?",
         ]
     ]
 

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 from rich.console import Console
@@ -94,7 +95,7 @@ def select_names(every: list[Case], patterns: list[str]) -> set[str]:
 def _single(case: Case) -> dict[str, object]:
     """The bootstrap with ports that are easy to remember: listener 10000, admin 9901, upstreams from 10001."""
     ports = Ports(10000, {name: 10001 + i for i, name in enumerate(case.upstreams)})
-    return build_bootstrap([case], {case.name: ports}, 9901, Path("/tmp"))
+    return build_bootstrap([case], {case.name: ports}, 9901, Path(tempfile.gettempdir()))
 
 
 if __name__ == "__main__":

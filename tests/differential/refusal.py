@@ -44,7 +44,9 @@ async def start_accepting(
                 with_log = False
                 continue
             if not blamed:
-                guilty = await _halve(run, stage, directory, cases, with_log)
+                # A proxy that does not even start without a listener refuses no case in particular.
+                starts = await _accepts(run, stage, directory, [], with_log)
+                guilty = await _halve(run, stage, directory, cases, with_log) if starts else cases
                 blamed = {case.name: _last_words(output) for case in guilty}
             refused |= blamed
             cases = [case for case in cases if case.name not in blamed]

@@ -92,4 +92,7 @@ def meaning(events: list[Event]) -> list[Any]:
     for name, *rest in out:
         if name == "response":
             rest[0].pop("reason")
+        if name in ("request", "response"):
+            # Persistence belongs to the hop: a refused upgrade to h2c takes Connection out of the head.
+            rest[0].pop("keep_alive")
     return out

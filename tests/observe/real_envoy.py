@@ -112,6 +112,7 @@ async def _observe(
     pages: list[str],
     hcm: dict[str, Any],
     flushed: Callable[[str], bool] | None,
+    extend: Callable[[dict[str, Any]], None] | None,
 ) -> Observed:
     seen = Observed()
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
@@ -119,7 +120,10 @@ async def _observe(
         seen.ports = {"upstream": server.sockets[0].getsockname()[1], "listener": ports.reserve(), "admin": ports.pick(), "dead": ports.reserve()}
         logs = {name: (directory / f"{name}.log", log_format) for name, log_format in formats.items()}
         path = directory / "bootstrap.json"
-        path.write_text(json.dumps(bootstrap(seen.ports, logs, hcm)))
+        config = bootstrap(seen.ports, logs, hcm)
+        if extend is not None:
+            extend(config)
+        path.write_text(json.dumps(config))
         async with server, envoy_peer(path, directory, seen.ports["admin"]) as envoy:
             for raw in requests:
                 await send(seen.ports["listener"], raw)
@@ -143,6 +147,7 @@ def observe(
     pages: list[str] | None = None,
     hcm: dict[str, Any] | None = None,
     flushed: Callable[[str], bool] | None = None,
+    extend: Callable[[dict[str, Any]], None] | None = None,
 ) -> Observed:
-    """One run of Envoy. `flushed`: the pages are asked once it says so of the text of /stats."""
-    return asyncio.run(_observe(directory, formats or {}, requests, pages or [], hcm or {}, flushed))
+    """One run of Envoy. `flushed`: the pages are asked once it says so of the text of /stats. `extend` changes the bootstrap."""
+    return asyncio.run(_observe(directory, formats or {}, requests, pages or [], hcm or {}, flushed, extend))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,33 @@ ROUTES = {
     ],
 }
 
+TYPE = "type.googleapis.com/envoy.extensions.filters."
+ANY_POLICY = {"permissions": [{"any": True}], "principals": [{"any": True}]}
+FILTERS = [
+    ("rbac.v3.RBAC", {"rules_stat_prefix": "rules", "rules": {"policies": {"all": ANY_POLICY}}}),
+    ("fault.v3.HTTPFault", {}),
+    ("local_ratelimit.v3.LocalRateLimit", {"stat_prefix": "limited", "token_bucket": {"max_tokens": 1000, "fill_interval": "1s"}}),
+    ("router.v3.Router", {}),
+]
+
+
+def more_names(config: dict[str, Any]) -> None:
+    """Adds what has names of many shapes: filters, TCP listeners with and without a prefix, a cluster with dots and health checks."""
+    resources = config["static_resources"]
+    for address, names in (("127.0.0.1", {"name": "t4", "stat_prefix": "named"}), ("::1", {"name": "t6"})):
+        proxy = {"@type": TYPE + "network.tcp_proxy.v3.TcpProxy", "stat_prefix": "my.tcp", "cluster": "live"}
+        resources["listeners"].append(
+            {
+                **names,
+                "address": {"socket_address": {"address": address, "port_value": 0}},
+                "filter_chains": [{"filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}]}],
+            }
+        )
+    checked = {**resources["clusters"][0], "name": "has.dots", "outlier_detection": {}}
+    del checked["alt_stat_name"]
+    check = {"timeout": "1s", "interval": "9s", "unhealthy_threshold": 1, "healthy_threshold": 1, "http_health_check": {"path": "/"}}
+    resources["clusters"].append({**checked, "health_checks": [check]})
+
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Observed:
@@ -64,7 +92,13 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Observed:
         tmp_path_factory.mktemp("envoy"),
         requests=[*requests, b"garbage\r\n\r\n"],
         pages=list(PAGES.values()),
-        hcm={"route_config": ROUTES},
+        hcm={
+            "route_config": ROUTES,
+            "http_filters": [
+                {"name": name, "typed_config": {"@type": f"{TYPE}http.{name}", **settings}} for name, settings in FILTERS
+            ],
+        },
+        extend=more_names,
         flushed=lambda text: re.search(r"http\.ingress\.downstream_rq_time: P0\(", text) is not None,
     )
 

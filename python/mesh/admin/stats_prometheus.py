@@ -52,16 +52,27 @@ RULES: tuple[tuple[str, str], ...] = (
     ("tcp_prefix", tokens("tcp.$.**")),
     ("clientssl_prefix", tokens("auth.clientssl.$.**")),
     ("ratelimit_prefix", tokens("ratelimit.$.**")),
+    ("rds_route_config", rf"^http\.{VALUE}\.rds\.(([\w.-]+)\.)\w+?$"),
+    ("scoped_rds_config", rf"^http\.{VALUE}\.scoped_rds\.(([\w.-]+)\.)\w+?$"),
+    ("rbac_http_prefix", rf"^http\.{VALUE}\.rbac\.((?!policy\.)({VALUE})\.)"),
+    ("ext_authz_prefix", tokens("http.*.ext_authz.$.**")),
+    ("health_check_name", rf"^cluster\.{VALUE}\.health_check(\.name\.({VALUE}))\."),
     ("cluster_name", tokens("cluster.$.**")),
     ("http_conn_manager_prefix", rf"^listener\..*?\.http\.(({VALUE})\.)"),
     ("http_conn_manager_prefix", tokens("http.$.**")),
     ("worker_id", rf"^(?:listener\.(?:{ADDRESS}|{VALUE})|server|listener_manager|thread_local_cluster_manager)\.worker_((\d+)\.)"),
-    ("listener_address", rf"^listener\.(({ADDRESS})\.)"),
+    ("listener_address", rf"^listener\.(?!admin\.)(({ADDRESS}|{VALUE})\.)"),
     ("virtual_host", tokens("vhost.$.**")),
     ("mongo_prefix", tokens("mongo.$.**")),
-    ("rds_route_config", rf"^http\.{VALUE}\.rds\.(([\w.-]+)\.)\w+?$"),
-    ("scoped_rds_config", rf"^http\.{VALUE}\.scoped_rds\.(([\w.-]+)\.)\w+?$"),
     ("route", tokens("vhost.*.route.$.**")),
+    ("local_http_ratelimit_prefix", tokens("$.http_local_rate_limit.**")),
+    ("local_network_ratelimit_prefix", tokens("local_rate_limit.$.**")),
+    ("local_listener_ratelimit_prefix", tokens("listener_local_ratelimit.$.**")),
+    ("connection_limit_prefix", tokens("connection_limit.$.**")),
+    ("thrift_prefix", tokens("thrift.$.**")),
+    ("redis_prefix", tokens("redis.$.**")),
+    ("google_grpc_client_prefix", tokens("grpc.$.**")),
+    ("xds_resource_name", rf"^sds\.(({VALUE})\.).+"),
 )
 COMPILED = tuple((f"envoy_{label}", re.compile(rule)) for label, rule in RULES)
 INVALID = re.compile(r"[^a-zA-Z0-9_]")
@@ -76,7 +87,7 @@ def split_name(name: str) -> tuple[str, str]:
     for label, rule in COMPILED:
         found = None if label in labels else rule.search(name)
         if found:
-            labels[label] = found[found.lastindex or 0]
+            labels[label] = found[rule.groups]
             cuts.append(found.span(1))
     kept = name
     for start, end in sorted(cuts, reverse=True):

@@ -1,7 +1,8 @@
 """`python -m mesh convert FILE`: prints the Envoy bootstrap that a configuration becomes.
 
 The configuration is checked first, so what is printed can run; Envoy runs it too, unless it holds a Python filter.
-"""
+Every format that loads can be written: YAML for people, JSON and text for tools, binary for the fastest start. Main
+thread; writes to stdout or to one file."""
 
 from __future__ import annotations
 

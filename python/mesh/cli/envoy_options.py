@@ -1,6 +1,8 @@
 """Envoy's command line, as far as mesh does not have it: told apart from a typo, and refused by name.
 
-`ACCEPTED` are options under which mesh does what it does anyway. Read by serve.py before click sees the arguments.
+`ACCEPTED_FLAGS` are options under which mesh does what it does anyway (it has no hot restart to disable, and warns of
+no deprecated field). Options that take values and would change nothing are refused all the same: their value would be
+ignored. Read by serve.py before click sees the arguments.
 """
 
 from __future__ import annotations

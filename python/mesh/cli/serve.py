@@ -108,17 +108,25 @@ def _load(options: Options) -> Any:
 
 
 def _announce(proxy: Any, options: Options, log: logging.Logger) -> None:
+    from mesh.config.listener import name_of
+
     for name, bound in proxy.listeners.items():
-        log.info("listener '%s' on %s", name, bound)
+        log.info("listener '%s' on %s", name, name_of(bound))
     if proxy.admin_address is None:
         return
-    log.info("admin address: %s", proxy.admin_address)
+    admin = name_of(proxy.admin_address)
     if options.admin_address_path:
-        try:
-            with open(options.admin_address_path, "w", encoding="ascii") as target:
-                target.write(str(proxy.admin_address))
-        except OSError as error:
-            log.error("cannot write the admin address to %s: %s", options.admin_address_path, error.strerror)
+        _write_admin_address(options.admin_address_path, admin, log)
+    log.info("admin address: %s", admin)
+
+
+def _write_admin_address(path: str, admin: str, log: logging.Logger) -> None:
+    """Before it is logged: whoever reads the line finds the file."""
+    try:
+        with open(path, "w", encoding="ascii") as target:
+            target.write(admin)
+    except OSError as error:
+        log.error("cannot write the admin address to %s: %s", path, error.strerror)
 
 
 def _wait(proxy: Any, options: Options, signals: Signals, log: logging.Logger) -> None:
@@ -145,7 +153,8 @@ def _drain(proxy: Any, options: Options, signals: Signals, log: logging.Logger) 
 
     def drain() -> None:
         try:
-            proxy.drain(options.drain_time_s)
+            if not proxy.drain(options.drain_time_s):
+                log.warning("the drain time is over: what is still open is cut")
         except Exception:
             log.exception("draining failed")
         done.set()

@@ -1,4 +1,7 @@
-"""`python -m mesh validate FILE...`: checks each file and prints one line per problem; nothing is started."""
+"""`python -m mesh validate FILE...`: checks each file and prints one line per problem; nothing is started.
+
+`serve --mode validate` is the same check of one file. Prints to stdout what is fine, in Envoy's words, and to stderr
+what is not; the exit code is 1 when any file was refused. Main thread."""
 
 from __future__ import annotations
 

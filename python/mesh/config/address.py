@@ -1,7 +1,8 @@
 """envoy.config.core.v3.Address, SocketAddress, Pipe and CidrRange to plain addresses.
 
 A listener and a static host need an IP literal or a Unix path, because nothing resolves names there; `lower_target`
-is for the clusters that do resolve."""
+is for the clusters that do resolve. A Unix path has at most 107 bytes (sockaddr_un), and abstract sockets are
+refused. Called by listener.py, endpoint.py, cluster.py, hcm.py and bootstrap.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""envoy.config.bootstrap.v3.Bootstrap: the whole configuration of a process, lowered to one spec.Plan."""
+"""envoy.config.bootstrap.v3.Bootstrap: the whole configuration of a process, lowered to one spec.Plan.
+
+The top of the lowering: checks Envoy's own constraints on the whole message, collects the names of the clusters that
+routes may use, and then goes down file by file. Names of clusters and listeners are unique, and so are addresses that
+are not "any free port". Dynamic resources, tracing, overload and runtime values are refused. Called by `load`.
+"""
 
 from __future__ import annotations
 

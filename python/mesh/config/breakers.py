@@ -1,4 +1,8 @@
-"""envoy.config.cluster.v3.CircuitBreakers: the limits of a cluster, per priority."""
+"""envoy.config.cluster.v3.CircuitBreakers: the limits of a cluster, per priority.
+
+Envoy takes the first entry of a priority and ignores the rest; a second one is refused here, because a limit that looks
+set and is not is worse than an error. Retry budgets and limits per host are refused by name. Called by cluster.py.
+"""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from mesh.config import address, breakers, cluster_dns, endpoint, http1, listener, upstream_http
+from mesh.config import address, breakers, cluster_dns, endpoint, http1, listener, schema, upstream_http
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything, false, true, unset
 from mesh.config.lowering import Lowering, milliseconds_or, wrapped_or
@@ -98,20 +98,7 @@ def _kind(message: Any, low: Lowering, path: str) -> tuple[str, cluster_dns.Opti
 def _policy(message: Any, low: Lowering, path: str) -> str:
     """The balancer; of `load_balancing_policy` the first policy that is known, as Envoy chooses."""
     if message.HasField("load_balancing_policy"):
-        at = join(path, "load_balancing_policy.policies")
-        policies = message.load_balancing_policy.policies
-        for item in policies:
-            kind = item.typed_extension_config.typed_config.type_url.rpartition("/")[2]
-            if kind in POLICY_TYPES:
-                index = list(policies).index(item)
-                config = low.open(item.typed_extension_config.typed_config, at)
-                if config is not None and config.ListFields():
-                    inner = f"{at}[{index}].typed_extension_config.typed_config.{config.ListFields()[0][0].name}"
-                    low.refuse(inner, f"'{config.ListFields()[0][0].name}' is not implemented yet in mesh; remove it")
-                return POLICY_TYPES[kind]
-        names = ", ".join(sorted(name.rpartition(".")[2] for name in POLICY_TYPES))
-        low.refuse(at, f"none of these policies is implemented yet in mesh; {names} are")
-        return "round_robin"
+        return _policy_extension(message.load_balancing_policy, low, join(path, "load_balancing_policy.policies"))
     if message.lb_policy not in LB_POLICIES:
         name = type(message).LbPolicy.Name(message.lb_policy)
         text = f"'{name}' is not implemented yet in mesh; ROUND_ROBIN and RANDOM are"
@@ -119,6 +106,21 @@ def _policy(message: Any, low: Lowering, path: str) -> str:
             text = f"'{name}' needs 'load_balancing_policy', which is not set"
         low.refuse(join(path, "lb_policy"), text)
     return LB_POLICIES.get(message.lb_policy, "round_robin")
+
+
+def _policy_extension(message: Any, low: Lowering, path: str) -> str:
+    for index, item in enumerate(message.policies):
+        packed = item.typed_extension_config.typed_config
+        kind = schema.type_name(packed)
+        if kind in POLICY_TYPES:
+            at = f"{path}[{index}].typed_extension_config.typed_config"
+            config = low.open(packed, at)
+            for field, _ in config.ListFields() if config is not None else ():
+                low.refuse(join(at, field.name), f"'{field.name}' is not implemented yet in mesh; remove it")
+            return POLICY_TYPES[kind]
+    names = ", ".join(sorted(map(schema.short_name, POLICY_TYPES)))
+    low.refuse(path, f"none of these policies is implemented yet in mesh; {names} are")
+    return "round_robin"
 
 
 def _upstream(message: Any, low: Lowering, path: str) -> dict[str, Any]:
@@ -133,8 +135,8 @@ def _upstream(message: Any, low: Lowering, path: str) -> dict[str, Any]:
     else:
         found = upstream_http.Upstream()
         if message.HasField("common_http_protocol_options"):
-            common = message.common_http_protocol_options
-            upstream_http.lower_common(common, found, low, join(path, "common_http_protocol_options"))
+            shared = message.common_http_protocol_options
+            upstream_http.lower_common(shared, found, low, join(path, "common_http_protocol_options"))
         if message.HasField("http_protocol_options"):
             found.http1 = http1.lower(message.http_protocol_options, low, join(path, "http_protocol_options"))
     if message.HasField("max_requests_per_connection"):
@@ -169,6 +171,6 @@ def _bind(message: Any, low: Lowering, path: str) -> spec.Address | None:
 
 
 def _panic(message: Any, low: Lowering, path: str) -> float:
-    common = message.common_lb_config
-    COMMON_LB.check(common, low.report, join(path, "common_lb_config"))
-    return float(common.healthy_panic_threshold.value) if common.HasField("healthy_panic_threshold") else 50.0
+    balancing = message.common_lb_config
+    COMMON_LB.check(balancing, low.report, join(path, "common_lb_config"))
+    return float(balancing.healthy_panic_threshold.value) if balancing.HasField("healthy_panic_threshold") else 50.0

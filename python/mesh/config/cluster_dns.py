@@ -1,7 +1,8 @@
 """How a cluster asks DNS: the DNS fields of Cluster, and the DnsCluster extension that replaces them.
 
 The resolver is the system's (getaddrinfo), so a list of servers, TCP for lookups, and the TTL of an answer cannot be
-had from it and are refused. Called by cluster.py; what comes out is what `mesh.dns` follows."""
+had from it and are refused. Without dns_failure_refresh_rate a failure is asked about again as soon as a success
+would be. Called by cluster.py; what comes out is what `mesh.dns` follows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""envoy.config.endpoint.v3.ClusterLoadAssignment: the hosts of a cluster, or the names that resolve to them."""
+"""envoy.config.endpoint.v3.ClusterLoadAssignment: the hosts of a cluster, or the names that resolve to them.
+
+A STATIC cluster has hosts, a DNS cluster has names; both come from the same message, in the order of the file, which
+the balancers keep. Locality weights and health-check settings do nothing without what would use them and are
+accepted; priorities are refused. Called by cluster.py."""
 
 from __future__ import annotations
 

@@ -7,10 +7,12 @@ thread that loads; ends with `Report.raise_if_any`, which turns what was gathere
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 MAX_PROBLEMS = 50
+LAST = sys.maxsize
 
 
 @dataclass(slots=True, frozen=True)
@@ -60,6 +62,7 @@ class Report:
         for problem in list(self._found.values())[:MAX_PROBLEMS]:
             origin, line, path = self._locate(problem.path) if self._locate else (self.origin, 0, problem.path)
             located.append(Problem(path, problem.text, origin, line))
+        located.sort(key=lambda problem: problem.line or LAST)
         if len(self._found) > MAX_PROBLEMS:
             located.append(Problem("", f"more than {MAX_PROBLEMS} problems; the rest is not shown", self.origin))
         raise ConfigError(located)

@@ -45,7 +45,7 @@ HCM = Fields(
         "scoped_routes": "put the routes into 'route_config'",
     },
 )  # fmt: skip
-COMMON = Fields(
+OPTIONS = Fields(
     "envoy.config.core.v3.HttpProtocolOptions",
     {
         "idle_timeout", "max_connection_duration", "max_headers_count", "max_stream_duration",
@@ -69,9 +69,9 @@ KIB = 1024
 
 def lower(message: Any, low: Lowering, path: str) -> spec.Hcm:
     HCM.check(message, low.report, path)
-    at_common = join(path, "common_http_protocol_options")
-    common = message.common_http_protocol_options
-    COMMON.check(common, low.report, at_common)
+    at_options = join(path, "common_http_protocol_options")
+    options = message.common_http_protocol_options
+    OPTIONS.check(options, low.report, at_options)
     _check_values(message, low, path)
     reply = message.local_reply_config
     at_reply = join(path, "local_reply_config")
@@ -86,17 +86,17 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Hcm:
         scheme_overwrite=_scheme(message, low, path),
         add_user_agent=wrapped_or(message, "add_user_agent", False),
         max_request_headers_bytes=wrapped_or(message, "max_request_headers_kb", 60) * KIB,
-        max_headers_count=wrapped_or(common, "max_headers_count", 100),
+        max_headers_count=wrapped_or(options, "max_headers_count", 100),
         stream_idle_timeout_ms=milliseconds_or(message, "stream_idle_timeout", 300_000),
         request_timeout_ms=milliseconds_or(message, "request_timeout", 0),
         request_headers_timeout_ms=milliseconds_or(message, "request_headers_timeout", 0),
         drain_timeout_ms=milliseconds_or(message, "drain_timeout", 5000),
         delayed_close_timeout_ms=milliseconds_or(message, "delayed_close_timeout", 1000),
-        idle_timeout_ms=milliseconds_or(common, "idle_timeout", 3_600_000),
-        max_connection_duration_ms=milliseconds_or(common, "max_connection_duration", 0),
-        max_stream_duration_ms=milliseconds_or(common, "max_stream_duration", 0),
-        max_requests_per_connection=wrapped_or(common, "max_requests_per_connection", 0),
-        underscores=http1.underscores(common),
+        idle_timeout_ms=milliseconds_or(options, "idle_timeout", 3_600_000),
+        max_connection_duration_ms=milliseconds_or(options, "max_connection_duration", 0),
+        max_stream_duration_ms=milliseconds_or(options, "max_stream_duration", 0),
+        max_requests_per_connection=wrapped_or(options, "max_requests_per_connection", 0),
+        underscores=http1.underscores(options),
         use_remote_address=wrapped_or(message, "use_remote_address", False),
         xff_num_trusted_hops=message.xff_num_trusted_hops,
         skip_xff_append=message.skip_xff_append,

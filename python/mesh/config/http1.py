@@ -1,4 +1,8 @@
-"""Http1ProtocolOptions and HttpProtocolOptions, which listeners and clusters share."""
+"""Http1ProtocolOptions and HttpProtocolOptions, which listeners and clusters share.
+
+One lowering for both sides, because a field means the same on each; what only one side reads (accept_http_10 on a
+cluster) is kept anyway and changes nothing, as in Envoy. The table of HttpProtocolOptions differs per side and stands
+in hcm.py and upstream_http.py."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """envoy.config.listener.v3.Listener: an address and one filter chain that holds an HTTP connection manager.
 
 More than one chain, a chain match, TLS and listener filters are refused by name. `default_filter_chain` alone is the
-one chain."""
+one chain, as in Envoy. Whether a transport socket is plain TCP is decided here for listeners and clusters alike.
+Called by bootstrap.py."""
 
 from __future__ import annotations
 

@@ -1,5 +1,9 @@
-"""envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig: what the proxy's own answers look
-like."""
+"""envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig: what the proxy's own answers look like.
+
+Mappers are tried in order and the first that matches applies, so their order stays. Their filters lower to a status
+comparison and a set of flags, without a tree; what needs more is refused. Body formats reuse spec.AccessLog, which is
+what the engine compiles formats from, with an empty path. Called by hcm.py.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""A protobuf message back to a plain tree (for `convert` and for what Python filters get) and a tree to YAML text.
+"""A protobuf message back to a plain tree, and a tree to YAML text.
 
 Field names are Envoy's (snake case), unset fields stay out, enums are names, durations `3s`, and an Any opens to its
-fields with '@type' first; so what is printed loads again, in Envoy too."""
+fields with '@type' first; so what is printed loads again, in Envoy too. Texts that some YAML reader would take for a
+number, a boolean or null get quotes. Called by `convert`, by bootstrap.py for the node, and by http_filter.py for
+what a Python filter is given."""
 
 from __future__ import annotations
 

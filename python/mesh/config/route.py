@@ -1,7 +1,9 @@
 """envoy.config.route.v3.Route: a match, an action, and what is changed on the way.
 
 Also `typed_per_filter_config`, which routes share with virtual hosts: switching a filter off is implemented, other
-settings per route are refused."""
+settings per route are refused. Metadata, decorators and tracing settings say nothing to the engine without a tracer and
+are accepted. Called by virtual_host.py, with what the whole table decides (cluster lookup, size of direct bodies).
+"""
 
 from __future__ import annotations
 

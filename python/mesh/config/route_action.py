@@ -1,4 +1,9 @@
-"""envoy.config.route.v3.RouteAction, RedirectAction and DirectResponseAction: what a route does with its requests."""
+"""envoy.config.route.v3.RouteAction, RedirectAction and DirectResponseAction: what a route does with its requests.
+
+The rules that Envoy keeps in code stand here: at most one way to rewrite a path, weights that add up to something, an
+upgrade type once per route, connect_config only for CONNECT, a cluster that exists unless the table says not to look.
+A direct response is read now, also from a file, and is limited as Envoy limits it (4 KiB). Called by route.py.
+"""
 
 from __future__ import annotations
 

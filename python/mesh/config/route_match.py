@@ -1,4 +1,8 @@
-"""envoy.config.route.v3.RouteMatch: which requests a route takes."""
+"""envoy.config.route.v3.RouteMatch: which requests a route takes.
+
+Keeps the order of header and query matchers. A runtime fraction keeps its default value: no runtime layer can override
+it, because a configuration that sets runtime values does not load. Called by route.py.
+"""
 
 from __future__ import annotations
 

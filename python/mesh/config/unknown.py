@@ -1,4 +1,9 @@
-"""Fields of a binary protobuf that the API package does not know: found, so that they are refused and not dropped."""
+"""Fields of a binary protobuf that the API package does not know: found, so that they are refused and not dropped.
+
+A YAML or JSON file names its unknown fields, and parse.py refuses them; in bytes they are only numbers, which protobuf
+keeps without a word. The walk opens every Any whose type is known. Called by source.py for binary files; costs a pass
+over the whole message, which is why messages handed over by a caller are not walked.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """envoy.extensions.upstreams.http.v3.HttpProtocolOptions: how a cluster speaks HTTP to its hosts.
 
 HTTP/1.1 is implemented: `explicit_http_config.http_protocol_options`, or following a downstream that is HTTP/1.1
-anyway. The older fields of Cluster itself lower through the same functions. Called by cluster.py."""
+anyway. The older fields of Cluster itself lower through the same functions. SNI and SAN settings do nothing without TLS
+and are accepted. Called by cluster.py.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ OPTIONS = Fields(
 )
 EXPLICIT = Fields(f"{PACKAGE}.HttpProtocolOptions.ExplicitHttpConfig", {"http_protocol_options"})
 DOWNSTREAM = Fields(f"{PACKAGE}.HttpProtocolOptions.UseDownstreamHttpConfig", {"http_protocol_options"})
-COMMON = Fields(
+SHARED = Fields(
     "envoy.config.core.v3.HttpProtocolOptions#upstream",
     {
         "idle_timeout", "max_connection_duration", "max_headers_count", "max_response_headers_kb",
@@ -70,7 +72,7 @@ def lower(packed: Any, low: Lowering, path: str) -> Upstream:
 
 def lower_common(message: Any, found: Upstream, low: Lowering, path: str) -> None:
     """Writes an HttpProtocolOptions into `found`."""
-    COMMON.check(message, low.report, path)
+    SHARED.check(message, low.report, path)
     found.max_requests_per_connection = wrapped_or(message, "max_requests_per_connection", 0)
     found.idle_timeout_ms = milliseconds_or(message, "idle_timeout", 3_600_000)
     found.max_connection_duration_ms = milliseconds_or(message, "max_connection_duration", 0)

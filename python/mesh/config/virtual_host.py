@@ -1,4 +1,8 @@
-"""envoy.config.route.v3.VirtualHost: the domains of a host and its routes, first match first."""
+"""envoy.config.route.v3.VirtualHost: the domains of a host and its routes, first match first.
+
+Domains stay as they are written: exact, `*.suffix`, `prefix.*` or `*`; the engine orders them as Envoy does (exact,
+then the longest suffix, then the longest prefix). That a domain stands once in a table is checked by route_table.py,
+which calls this."""
 
 from __future__ import annotations
 

@@ -298,7 +298,7 @@ cdef check_target(what, value):
             raise ValueError(f"{what}: {value!r} may hold visible ASCII only")
 
 
-cdef class Outgoing:
+cdef class _Outgoing:
     # A head built from Python, alive while it is written.
     cdef Arena arena
     cdef Head head
@@ -330,7 +330,7 @@ cdef class Outgoing:
                 raise MemoryError
 
 
-cdef bytes written(Outgoing out, size_t room, int kind, bint flag):
+cdef bytes written(_Outgoing out, size_t room, int kind, bint flag):
     cdef bytearray text = bytearray(room)
     cdef char *at = PyByteArray_AS_STRING(text)
     cdef size_t n
@@ -351,7 +351,7 @@ def write_request(bytes method, bytes path, bytes authority, headers=(), *, byte
     An empty `path` writes the authority form (CONNECT). `full_url` writes the absolute form, which needs `scheme`. `proper_case`
     writes Header-Names-Like-This. Raises ValueError for what may not stand in a head.
     """
-    cdef Outgoing out = Outgoing()
+    cdef _Outgoing out = _Outgoing()
     check_token("method", method)
     check_target("path", path)
     check_target("authority", authority)
@@ -371,7 +371,7 @@ def write_request(bytes method, bytes path, bytes authority, headers=(), *, byte
 
 def write_response(int status, headers=(), *, bint http_10=False, bint proper_case=False):
     """The head of a response as bytes, with the standard reason phrase. `status` is 100 to 999. Framing headers are the caller's."""
-    cdef Outgoing out = Outgoing()
+    cdef _Outgoing out = _Outgoing()
     if not 100 <= status <= 999:
         raise ValueError(f"status: {status}, must be 100 to 999")
     out.head.is_response = True
@@ -391,6 +391,6 @@ def write_chunk(bytes data):
 
 def write_last_chunk(trailers=()):
     """The end of a chunked body: the last chunk, `trailers` as (name, value) pairs, and the empty line."""
-    cdef Outgoing out = Outgoing()
+    cdef _Outgoing out = _Outgoing()
     out.add(trailers)
     return written(out, http1_head_bound(&out.head), 2, False)

@@ -61,7 +61,7 @@ class Distribution:
 
     def sum(self):
         """The sum of all values, each taken as the harmonic mean of the bounds of its bin (the value with the least relative error)."""
-        return sum((2.0 * lower * (lower + width) / (2.0 * lower + width) * n for lower, width, n in self.parts() if lower > 0), 0.0)
+        return sum(((lower + width * (lower / (2.0 * lower + width))) * n for lower, width, n in self.parts() if lower > 0), 0.0)
 
 
 class HistogramSample:

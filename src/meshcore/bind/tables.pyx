@@ -14,7 +14,7 @@ from meshcore.base.atomics cimport atomic_ref, atomic_store
 from meshcore.base.span cimport span
 from meshcore.bind.format cimport compile_json, compile_text
 from meshcore.bind.matchers cimport keep, keep_lower, take
-from meshcore.bind.pyfilter cimport python_filter
+from meshcore.bind.pyfilter cimport keep_alive, python_filter
 from meshcore.bind.routes cimport compile_adds, routes_compile
 from meshcore.bind.stats cimport StatsRegistry
 from meshcore.cluster.balancer cimport LB_RANDOM, LB_ROUND_ROBIN
@@ -116,7 +116,7 @@ cdef int fill_logs(Arena *arena, object logs, dict files, HcmConf *hcm) except -
     return 0
 
 
-cdef int fill_filters(Arena *arena, object filters, HcmConf *hcm) except -1:
+cdef int fill_filters(Arena *arena, object filters, HcmConf *hcm, list keep_on) except -1:
     # The router is the chain's end, not a link. Everything that is not native is a Python filter.
     cdef FilterConf *conf
     links = [f for f in filters if f.kind != "router"]
@@ -130,7 +130,7 @@ cdef int fill_filters(Arena *arena, object filters, HcmConf *hcm) except -1:
         conf = &hcm.filters[i]
         conf.name = keep(arena, spec.name)
         conf.disabled = spec.disabled
-        conf.ops = python_filter(arena, spec, &conf.settings)
+        conf.ops = python_filter(spec, keep_on, &conf.settings)
         hcm.data_filters = hcm.data_filters or conf.ops.on_request_data != NULL or conf.ops.on_response_data != NULL
     return 0
 
@@ -184,7 +184,8 @@ cdef int fill_cidrs(Arena *arena, object cidrs, HcmConf *hcm) except -1:
     return 0
 
 
-cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registry, dict files, str user_agent) except -1:
+cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registry, dict files, str user_agent,
+                  list keep_on) except -1:
     prefix = f"http.{spec.stat_prefix}."
     fill_slots(registry, prefix, stat_names.HCM, hcm.stats)
     hcm.rq_time = registry.histogram(prefix + "downstream_rq_time")
@@ -234,7 +235,7 @@ cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registr
         hcm.upgrades[i].type = keep_lower(arena, kind)
         hcm.upgrades[i].enabled = enabled
     fill_cidrs(arena, spec.internal_cidrs, hcm)
-    fill_filters(arena, spec.filters, hcm)
+    fill_filters(arena, spec.filters, hcm, keep_on)
     fill_logs(arena, spec.access_logs, files, hcm)
     fill_replies(arena, spec, hcm)
     return 0
@@ -284,7 +285,9 @@ cdef class ListenerTable:
         names = [name % spec.hcm.stat_prefix if "%s" in name else name for name in stat_names.LISTENER]
         fill_slots(registry, prefix, names, conf.stats)
         conf.cx_length = registry.histogram(prefix + "downstream_cx_length_ms")
-        fill_hcm(&conf.arena, spec.hcm, &conf.hcm, registry, files, user_agent)
+        keep_on = []
+        fill_hcm(&conf.arena, spec.hcm, &conf.hcm, registry, files, user_agent, keep_on)
+        keep_alive(conf, keep_on)
         self.routes = routes_compile(spec.hcm.routes)
         resolve_routes(self.routes, spec.hcm, cluster_index)
 

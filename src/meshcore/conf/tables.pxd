@@ -119,6 +119,8 @@ cdef struct ListenerConf:
     uint32_t stats[LISTENER_STATS]
     uint32_t cx_length
     uint32_t buffer_limit
+    void *kept                     # what bind/ keeps alive with this table, NULL: nothing
+    void (*let_go)(void *kept) noexcept nogil
     HcmConf hcm
 
 cdef struct ClusterConf:

@@ -7,6 +7,8 @@ from meshcore.base.atomics cimport atomic_unref
 
 cdef void listener_conf_unref(ListenerConf *conf) noexcept nogil:
     if conf != NULL and atomic_unref(&conf.refs) == 0:
+        if conf.let_go != NULL:
+            conf.let_go(conf.kept)
         arena_fini(&conf.arena)
         free(conf)
 

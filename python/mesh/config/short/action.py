@@ -1,4 +1,9 @@
-"""What a route of the short form does: `to`, `reply`, or `redirect`. Called by route.py, which documents the keys."""
+"""What a route of the short form does: `to`, `reply`, or `redirect`.
+
+Each function makes the action part of one Envoy route from the keys that route.py documents. Retries of a number get
+conditions under which no upstream has acted on the request, apart from 502, 503 and 504, which a person who writes
+`retries: 2` means. Called by route.py alone.
+"""
 
 from __future__ import annotations
 

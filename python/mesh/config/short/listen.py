@@ -1,5 +1,9 @@
-"""Addresses of the short form: `0.0.0.0:8080`, `:8080`, `8080`, `[::]:8080`, or a path that begins with / for a Unix
-socket."""
+"""Addresses of the short form: `0.0.0.0:8080`, `:8080`, `8080`, `[::]:8080`, or a path for a Unix socket.
+
+Owns how a text splits into host and port, for addresses that are bound and for targets alike; the two differ only in
+that what is bound must be an IP. Makes trees of Envoy addresses, never sockets. Called by short/__init__.py (`listen`,
+`admin`) and target.py.
+"""
 
 from __future__ import annotations
 

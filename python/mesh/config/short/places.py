@@ -1,4 +1,8 @@
-"""From the path of a field in the expanded bootstrap back to the key of the short form that it came from."""
+"""From the path of a field in the expanded bootstrap back to the key of the short form that it came from.
+
+Filled while a short form is expanded, kept by its Source, and asked only when a later stage (rules, lowering) reports a
+problem: the user wrote `routes[1].match`, and that is what the error must name. Knows nothing of what the paths mean.
+"""
 
 from __future__ import annotations
 

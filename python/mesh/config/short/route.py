@@ -88,7 +88,7 @@ def _route(item: dict[str, Any], path: str, clusters: Clusters, reader: Reader) 
     if "match" not in item:
         reader.refuse(path, "needs 'match'; write / to match everything")
         return []
-    common = _common(item, path, reader)
+    shared = _shared(item, path, reader)
     found = []
     texts = item["match"] if isinstance(item["match"], list) else [item["match"]]
     for index, text in enumerate(texts):
@@ -97,13 +97,13 @@ def _route(item: dict[str, Any], path: str, clusters: Clusters, reader: Reader) 
         if isinstance(match, str):
             reader.refuse(at, match)
             continue
-        tree = {"match": {**match.path, **common["match"]}, **common["route"]}
+        tree = {"match": {**match.path, **shared["match"]}, **shared["route"]}
         tree |= action.tree(chosen[0], item, path, match, clusters, reader)
         found.append((match, tree))
     return found
 
 
-def _common(item: dict[str, Any], path: str, reader: Reader) -> dict[str, dict[str, Any]]:
+def _shared(item: dict[str, Any], path: str, reader: Reader) -> dict[str, dict[str, Any]]:
     """What every action shares: conditions of the match, and header changes."""
     headers = [_condition(name, value) for name, value in _pairs(item, "if_headers", path, reader)]
     if "methods" in item:

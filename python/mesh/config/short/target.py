@@ -146,16 +146,16 @@ class Clusters:
         }
         if thresholds:
             limits["circuit_breakers"] = {"thresholds": [thresholds]}
-        common: dict[str, Any] = {}
+        shared: dict[str, Any] = {}
         if "idle_timeout" in setting:
-            common["idle_timeout"] = reader.duration(setting["idle_timeout"], join(path, "idle_timeout"))
+            shared["idle_timeout"] = reader.duration(setting["idle_timeout"], join(path, "idle_timeout"))
         if "requests_per_connection" in setting:
             at = join(path, "requests_per_connection")
-            common["max_requests_per_connection"] = reader.count(setting["requests_per_connection"], at, 1)
-        if common:
+            shared["max_requests_per_connection"] = reader.count(setting["requests_per_connection"], at, 1)
+        if shared:
             options = {
                 "@type": f"type.googleapis.com/{HTTP_OPTIONS}",
-                "common_http_protocol_options": common,
+                "common_http_protocol_options": shared,
                 "explicit_http_config": {"http_protocol_options": {}},
             }
             limits["typed_extension_protocol_options"] = {HTTP_OPTIONS: options}

@@ -1,5 +1,10 @@
 """Values of the short form: durations, sizes, counts, texts and mappings, each with an error that says what is
-accepted."""
+accepted.
+
+A value that does not fit is reported and read as something harmless, so that the walk goes on and one run shows every
+mistake; what comes out counts only when nothing was reported. One `Reader` per load, shared by all files of this
+folder.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,12 @@
+"""/reset_counters: all counters begin at 0 again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mesh.filters import Reply
+
+
+def page(proxy: Any, query: Any) -> Reply:
+    proxy.registry.reset_counters()
+    return Reply(200, "OK\n")
