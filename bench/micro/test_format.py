@@ -1,6 +1,7 @@
 """What a log line and a statistic cost, without the interpreter: each round writes LINES lines in native code.
 
-The budget of the access log is 1 microsecond for the default line. Run by `make bench`; prints through pytest-benchmark. Ends by itself.
+The budget of the access log is 1 microsecond for the default line. Run by `make bench`; prints through pytest-
+benchmark. Ends by itself.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from tests.observe.facts import DEFAULT_FORMAT, proxied
 
 LINES = 20_000
 JSON_LINE = {
-    "start_time": "%START_TIME%", "method": "%REQ(:METHOD)%", "path": "%PATH%", "protocol": "%PROTOCOL%", "code": "%RESPONSE_CODE%",
-    "flags": "%RESPONSE_FLAGS%", "received": "%BYTES_RECEIVED%", "sent": "%BYTES_SENT%", "duration": "%DURATION%", "host": "%UPSTREAM_HOST%",
-    "agent": "%REQ(USER-AGENT)%", "id": "%REQ(X-REQUEST-ID)%", "authority": "%REQ(:AUTHORITY)%", "cluster": "%UPSTREAM_CLUSTER%",
+    "start_time": "%START_TIME%", "method": "%REQ(:METHOD)%", "path": "%PATH%", "protocol": "%PROTOCOL%",
+    "code": "%RESPONSE_CODE%",
+    "flags": "%RESPONSE_FLAGS%", "received": "%BYTES_RECEIVED%", "sent": "%BYTES_SENT%", "duration": "%DURATION%",
+    "host": "%UPSTREAM_HOST%",
+    "agent": "%REQ(USER-AGENT)%", "id": "%REQ(X-REQUEST-ID)%", "authority": "%REQ(:AUTHORITY)%",
+    "cluster": "%UPSTREAM_CLUSTER%",
 }  # fmt: skip
 FORMATS = {
     "default": DEFAULT_FORMAT,

@@ -9,19 +9,21 @@ one thread at a time; several proxies may live in one process. After `stop` noth
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mesh.config import Loaded, load
 from mesh.publish import Publisher
-from meshcore.bind.spec import Address, Endpoint
+from meshcore.bind.spec import Address, Cluster, Endpoint
 from meshcore.bind.stats import StatsRegistry
 from meshcore.bind.worker import Worker
+
+if TYPE_CHECKING:
+    import asyncio
 
 POLL_S = 0.01
 ABORT_S = 5.0
@@ -91,13 +93,16 @@ class Proxy:
     def apply(self, source: Any) -> None:
         """Makes `source` the running configuration without losing a request; when it raises, the old one still runs."""
         loaded = load(source)
+        named = [cluster for cluster in loaded.plan.clusters if cluster.dns]
+        if self._resolver is not None:
+            self._resolver.update(named)
+        elif named:
+            self._start_resolver(named)
+        if named:
+            self._resolver.wait_first(FIRST_DNS_S)
         with self._lock:
             self._running().publish(loaded.plan, self._resolved(loaded))
             self.loaded = loaded
-        if self._resolver is not None:
-            self._resolver.update([c for c in loaded.plan.clusters if c.dns])
-        elif any(c.dns for c in loaded.plan.clusters):
-            self._start_resolver()
 
     def drain(self, timeout: float | None = None) -> bool:
         """Stops accepting, lets requests in flight end; False when `timeout` seconds were not enough."""
@@ -150,12 +155,16 @@ class Proxy:
         self.stop()
 
     async def __aenter__(self) -> Proxy:
+        import asyncio
+
         self._app_loop = asyncio.get_running_loop()
         return await asyncio.to_thread(self.start)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        import asyncio
+
         await asyncio.to_thread(self.stop)
 
     # --- facts ---
@@ -213,9 +222,10 @@ class Proxy:
         return str(self.loaded.plan.node.get("cluster", ""))
 
     def _resolve_first(self) -> dict[str, tuple[Endpoint, ...]]:
-        if not any(cluster.dns for cluster in self.loaded.plan.clusters):
+        named = [cluster for cluster in self.loaded.plan.clusters if cluster.dns]
+        if not named:
             return {}
-        self._start_resolver()
+        self._start_resolver(named)
         self._resolver.wait_first(FIRST_DNS_S)
         return self._resolved(self.loaded)
 
@@ -224,10 +234,10 @@ class Proxy:
             return {}
         return {c.name: self._resolver.endpoints(c.name) for c in loaded.plan.clusters if c.dns}
 
-    def _start_resolver(self) -> None:
+    def _start_resolver(self, clusters: list[Cluster]) -> None:
         from mesh.dns import Resolver
 
-        self._resolver = Resolver([c for c in self.loaded.plan.clusters if c.dns], self._on_hosts)
+        self._resolver = Resolver(clusters, self._on_hosts)
         self._resolver.start()
 
     def _on_hosts(self, name: str, endpoints: tuple[Endpoint, ...], ok: bool) -> None:

@@ -32,6 +32,7 @@ def report(console: Console, comparison: Comparison, brief: bool, second: str) -
     facts = summary(comparison)
     same = ", ".join(f"{name} {count}" for name, count in facts["same_by_aspect"].items())
     console.print(f"the same, by aspect: {same}", highlight=False)
+    console.print(f"the same on the wire (all but log and stats): {facts['same_on_the_wire']}", highlight=False)
     console.print(
         f"[bold]score: {facts['same']} of {facts['cases']} the same: {facts['score']:.1f} %[/]", highlight=False
     )
@@ -48,6 +49,7 @@ def summary(comparison: Comparison) -> dict[str, Any]:
         "score": 100.0 * same / max(1, len(verdicts)),
         "known": sum(_explained(v) for v in verdicts),
         "failed": sum(bool(v.failure) for v in verdicts),
+        "same_on_the_wire": sum(v.aspects <= {"log", "stats"} for v in played),
         "same_by_aspect": {aspect: sum(aspect not in v.aspects for v in played) for aspect in ASPECTS},
         "different": {
             v.case.name: [v.broken or v.failure] if v.broken or v.failure else [str(d) for d in v.differences]
@@ -81,7 +83,7 @@ def _recurring(console: Console, verdicts: list[Verdict], second: str) -> None:
     found: Counter[tuple[str, str, str, str]] = Counter()
     example: dict[tuple[str, str, str, str], str] = {}
     for verdict in verdicts:
-        kinds = {_kind(each) for each in verdict.differences if each.aspect not in verdict.known}
+        kinds = {_kind(each) for each in verdict.differences if each.aspect in verdict.unexplained}
         if verdict.failure:
             kinds = {("run", re.sub(r"\d+", "#", verdict.failure.splitlines()[0])[-150:], "", "")}
         found.update(kinds)
@@ -109,7 +111,7 @@ def _differences(console: Console, verdicts: list[Verdict], second: str) -> None
                 table.add_row(v.case.name, title, "", "", Text(text, style="red", overflow="fold"))
         for d in v.differences[:PER_CASE]:
             cells = (Text(short(value), overflow="fold") for value in (d.where, d.reference, d.ours))
-            table.add_row(v.case.name, d.aspect + (" (known)" if d.aspect in v.known else ""), *cells)
+            table.add_row(v.case.name, d.aspect + ("" if d.aspect in v.unexplained else " (known)"), *cells)
         if len(v.differences) > PER_CASE:
             more = f"and {len(v.differences) - PER_CASE} more: --show {v.case.name}"
             table.add_row(v.case.name, "", more, "", "")

@@ -56,7 +56,7 @@ def _differences(console: Console, verdict: Verdict, second: str) -> None:
         return
     table = Table("aspect", "where", "envoy", second, title="differences", title_justify="left", show_lines=True)
     for each in verdict.differences:
-        style = "yellow" if each.aspect in verdict.known else "red"
+        style = "red" if each.aspect in verdict.unexplained else "yellow"
         table.add_row(
             *(Text(cell, style=style) for cell in (each.aspect, each.where, _value(each.reference), _value(each.ours)))
         )

@@ -184,6 +184,14 @@ def test_known_difference_is_explained_until_it_vanishes() -> None:
     assert judge(simple(), observed(), observed(), known).vanished == {"body"}
 
 
+def test_known_whole_case_explains_every_aspect_but_not_a_failed_run() -> None:
+    known = {"all": "another way altogether, on purpose"}
+    ours = observed(ANSWER.replace(b"200 OK", b"400 Bad Request").replace(b"ok", b"no"))
+    assert not judge(simple(), observed(), ours, known).unexplained
+    assert judge(simple(), observed(), observed(), known).vanished == {"all"}
+    assert judge(simple(), observed(), Observation(failure="crashed: x"), known).unexplained == {"run"}
+
+
 def test_diff_names_the_place() -> None:
     assert diff({"a": [1, {"b": 2}]}, {"a": [1, {"c": 2}]}) == [("a[1].b", 2, ABSENT), ("a[1].c", ABSENT, 2)]
     assert diff([1], ["1"]) == [("[0]", 1, "1")]

@@ -1,4 +1,6 @@
-"""The facts of one ordinary proxied request, for tests that change a few of them. Only data; names are those of Record."""
+"""The facts of one ordinary proxied request, for tests that change a few of them. Only data; names are those of
+Record.
+"""
 
 from __future__ import annotations
 

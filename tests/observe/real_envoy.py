@@ -1,7 +1,7 @@
 """Asks a real Envoy: log formats and raw requests in, log texts and admin pages out.
 
-Starts an upstream on this loop, then Envoy, sends the requests one after the other on connections of their own, asks the admin pages
-and stops Envoy, which writes its logs out as it ends. Everything is on loopback and bounded in time.
+Starts an upstream on this loop, then Envoy, sends the requests one after the other on connections of their own, asks
+the admin pages and stops Envoy, which writes its logs out as it ends. Everything is on loopback and bounded in time.
 """
 
 from __future__ import annotations
@@ -62,14 +62,27 @@ def cluster(name: str, port: int) -> dict[str, Any]:
     }
 
 
-def bootstrap(ports: dict[str, int], logs: dict[str, tuple[Path, dict[str, Any]]], hcm: dict[str, Any]) -> dict[str, Any]:
+def bootstrap(
+    ports: dict[str, int], logs: dict[str, tuple[Path, dict[str, Any]]], hcm: dict[str, Any]
+) -> dict[str, Any]:
     formatters = [{"name": "envoy.formatter.req_without_query", "typed_config": {"@type": WITHOUT_QUERY}}]
     access_log = [
-        {"name": name, "typed_config": {"@type": FILE_LOG, "path": str(path), "log_format": {**log_format, "formatters": formatters}}}
+        {
+            "name": name,
+            "typed_config": {
+                "@type": FILE_LOG,
+                "path": str(path),
+                "log_format": {**log_format, "formatters": formatters},
+            },
+        }
         for name, (path, log_format) in logs.items()
     ]
     routes = [
-        {"name": "direct", "match": {"prefix": "/direct"}, "direct_response": {"status": 201, "body": {"inline_string": "dd"}}},
+        {
+            "name": "direct",
+            "match": {"prefix": "/direct"},
+            "direct_response": {"status": 201, "body": {"inline_string": "dd"}},
+        },
         {"name": "dead", "match": {"prefix": "/dead"}, "route": {"cluster": "dead"}},
         {"match": {"prefix": "/nocluster"}, "route": {"cluster_header": "x-cluster"}},
         {"name": "main", "match": {"prefix": "/"}, "route": {"cluster": "live"}},
@@ -83,7 +96,10 @@ def bootstrap(ports: dict[str, int], logs: dict[str, tuple[Path, dict[str, Any]]
         "route_config": {"name": "rc", "virtual_hosts": [{"name": "vh", "domains": ["*"], "routes": routes}]},
         **hcm,
     }
-    chain = {"name": "fc", "filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+    chain = {
+        "name": "fc",
+        "filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}],
+    }
     listener = {
         "name": "l",
         "address": {"socket_address": {"address": "127.0.0.1", "port_value": ports["listener"]}},
@@ -91,7 +107,10 @@ def bootstrap(ports: dict[str, int], logs: dict[str, tuple[Path, dict[str, Any]]
     }
     return {
         "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": ports["admin"]}}},
-        "static_resources": {"listeners": [listener], "clusters": [cluster("live", ports["upstream"]), cluster("dead", ports["dead"])]},
+        "static_resources": {
+            "listeners": [listener],
+            "clusters": [cluster("live", ports["upstream"]), cluster("dead", ports["dead"])],
+        },
     }
 
 
@@ -117,7 +136,12 @@ async def _observe(
     seen = Observed()
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     with PortReservation() as ports:
-        seen.ports = {"upstream": server.sockets[0].getsockname()[1], "listener": ports.reserve(), "admin": ports.pick(), "dead": ports.reserve()}
+        seen.ports = {
+            "upstream": server.sockets[0].getsockname()[1],
+            "listener": ports.reserve(),
+            "admin": ports.pick(),
+            "dead": ports.reserve(),
+        }
         logs = {name: (directory / f"{name}.log", log_format) for name, log_format in formats.items()}
         path = directory / "bootstrap.json"
         config = bootstrap(seen.ports, logs, hcm)
@@ -149,5 +173,7 @@ def observe(
     flushed: Callable[[str], bool] | None = None,
     extend: Callable[[dict[str, Any]], None] | None = None,
 ) -> Observed:
-    """One run of Envoy. `flushed`: the pages are asked once it says so of the text of /stats. `extend` changes the bootstrap."""
+    """One run of Envoy. `flushed`: the pages are asked once it says so of the text of /stats. `extend` changes the
+    bootstrap.
+    """
     return asyncio.run(_observe(directory, formats or {}, requests, pages or [], hcm or {}, flushed, extend))

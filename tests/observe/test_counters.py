@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshcore.bind.stats import BUCKETS, QUANTILES, Distribution, StatsRegistry, WorkerSlots, bin_of
+from meshcore.bind.distribution import BUCKETS, QUANTILES, Distribution, bin_of
+from meshcore.bind.stats import StatsRegistry, WorkerSlots
 
 CAP = 1 << 16
 
@@ -144,7 +145,13 @@ def test_used_means_ever_counted_or_set(registry: StatsRegistry, worker: WorkerS
     registry.gauge("still")
     registry.set_gauge("zero", 0)
     registry.set_text("text", "")
-    assert {s.name: s.used for s in registry.samples()} == {"never": False, "once": True, "still": False, "text": True, "zero": True}
+    assert {s.name: s.used for s in registry.samples()} == {
+        "never": False,
+        "once": True,
+        "still": False,
+        "text": True,
+        "zero": True,
+    }
 
 
 def test_lazy_counters_appear_with_their_first_count(registry: StatsRegistry, worker: WorkerSlots) -> None:
@@ -152,6 +159,36 @@ def test_lazy_counters_appear_with_their_first_count(registry: StatsRegistry, wo
     assert registry.snapshot() == {}
     worker.inc(slot)
     assert registry.snapshot() == {"upstream_rq_200": 1}
+
+
+def test_members_of_a_family_appear_when_they_are_counted(registry: StatsRegistry, worker: WorkerSlots) -> None:
+    first = registry.family("rq_", 100, 500)
+    assert registry.snapshot() == {}
+    worker.inc(first + 100, 2)
+    worker.inc(first + 404)
+    assert registry.snapshot() == {"rq_200": 2, "rq_504": 1}
+    assert all(sample.used and sample.kind == "counter" for sample in registry.samples())
+
+
+def test_a_family_is_shared_reset_and_given_back_like_a_name(registry: StatsRegistry, worker: WorkerSlots) -> None:
+    before = registry.slots_in_use()
+    first = registry.family("old.rq_", 100, 500)
+    assert registry.family("old.rq_", 100, 500) == first
+    with pytest.raises(ValueError, match=r"old\.rq_ is a family of 500 counters from 100"):
+        registry.family("old.rq_", 200, 500)
+    worker.inc(first + 100, 2)
+    registry.reset_counters()
+    assert registry.snapshot() == {"old.rq_200": 0}
+    worker.inc(first + 100)
+    assert registry.snapshot() == {"old.rq_200": 1}
+    registry.release("old.rq_")
+    assert registry.snapshot() == {"old.rq_200": 1}
+    registry.release_prefix("old.")
+    assert (registry.snapshot(), registry.slots_in_use()) == ({}, before)
+    assert registry.family("new.rq_", 100, 500) == first
+    assert registry.snapshot() == {}
+    worker.inc(first + 100)
+    assert registry.snapshot() == {"new.rq_200": 1}
 
 
 def test_a_name_is_one_statistic_of_one_kind(registry: StatsRegistry) -> None:
@@ -172,7 +209,8 @@ def test_released_slots_are_given_out_again_and_start_at_zero(registry: StatsReg
     assert (registry.counter("c"), registry.gauge("g"), registry.histogram("h")) == (counter, gauge, histogram)
     registry.flush()
     assert registry.snapshot() == {"c": 0, "g": 0}
-    assert not any(sample.used for sample in [*registry.samples(), *registry.histograms()])
+    assert not any(sample.used for sample in registry.samples())
+    assert not any(histogram.used for histogram in registry.histograms())
     worker.inc(counter)
     worker.move(gauge, -1)
     worker.record(histogram, 3)
@@ -241,13 +279,18 @@ def test_an_address_is_attached_once(registry: StatsRegistry, worker: WorkerSlot
 
 
 OPERATIONS = st.lists(
-    st.tuples(st.sampled_from(["counter", "gauge", "release", "inc", "swap"]), st.sampled_from("abcde"), st.integers(1, 9)), max_size=60
+    st.tuples(
+        st.sampled_from(["counter", "gauge", "release", "inc", "swap"]), st.sampled_from("abcde"), st.integers(1, 9)
+    ),
+    max_size=60,
 )
 
 
 @given(OPERATIONS)
 def test_any_history_gives_the_sums_of_a_dict(operations: list[tuple[str, str, int]]) -> None:
-    """Names come, count, go and come back on workers that are replaced meanwhile: the registry agrees with plain bookkeeping."""
+    """Names come, count, go and come back on workers that are replaced meanwhile: the registry agrees with plain
+    bookkeeping.
+    """
     registry = StatsRegistry(256)
     worker = WorkerSlots(256)
     registry.attach(worker.address)

@@ -53,7 +53,9 @@ def test_the_complaint_names_the_operator_and_the_way_out(text: str, complaint: 
     assert check(f"before {text} after") == complaint
 
 
-@pytest.mark.parametrize("text", ["%", "% %", "100%", "%REQ(x-a)", "%dURATION%", "%REQ(x-a):%", "%REQ(x-a):5 %", "%REQ(x\n)%", "%()%"])
+@pytest.mark.parametrize(
+    "text", ["%", "% %", "100%", "%REQ(x-a)", "%dURATION%", "%REQ(x-a):%", "%REQ(x-a):5 %", "%REQ(x\n)%", "%()%"]
+)
 def test_what_is_no_operator_is_refused_where_it_begins(text: str) -> None:
     complaint = check(text)
     assert complaint is not None

@@ -1,4 +1,6 @@
-"""JSON formats: types, missing values, order, escapes. The expected lines were printed by Envoy 1.40 for the same tree."""
+"""JSON formats: types, missing values, order, escapes. The expected lines were printed by Envoy 1.40 for the same
+tree.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from meshcore.bind.format import Formatter
 from meshcore.bind.numbers import general, shortest
 from tests.observe.facts import proxied, request
 
-TREE = {
+TREE: dict[str, object] = {
     "b": 1,
     "a": 1.5,
     "Z": True,
@@ -39,7 +41,8 @@ def line(tree: object, omit_empty: bool = False, **changes: object) -> str:
 
 def test_keys_are_sorted_and_values_keep_their_types() -> None:
     assert line(TREE, status=201) == (
-        '{"Z":true,"a":1.5,"b":1,"e2":{},"e3":[],"empty":"","flags":"-","ké\\"":"lit é \\"q\\" \\\\ / <b> \x7f\\u0001\\n\\t","lbody":"",'
+        '{"Z":true,"a":1.5,"b":1,"e2":{},"e3":[],"empty":"","flags":"-",'
+        '"ké\\"":"lit é \\"q\\" \\\\ / <b> \x7f\\u0001\\n\\t","lbody":"",'
         '"missing_sub":{"a":null},"mix":"a---201","n":{"x":[201,"lit",2,null,{"q":null},null],"y":7},"neg":-3,"nul":null,'
         '"pct":"%","pct2":"100% GET","two":"GET-"}\n'
     )
@@ -47,7 +50,8 @@ def test_keys_are_sorted_and_values_keep_their_types() -> None:
 
 def test_left_out_values_take_their_keys_and_empty_objects_with_them() -> None:
     assert line(TREE, True, status=201) == (
-        '{"Z":true,"a":1.5,"b":1,"e3":[],"empty":"","flags":"-","ké\\"":"lit é \\"q\\" \\\\ / <b> \x7f\\u0001\\n\\t","lbody":"",'
+        '{"Z":true,"a":1.5,"b":1,"e3":[],"empty":"","flags":"-",'
+        '"ké\\"":"lit é \\"q\\" \\\\ / <b> \x7f\\u0001\\n\\t","lbody":"",'
         '"mix":"a--201","n":{"x":[201,"lit",2],"y":7},"neg":-3,"pct":"%","pct2":"100% GET","two":"GET"}\n'
     )
 
@@ -92,7 +96,9 @@ def test_doubles_read_back_as_they_were(value: float) -> None:
 def test_a_number_from_the_stream_is_an_integer() -> None:
     assert line({"k": "%BYTES_SENT%"}, bytes_sent=100000) == '{"k":100000}\n'
     grpc = request(headers=[("content-type", "application/grpc")])
-    assert line({"k": "%GRPC_STATUS_NUMBER%"}, request=grpc, trailers={"headers": [("grpc-status", "x")]}) == '{"k":-1}\n'
+    assert (
+        line({"k": "%GRPC_STATUS_NUMBER%"}, request=grpc, trailers={"headers": [("grpc-status", "x")]}) == '{"k":-1}\n'
+    )
 
 
 def test_valid_utf8_is_kept_and_other_bytes_become_code_points() -> None:

@@ -50,11 +50,18 @@ def test_any_ipv6_address(address: ipaddress.IPv6Address, port: int) -> None:
 
 @given(st.ip_addresses(v=6), st.integers(0, 140))
 def test_the_network_of_an_ipv6_address(address: ipaddress.IPv6Address, bits: int) -> None:
-    network = ipaddress.ip_network((address, min(bits, 128)), strict=False)
+    network = ipaddress.IPv6Network((address, min(bits, 128)), strict=False)
     first = network.network_address
     expected = f"::ffff:{first.ipv4_mapped}" if first.ipv4_mapped else str(first)
-    written = Formatter(f"%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT({bits})%").write({"downstream_remote": f"[{address}]:1"})
+    written = Formatter(f"%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT({bits})%").write(
+        {"downstream_remote": f"[{address}]:1"}
+    )
     assert written.decode() == f"{expected}/{network.prefixlen}"
+
+
+def test_the_longest_path_of_a_unix_socket_is_not_cut() -> None:
+    path = "/" + "x" * 106
+    assert address_text(path) == path
 
 
 def test_a_unix_socket_has_no_port() -> None:

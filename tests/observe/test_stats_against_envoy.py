@@ -1,4 +1,5 @@
-"""The statistics pages against a real Envoy's: its own numbers are read from one page and rendered by us as the other pages.
+"""The statistics pages against a real Envoy's: its own numbers are read from one page and rendered by us as the other
+pages.
 
 The admin server's own counters, memory and time move between two requests and are left out of both sides.
 """
@@ -10,10 +11,10 @@ import re
 from typing import Any
 
 import pytest
-
 from mesh.admin import stats_json, stats_prometheus, stats_text
 from mesh.admin.stats_query import StatsQuery
-from meshcore.bind.stats import Distribution, HistogramSample, Sample
+
+from meshcore.bind.distribution import Distribution, HistogramSample, Sample
 from tests.observe.real_envoy import Observed, observe
 
 pytestmark = pytest.mark.slow
@@ -46,7 +47,9 @@ ROUTES = {
         {
             "name": "shop",
             "domains": ["*"],
-            "virtual_clusters": [{"name": "carts", "headers": [{"name": ":path", "string_match": {"prefix": "/cart"}}]}],
+            "virtual_clusters": [
+                {"name": "carts", "headers": [{"name": ":path", "string_match": {"prefix": "/cart"}}]}
+            ],
             "routes": [
                 {"match": {"prefix": "/direct"}, "direct_response": {"status": 201}},
                 {"match": {"prefix": "/dead"}, "route": {"cluster": "dead"}},
@@ -61,13 +64,18 @@ ANY_POLICY = {"permissions": [{"any": True}], "principals": [{"any": True}]}
 FILTERS = [
     ("rbac.v3.RBAC", {"rules_stat_prefix": "rules", "rules": {"policies": {"all": ANY_POLICY}}}),
     ("fault.v3.HTTPFault", {}),
-    ("local_ratelimit.v3.LocalRateLimit", {"stat_prefix": "limited", "token_bucket": {"max_tokens": 1000, "fill_interval": "1s"}}),
+    (
+        "local_ratelimit.v3.LocalRateLimit",
+        {"stat_prefix": "limited", "token_bucket": {"max_tokens": 1000, "fill_interval": "1s"}},
+    ),
     ("router.v3.Router", {}),
 ]
 
 
 def more_names(config: dict[str, Any]) -> None:
-    """Adds what has names of many shapes: filters, TCP listeners with and without a prefix, a cluster with dots and health checks."""
+    """Adds what has names of many shapes: filters, TCP listeners with and without a prefix, a cluster with dots and
+    health checks.
+    """
     resources = config["static_resources"]
     for address, names in (("127.0.0.1", {"name": "t4", "stat_prefix": "named"}), ("::1", {"name": "t6"})):
         proxy = {"@type": TYPE + "network.tcp_proxy.v3.TcpProxy", "stat_prefix": "my.tcp", "cluster": "live"}
@@ -80,7 +88,13 @@ def more_names(config: dict[str, Any]) -> None:
         )
     checked = {**resources["clusters"][0], "name": "has.dots", "outlier_detection": {}}
     del checked["alt_stat_name"]
-    check = {"timeout": "1s", "interval": "9s", "unhealthy_threshold": 1, "healthy_threshold": 1, "http_health_check": {"path": "/"}}
+    check = {
+        "timeout": "1s",
+        "interval": "9s",
+        "unhealthy_threshold": 1,
+        "healthy_threshold": 1,
+        "http_health_check": {"path": "/"},
+    }
     resources["clusters"].append({**checked, "health_checks": [check]})
 
 
@@ -95,7 +109,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Observed:
         hcm={
             "route_config": ROUTES,
             "http_filters": [
-                {"name": name, "typed_config": {"@type": f"{TYPE}http.{name}", **settings}} for name, settings in FILTERS
+                {"name": name, "typed_config": {"@type": f"{TYPE}http.{name}", **settings}}
+                for name, settings in FILTERS
             ],
         },
         extend=more_names,
@@ -110,7 +125,9 @@ def stats(seen: Observed) -> tuple[list[Sample], list[HistogramSample]]:
     gauges = {line.partition(": ")[0] for line in seen.pages[PAGES["gauges"]].splitlines()}
     used = {line.partition(": ")[0] for line in seen.pages[PAGES["used"]].splitlines()}
     samples = [
-        Sample(e["name"], "gauge" if e["name"] in gauges else "counter", e["value"], e["name"] in used) for e in entries if "name" in e
+        Sample(e["name"], "gauge" if e["name"] in gauges else "counter", e["value"], e["name"] in used)
+        for e in entries
+        if "name" in e
     ]
     (details,) = [e["histograms"]["details"] for e in entries if "histograms" in e]
     histograms = [HistogramSample(d["name"], counted(d["intervals"]), counted(d["totals"])) for d in details]
@@ -129,16 +146,22 @@ def asked(name: str) -> StatsQuery:
     return StatsQuery.parse(params)
 
 
-@pytest.mark.parametrize("name", ["text", "used", "counters", "gauges", "cumulative", "disjoint", "detailed", "filtered"])
+@pytest.mark.parametrize(
+    "name", ["text", "used", "counters", "gauges", "cumulative", "disjoint", "detailed", "filtered"]
+)
 def test_the_text_page_is_envoys(name: str, seen: Observed, stats: tuple[list[Sample], list[HistogramSample]]) -> None:
     assert stats_text.render(*stats, asked(name)).splitlines() == seen.pages[PAGES[name]].splitlines()
 
 
-@pytest.mark.parametrize("name", ["json", "json_used", "json_cumulative", "json_disjoint", "json_detailed", "json_histograms"])
+@pytest.mark.parametrize(
+    "name", ["json", "json_used", "json_cumulative", "json_disjoint", "json_detailed", "json_histograms"]
+)
 def test_the_json_page_is_envoys(name: str, seen: Observed, stats: tuple[list[Sample], list[HistogramSample]]) -> None:
     assert stats_json.render(*stats, asked(name)) == seen.pages[PAGES[name]]
 
 
 @pytest.mark.parametrize("name", ["prometheus", "prometheus_all", "prometheus_summary"])
-def test_the_prometheus_page_is_envoys(name: str, seen: Observed, stats: tuple[list[Sample], list[HistogramSample]]) -> None:
+def test_the_prometheus_page_is_envoys(
+    name: str, seen: Observed, stats: tuple[list[Sample], list[HistogramSample]]
+) -> None:
     assert stats_prometheus.render(*stats, asked(name)).splitlines() == seen.pages[PAGES[name]].splitlines()

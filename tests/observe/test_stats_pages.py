@@ -1,13 +1,15 @@
-"""The statistics pages from a registry: what is shown, in which order, split into which labels, refused with which words."""
+"""The statistics pages from a registry: what is shown, in which order, split into which labels, refused with which
+words.
+"""
 
 from __future__ import annotations
 
 import json
 
 import pytest
-
 from mesh.admin import stats_json, stats_prometheus, stats_text
 from mesh.admin.stats_query import BadQuery, StatsQuery
+
 from meshcore.bind.stats import StatsRegistry
 
 
@@ -37,7 +39,8 @@ def prometheus(registry: StatsRegistry, **params: str) -> str:
 
 
 SUMMARY = (
-    "P0(1.05,1.05) P25(1.05,1.05) P50(4.033333333333333,4.033333333333333) P75(4.066666666666666,4.066666666666666) P90(255,255) "
+    "P0(1.05,1.05) P25(1.05,1.05) P50(4.033333333333333,4.033333333333333) P75(4.066666666666666,4.066666666666666) "
+    "P90(255,255) "
     "P95(255,255) P99(255,255) P99.5(255,255) P99.9(255,255) P100(255,255)"
 )
 
@@ -64,7 +67,9 @@ def test_used_only_hides_what_was_never_touched(registry: StatsRegistry) -> None
 
 
 def test_filters_search_in_the_whole_name(registry: StatsRegistry) -> None:
-    assert text(registry, filter="rq_(200|total)$") == "cluster.web.upstream_rq_200: 3\ncluster.web.upstream_rq_total: 3\n"
+    assert (
+        text(registry, filter="rq_(200|total)$") == "cluster.web.upstream_rq_200: 3\ncluster.web.upstream_rq_total: 3\n"
+    )
     inverted = text(registry, filter="upstream", invert_filter="")
     assert inverted == 'control_plane.identifier: "say "hi""\ncluster.web.membership_total: 2\n'
 
@@ -87,7 +92,10 @@ def test_a_detailed_histogram_shows_its_bins(registry: StatsRegistry) -> None:
     [
         ({"format": "xml"}, "usage: /stats?format=(html|active-html|json|prometheus|text)\n\n"),
         ({"type": "gauges"}, "invalid &type= param"),
-        ({"histogram_buckets": "x"}, "usage: /stats?histogram_buckets=(cumulative|disjoint|detailed|summary|prometheusnative)\n"),
+        (
+            {"histogram_buckets": "x"},
+            "usage: /stats?histogram_buckets=(cumulative|disjoint|detailed|summary|prometheusnative)\n",
+        ),
         ({"filter": "["}, "Invalid regex: unterminated character set at position 0"),
     ],
 )
@@ -132,16 +140,28 @@ def test_prometheus_histograms_have_cumulative_buckets_sum_and_count(registry: S
     [
         ("cluster.a.b.upstream_rq_503", "cluster.b.upstream_rq", 'envoy_response_code="503",envoy_cluster_name="a"'),
         ("cluster.a.upstream_rq_5xx", "cluster.upstream_rq_xx", 'envoy_response_code_class="5",envoy_cluster_name="a"'),
-        ("http.ingress.downstream_rq_2xx", "http.downstream_rq_xx", 'envoy_response_code_class="2",envoy_http_conn_manager_prefix="ingress"'),
+        (
+            "http.ingress.downstream_rq_2xx",
+            "http.downstream_rq_xx",
+            'envoy_response_code_class="2",envoy_http_conn_manager_prefix="ingress"',
+        ),
         (
             "listener.127.0.0.1_80.http.p.downstream_rq_2xx",
             "listener.http.downstream_rq_xx",
             'envoy_response_code_class="2",envoy_http_conn_manager_prefix="p",envoy_listener_address="127.0.0.1_80"',
         ),
         ("listener.[__1]_80.downstream_cx_total", "listener.downstream_cx_total", 'envoy_listener_address="[__1]_80"'),
-        ("listener.named.worker_3.downstream_cx_total", "listener.worker_downstream_cx_total", 'envoy_worker_id="3",envoy_listener_address="named"'),
+        (
+            "listener.named.worker_3.downstream_cx_total",
+            "listener.worker_downstream_cx_total",
+            'envoy_worker_id="3",envoy_listener_address="named"',
+        ),
         ("listener.admin.downstream_cx_total", "listener.admin.downstream_cx_total", ""),
-        ("http.p.rds.my.rc-1.version", "http.rds.version", 'envoy_rds_route_config="my.rc-1",envoy_http_conn_manager_prefix="p"'),
+        (
+            "http.p.rds.my.rc-1.version",
+            "http.rds.version",
+            'envoy_rds_route_config="my.rc-1",envoy_http_conn_manager_prefix="p"',
+        ),
         (
             "vhost.v.vcluster.c.upstream_rq_200",
             "vhost.vcluster.upstream_rq",

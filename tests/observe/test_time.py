@@ -1,4 +1,6 @@
-"""Time patterns: every conversion against Python's own, and the ones that only this dialect has against what Envoy printed."""
+"""Time patterns: every conversion against Python's own, and the ones that only this dialect has against what Envoy
+printed.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,7 @@ def test_the_default_is_iso_8601_with_milliseconds(pattern: str) -> None:
 PATTERN = "%Y|%m|%d|%H|%M|%S|%F|%T|%j|%y|%e|%a|%A|%b|%B|%I|%p|%u|%w|%U|%W|%V|%G|%g|%R|%D|%c"
 
 
-@given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2999, 12, 31)))  # noqa: DTZ001
+@given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2999, 12, 31)))
 def test_every_conversion_agrees_with_the_c_library(moment: datetime) -> None:
     moment = moment.replace(tzinfo=UTC)
     wall_us = (moment - EPOCH) // timedelta(microseconds=1)

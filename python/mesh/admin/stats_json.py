@@ -9,14 +9,13 @@ import json
 import math
 from typing import TYPE_CHECKING
 
-from meshcore.bind.numbers import shortest
-from meshcore.bind.stats import BUCKETS, QUANTILES
-
 from mesh.admin.stats_query import StatsQuery
 from mesh.admin.stats_text import disjoint
+from meshcore.bind.distribution import BUCKETS, QUANTILES
+from meshcore.bind.numbers import shortest
 
 if TYPE_CHECKING:
-    from meshcore.bind.stats import Distribution, HistogramSample, Sample
+    from meshcore.bind.distribution import Distribution, HistogramSample, Sample
 
 SUPPORTED = ",".join(shortest(round(100 * q, 6)) for q in QUANTILES)
 
@@ -32,7 +31,8 @@ def quantiles(histogram: HistogramSample) -> str:
 
 def bins(distribution: Distribution) -> str:
     return ",".join(
-        f'{{"lower_bound":{shortest(lower)},"width":{shortest(width)},"count":{n}}}' for lower, width, n in distribution.parts()
+        f'{{"lower_bound":{shortest(lower)},"width":{shortest(width)},"count":{n}}}'
+        for lower, width, n in distribution.parts()
     )
 
 
@@ -61,7 +61,8 @@ def render(samples: list[Sample], histograms: list[HistogramSample], query: Stat
     """The page as one line of JSON."""
     scalars = [*query.select(samples, "text"), *query.select(samples, "counter", "gauge")]
     items = [
-        f'{{"name":{json.dumps(s.name, ensure_ascii=False)},"value":{json.dumps(s.value, ensure_ascii=False)}}}' for s in scalars
+        f'{{"name":{json.dumps(s.name, ensure_ascii=False)},"value":{json.dumps(s.value, ensure_ascii=False)}}}'
+        for s in scalars
     ]
     wanted = query.select_histograms(histograms)
     if wanted:

@@ -1,7 +1,8 @@
 """/stats/prometheus: names split into a metric and labels by Envoy's default tag rules, in the text exposition format.
 
-Owns the tag rules. A rule finds a part of the full name; the part becomes a label and leaves the metric's name. All rules look at the
-name as it was, so their order only decides the order of labels. Pure: samples in, text out; the split of a name is remembered.
+Owns the tag rules. A rule finds a part of the full name; the part becomes a label and leaves the metric's name. All
+rules look at the name as it was, so their order only decides the order of labels. Pure: samples in, text out; the
+split of a name is remembered.
 """
 
 from __future__ import annotations
@@ -12,13 +13,12 @@ from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from meshcore.bind.numbers import general
-from meshcore.bind.stats import BUCKETS, QUANTILES
-
 from mesh.admin.stats_query import BadQuery, StatsQuery
+from meshcore.bind.distribution import BUCKETS, QUANTILES
+from meshcore.bind.numbers import general
 
 if TYPE_CHECKING:
-    from meshcore.bind.stats import HistogramSample, Sample
+    from meshcore.bind.distribution import HistogramSample, Sample
 
 VALUE = r"[^.]+"
 ADDRESS = r"(?:[_.\d]*|[_\[\]aAbBcCdDeEfF\d]*)"
@@ -36,7 +36,10 @@ def tokens(pattern: str) -> str:
 RULES: tuple[tuple[str, str], ...] = (
     ("response_code", r"_rq(_(\d{3}))$"),
     ("response_code_class", r"_rq_(\d)xx$"),
-    ("dynamo_partition_id", rf"^http\.{VALUE}\.dynamodb\.table\.{VALUE}\.capacity\.{VALUE}(\.__partition_id=(\w{{7}}))$"),
+    (
+        "dynamo_partition_id",
+        rf"^http\.{VALUE}\.dynamodb\.table\.{VALUE}\.capacity\.{VALUE}(\.__partition_id=(\w{{7}}))$",
+    ),
     ("dynamo_operation", rf"^http\.{VALUE}\.dynamodb.(?:operation|table\.{VALUE}\.capacity)(\.({VALUE}))(?:\.|$)"),
     ("mongo_callsite", tokens("mongo.*.collection.*.callsite.$.query.**")),
     ("dynamo_table", rf"^http\.{VALUE}\.dynamodb.(?:table|error)\.(({VALUE})\.)"),
@@ -46,7 +49,7 @@ RULES: tuple[tuple[str, str], ...] = (
     ("http_user_agent", tokens("http.*.user_agent.$.**")),
     ("virtual_cluster", tokens("vhost.*.vcluster.$.**")),
     ("fault_downstream_cluster", tokens("http.*.fault.$.**")),
-    ("ssl_cipher", rf"^listener\..*?\.ssl\.ciphers(\.([\w-]+))$"),
+    ("ssl_cipher", r"^listener\..*?\.ssl\.ciphers(\.([\w-]+))$"),
     ("cipher_suite", rf"^cluster\.{VALUE}\.ssl\.ciphers(\.([\w-]+))$"),
     ("grpc_bridge_service", tokens("cluster.*.grpc.$.**")),
     ("tcp_prefix", tokens("tcp.$.**")),
@@ -60,7 +63,10 @@ RULES: tuple[tuple[str, str], ...] = (
     ("cluster_name", tokens("cluster.$.**")),
     ("http_conn_manager_prefix", rf"^listener\..*?\.http\.(({VALUE})\.)"),
     ("http_conn_manager_prefix", tokens("http.$.**")),
-    ("worker_id", rf"^(?:listener\.(?:{ADDRESS}|{VALUE})|server|listener_manager|thread_local_cluster_manager)\.worker_((\d+)\.)"),
+    (
+        "worker_id",
+        rf"^(?:listener\.(?:{ADDRESS}|{VALUE})|server|listener_manager|thread_local_cluster_manager)\.worker_((\d+)\.)",
+    ),
     ("listener_address", rf"^listener\.(?!admin\.)(({ADDRESS}|{VALUE})\.)"),
     ("virtual_host", tokens("vhost.$.**")),
     ("mongo_prefix", tokens("mongo.$.**")),

@@ -1,7 +1,8 @@
 """What a request to /stats asks for: which statistics, in which form.
 
-Owns the query parameters and their errors, nothing of the output. Called by the admin server and the stats pages, on the main
-thread. Parameter names, values and error texts are Envoy's; the filter is a Python regular expression, searched in the full name.
+Owns the query parameters and their errors, nothing of the output. Called by the admin server and the stats pages, on
+the main thread. Parameter names, values and error texts are Envoy's; the filter is a Python regular expression,
+searched in the full name.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from meshcore.bind.stats import HistogramSample, Sample
+    from meshcore.bind.distribution import HistogramSample, Sample
 
 FORMATS = ("html", "active-html", "json", "prometheus", "text")
 BUCKET_MODES = ("cumulative", "disjoint", "detailed", "summary", "prometheusnative")

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from meshcore.bind.numbers import general
-from meshcore.bind.stats import BUCKETS, QUANTILES
-
 from mesh.admin.stats_query import StatsQuery
+from meshcore.bind.distribution import BUCKETS, QUANTILES
+from meshcore.bind.numbers import general
 
 if TYPE_CHECKING:
-    from meshcore.bind.stats import Distribution, HistogramSample, Sample
+    from meshcore.bind.distribution import Distribution, HistogramSample, Sample
 
 
 def disjoint(distribution: Distribution) -> list[int]:

@@ -1,8 +1,8 @@
 """Python face of the formats: checks for the config layer, compilation for the tables, and what tests and tools drive them with.
 
 Owns the walk over JSON format trees, the translation of errors to ValueError, and `Formatter`, which writes a line for facts given as
-a dict. Must not know operators: those are in observe/. `HeadFace` is the same for a message head. Called with the GIL held, by one
-thread at a time; a Formatter and a HeadFace own the arena of what they made.
+a dict. Must not know operators: those are in observe/. Called with the GIL held, by one thread at a time; a Formatter owns the arena
+of its format, and one for the facts it was last given.
 """
 import ipaddress
 import json
@@ -303,61 +303,3 @@ def address_text(str address, bint with_port=True):
         return PyBytes_FromStringAndSize(out, address_write(_address(&arena, address), out, with_port)).decode()
     finally:
         arena_fini(&arena)
-
-
-cdef class HeadFace:
-    """A message head for tests: names and values are bytes."""
-
-    cdef Arena arena
-    cdef Head head
-
-    def __cinit__(self, bint is_response=False):
-        arena_init(&self.arena, NULL)
-        head_init(&self.head, &self.arena, is_response)
-
-    def __dealloc__(self):
-        arena_fini(&self.arena)
-
-    @staticmethod
-    def identify(bytes lower_name):
-        """The number of a well-known header, 0 for any other, and its name in the table."""
-        cdef uint8_t id = head_identify(lower_name, len(lower_name))
-        return id, bytes_of(head_name(id))
-
-    def add(self, bytes name, bytes value):
-        assert head_add_copy(&self.head, span(name, len(name)), span(value, len(value)))
-
-    def set(self, bytes name, bytes value):
-        assert head_set_copy(&self.head, head_identify(name, len(name)), span(value, len(value)))
-
-    def append(self, bytes name, bytes value):
-        assert head_append_value(&self.head, head_identify(name, len(name)), span(value, len(value)))
-
-    def drop(self, bytes name):
-        head_drop_name(&self.head, span(name, len(name)))
-
-    def drop_at(self, uint16_t index):
-        head_drop_at(&self.head, index)
-
-    def joined(self, bytes name):
-        """All values of a name with commas between, or None."""
-        cdef Header *first = head_find_name(&self.head, span(name, len(name)))
-        return None if first == NULL else bytes_of(head_join(&self.head, first))
-
-    def values(self, bytes name):
-        """All live values of a name, in order, found as filters find them."""
-        cdef Header *header = head_find_name(&self.head, span(name, len(name)))
-        found = []
-        while header != NULL:
-            found.append(bytes_of(header_value(header)))
-            header = head_next(&self.head, header)
-        return found
-
-    @property
-    def live(self):
-        return self.head.live
-
-    def items(self):
-        """All live headers, in order."""
-        return [(bytes_of(header_name(&self.head.headers[i])), bytes_of(header_value(&self.head.headers[i])))
-                for i in range(self.head.len) if not self.head.headers[i].dropped]

@@ -1,4 +1,5 @@
-"""Doubles as text the way C++ writes them (std::to_chars): what JSON log formats and statistics must agree on byte for byte.
+"""Doubles as text the way C++ writes them (std::to_chars): what JSON log formats and statistics must agree on byte
+for byte.
 
 Pure functions, any thread.
 """
@@ -10,7 +11,9 @@ from decimal import Decimal
 
 
 def shortest(value: float) -> str:
-    """The shortest text that reads back as `value`, plain or scientific (plain when equally long); "nan" and "inf" as words."""
+    """The shortest text that reads back as `value`, plain or scientific (plain when equally long); "nan" and "inf" as
+    words.
+    """
     if math.isnan(value) or math.isinf(value):
         return repr(value)
     sign, digits, exponent = Decimal(repr(value)).as_tuple()
@@ -33,6 +36,8 @@ def shortest(value: float) -> str:
 
 
 def general(value: float) -> str:
-    """The shortest text that reads back, scientific only from 10**16 on and under 10**-4; whole numbers without a fraction."""
+    """The shortest text that reads back, scientific only from 10**16 on and under 10**-4; whole numbers without a
+    fraction.
+    """
     text = repr(value)
     return text.removesuffix(".0")

@@ -47,6 +47,8 @@ CLUSTER = (
     "external.upstream_rq_1xx", "external.upstream_rq_2xx", "external.upstream_rq_3xx", "external.upstream_rq_4xx",
     "external.upstream_rq_5xx", "internal.upstream_rq_completed", "internal.upstream_rq_1xx",
     "internal.upstream_rq_2xx", "internal.upstream_rq_3xx", "internal.upstream_rq_4xx", "internal.upstream_rq_5xx",
+    "retry.upstream_rq_completed", "retry.upstream_rq_1xx", "retry.upstream_rq_2xx", "retry.upstream_rq_3xx",
+    "retry.upstream_rq_4xx", "retry.upstream_rq_5xx",
 )
 GAUGES = frozenset({
     "downstream_cx_active",

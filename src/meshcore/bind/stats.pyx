@@ -1,125 +1,61 @@
 """The registry of statistics: gives names to slots when configuration loads, and reads all workers' slots for whoever asks.
 
-Owns the names, the array of the main thread (where totals of detached workers end up too) and the arithmetic of histograms. Must
-not know what a statistic means or how it is printed (mesh.admin does). Main thread with the GIL; workers write their arrays meanwhile,
-so sums are a moment's view. A worker's array must stay mapped until `detach` has returned.
+Owns the names and the array of the main thread, where totals of detached workers end up too. Must not know what a statistic means or
+how it is printed (mesh.admin does). With the GIL: names are given and taken by one thread, any thread may read. Workers write their
+arrays meanwhile, so sums are a moment's view. A worker's array must stay mapped until `detach` has returned.
 """
-from libc.math cimport NAN, ceil
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
 
 from meshcore.observe.counters cimport *
 
-QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 1.0)
-BUCKETS = (0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0, 30000.0, 60000.0, 300000.0,
-           600000.0, 1800000.0, 3600000.0)
+from meshcore.bind.distribution import Distribution, HistogramSample, Sample
 
+cdef enum:
+    WORKERS_MAX = 1024
 
-class Distribution:
-    """Counted values of a histogram: `bins` maps the number of a bin (counters.pxd) to how many values fell into it."""
-
-    __slots__ = ("bins", "count")
-
-    def __init__(self, bins):
-        self.bins = dict(sorted(bins.items()))
-        self.count = sum(bins.values())
-
-    @classmethod
-    def counting(cls, counts):
-        """A distribution of {value: how often}."""
-        bins = {}
-        for value, n in counts.items():
-            bins[histogram_bin(value)] = bins.get(histogram_bin(value), 0) + n
-        return cls(bins)
-
-    def parts(self):
-        """[(lower bound, width, count)] in order: a value of one digit stands for a tenth of its unit, as the histogram keeps two digits."""
-        return [(bin_lower(b), 0.1 if 0 < b < 10 else bin_step(b), n) for b, n in self.bins.items()]
-
-    def quantiles(self, wanted=QUANTILES):
-        """The value of each quantile (0 to 1, ascending); NaN when there are no values.
-
-        The k-th smallest value with k = ceil(q * count); the n values of a bin are taken to lie evenly inside it.
-        """
-        parts = self.parts()
-        found = []
-        at, below = 0, 0
-        for q in wanted:
-            if not parts:
-                found.append(NAN)
-                continue
-            k = max(1, <int64_t>ceil(q * self.count))
-            while below + parts[at][2] < k:
-                below += parts[at][2]
-                at += 1
-            lower, width, n = parts[at]
-            found.append(lower + width * (k - below) / (n + 1))
-        return found
-
-    def below(self, bounds=BUCKETS):
-        """How many values lie in bins that begin at or below each of the ascending bounds."""
-        return [sum(n for b, n in self.bins.items() if bin_lower(b) <= bound) for bound in bounds]
-
-    def sum(self):
-        """The sum of all values, each taken as the harmonic mean of the bounds of its bin (the value with the least relative error)."""
-        return sum(((lower + width * (lower / (2.0 * lower + width))) * n for lower, width, n in self.parts() if lower > 0), 0.0)
-
-
-class HistogramSample:
-    """A histogram as of the last flush: `interval` is what came between the last two flushes, `total` everything."""
-
-    __slots__ = ("interval", "name", "total")
-
-    def __init__(self, name, interval, total):
-        self.name = name
-        self.interval = interval
-        self.total = total
-
-    @property
-    def used(self):
-        return self.total.count > 0
-
-
-class Sample:
-    """One statistic: `kind` is counter | gauge | text; `used`: it was ever counted or set."""
-
-    __slots__ = ("kind", "name", "used", "value")
-
-    def __init__(self, name, kind, value, used):
-        self.name = name
-        self.kind = kind
-        self.value = value
-        self.used = used
-
-    def __repr__(self):
-        return f"Sample({self.name!r}, {self.kind!r}, {self.value!r}, used={self.used})"
+cdef dict NONE = {}                # of bins; never written to
 
 
 cdef class Stat:
     # What the registry knows of a name.
     cdef readonly str kind
     cdef readonly bint lazy
-    cdef public int owners
     cdef readonly size_t slot
-    cdef public object base        # raw count that belongs to an earlier owner of the slot, or to the time before a reset
-    cdef public object base_fell   # gauges: the same of the second slot
+    cdef public int owners
+    cdef public uint64_t base      # raw count that belongs to an earlier owner of the slot, or to the time before a reset
+    cdef public uint64_t base_fell # gauges: the same of the second slot
     cdef public object value       # of a gauge that is set, or of a text
     cdef public bint touched
-    cdef public bint member        # its slot belongs to a family
     cdef public dict bins          # histograms: {bin: count} as of the last flush
     cdef public dict fresh         # histograms: what the last flush found on top of the one before
-    cdef public dict base_bins
+    cdef public dict base_bins     # histograms: bins of an earlier owner of the slots
 
     def __init__(self, kind, slot, lazy):
         self.kind = kind
         self.slot = slot
         self.lazy = lazy
         self.owners = 1
-        self.base = 0
-        self.base_fell = 0
         self.value = 0
-        self.bins = {}
-        self.fresh = {}
-        self.base_bins = {}
+        self.bins = self.fresh = self.base_bins = NONE
+
+
+cdef class Family:
+    # Counters that share a prefix and end in a number; only those that were counted are ever named.
+    cdef readonly size_t slot
+    cdef readonly int first
+    cdef readonly size_t n
+    cdef public int owners
+    cdef public dict base          # {place: raw count} of an earlier owner, or of the time before a reset
+    cdef public set seen           # places that counted before a reset
+
+    def __init__(self, slot, first, n, base):
+        self.slot = slot
+        self.first = first
+        self.n = n
+        self.owners = 1
+        self.base = base
+        self.seen = set()
 
 
 cdef class StatsRegistry:
@@ -133,15 +69,16 @@ cdef class StatsRegistry:
         self.cap = cap
         self.used = 1
         self.own = slots_new(cap)
-        if self.own == NULL:
+        self.workers = <uint64_t **>calloc(WORKERS_MAX, sizeof(uint64_t *))
+        if self.own == NULL or self.workers == NULL:
             raise MemoryError(f"no address space for {cap} statistics ({cap * 8 >> 20} MiB)")
-        self.workers = []
         self.stats = {}
         self.families = {}
         self.free = {}
 
     def __dealloc__(self):
         slots_free(self.own, self.cap)
+        free(self.workers)
 
     @property
     def own_address(self):
@@ -150,9 +87,21 @@ cdef class StatsRegistry:
 
     cdef uint64_t raw(self, size_t slot) noexcept:
         cdef uint64_t total = self.own[slot]
-        for address in self.workers:
-            total += (<uint64_t *><size_t>address)[slot]
+        cdef int i
+        for i in range(self.workers_len):
+            total += self.workers[i][slot]
         return total
+
+    cdef dict counted(self, size_t first, size_t n):
+        # {place: raw count} of the slots of a range that are not zero.
+        cdef dict found = {}
+        cdef uint64_t total
+        cdef size_t i
+        for i in range(n):
+            total = self.raw(first + i)
+            if total != 0:
+                found[i] = total
+        return found
 
     cdef size_t take(self, size_t n) except 0:
         cdef size_t first
@@ -164,6 +113,9 @@ cdef class StatsRegistry:
         first = self.used
         self.used += n
         return first
+
+    def _give(self, size_t slot, size_t n):
+        self.free.setdefault(n, []).append(slot)
 
     def _named(self, str name, str kind, size_t n, bint lazy):
         cdef Stat stat = self.stats.get(name)
@@ -180,8 +132,8 @@ cdef class StatsRegistry:
             stat.base = self.raw(slot)
         if kind == "gauge":
             stat.base_fell = self.raw(slot + 1)
-        elif kind == "histogram":
-            stat.base_bins = self._bins(slot)
+        elif kind == "histogram" and stat.base != 0:
+            stat.base_bins = self.counted(slot + 1, HISTOGRAM_BINS)
         self.stats[name] = stat
         return slot
 
@@ -193,45 +145,32 @@ cdef class StatsRegistry:
         """The first of two slots: gauge_inc and gauge_dec move it; `set_gauge` adds to what workers report."""
         return self._named(name, "gauge", GAUGE_SLOTS, lazy)
 
-    def family(self, str prefix, int first, int n):
-        """The first of n counters named prefix + str(first), and so on; each appears when it is counted for the first time.
-
-        For status codes: a name for every code of every cluster would cost more than all other statistics together.
-        """
-        if prefix in self.families:
-            slot, first, n, owners = self.families[prefix]
-            self.families[prefix] = (slot, first, n, owners + 1)
-            return slot
-        slot = self.take(n)
-        self.families[prefix] = (slot, first, n, 1)
-        return slot
-
-    def _reveal(self):
-        # Gives names to the members of families that were counted since the last look.
-        cdef size_t at
-        cdef Stat stat
-        for prefix, (slot, first, n, _owners) in self.families.items():
-            for i in range(n):
-                at = slot + i
-                if self.raw(at) != 0:
-                    name = f"{prefix}{first + i}"
-                    if name not in self.stats:
-                        stat = Stat("counter", at, True)
-                        stat.member = True
-                        self.stats[name] = stat
-
     def histogram(self, str name):
         """The first slot of a histogram of whole numbers."""
         return self._named(name, "histogram", HISTOGRAM_SLOTS, False)
 
+    def family(self, str prefix, int first, size_t n):
+        """The first of n counters named prefix + str(first), and so on; each appears when it is counted for the first time.
+
+        For status codes: a name for every code of every cluster would cost more than all other statistics together.
+        """
+        cdef Family family = self.families.get(prefix)
+        cdef size_t slot
+        if family is not None:
+            if family.first != first or family.n != n:
+                raise ValueError(f"{prefix} is a family of {family.n} counters from {family.first}")
+            family.owners += 1
+            return family.slot
+        slot = self.take(n)
+        self.families[prefix] = Family(slot, first, n, self.counted(slot, n))
+        return slot
+
     def set_gauge(self, str name, int64_t value):
         """For facts of the main thread (how many hosts a cluster has): creates the gauge when it is new."""
-        cdef Stat stat = self.stats.get(name)
-        if stat is None:
+        if name not in self.stats:
             self.gauge(name)
-            stat = self.stats[name]
-        stat.value = value
-        stat.touched = True
+        (<Stat>self.stats[name]).value = value
+        (<Stat>self.stats[name]).touched = True
 
     def set_text(self, str name, str value):
         """A statistic that is a text (control_plane.identifier): creates it when it is new."""
@@ -253,99 +192,124 @@ cdef class StatsRegistry:
         histogram_record(self.own, (<Stat>self.stats[name]).slot, value)
 
     def release(self, str name):
-        """Takes one owner away; without owners the name is gone and its slots may be given to another."""
-        cdef Stat stat = self.stats[name]
+        """Takes one owner of a name (or of a family, by its prefix) away; without owners its slots may be given to another."""
         cdef dict sizes = {"counter": 1, "gauge": GAUGE_SLOTS, "histogram": HISTOGRAM_SLOTS}
-        stat.owners -= 1
-        if stat.owners > 0:
+        cdef Family family = self.families.get(name)
+        cdef Stat stat
+        if family is not None:
+            family.owners -= 1
+            if family.owners == 0:
+                del self.families[name]
+                self._give(family.slot, family.n)
             return
-        del self.stats[name]
-        if stat.kind in sizes and not stat.member:
-            self.free.setdefault(sizes[stat.kind], []).append(stat.slot)
+        stat = self.stats[name]
+        stat.owners -= 1
+        if stat.owners == 0:
+            del self.stats[name]
+            if stat.kind in sizes:
+                self._give(stat.slot, sizes[stat.kind])
 
     def release_prefix(self, str prefix):
         """Forgets every name that begins with `prefix`, whoever owns it ("cluster.gone.")."""
+        for name in [n for n in self.families if n.startswith(prefix)]:
+            (<Family>self.families[name]).owners = 1
+            self.release(name)
         for name in [n for n in self.stats if n.startswith(prefix)]:
             (<Stat>self.stats[name]).owners = 1
             self.release(name)
-        for name in [n for n in self.families if n.startswith(prefix)]:
-            slot, _first, n, _owners = self.families.pop(name)
-            self.free.setdefault(n, []).append(slot)
+
+    cdef int place(self, size_t address) noexcept:
+        cdef int i
+        for i in range(self.workers_len):
+            if self.workers[i] == <uint64_t *>address:
+                return i
+        return -1
 
     def attach(self, size_t address):
         """A worker's slots count from now on."""
-        if address == 0 or address in self.workers:
-            raise ValueError("not the address of a new array of slots")
-        self.workers.append(address)
+        if address == 0 or self.place(address) >= 0 or self.workers_len == WORKERS_MAX:
+            raise ValueError("not the address of a new array of slots, or too many workers")
+        self.workers[self.workers_len] = <uint64_t *>address
+        self.workers_len += 1
 
     def detach(self, size_t address):
         """The worker has ended: its totals stay, its array may be freed."""
         cdef uint64_t *slots = <uint64_t *>address
+        cdef int at = self.place(address)
         cdef size_t i
-        self.workers.remove(address)
+        if at < 0:
+            raise ValueError("not the address of an attached array of slots")
+        self.workers_len -= 1
+        self.workers[at] = self.workers[self.workers_len]
         for i in range(self.used):
-            self.own[i] += slots[i]
-
-    def _bins(self, size_t slot):
-        cdef dict found = {}
-        cdef size_t bin
-        cdef uint64_t *slots
-        cdef size_t bins = HISTOGRAM_BINS
-        for address in [<size_t>self.own, *self.workers]:
-            slots = (<uint64_t *><size_t>address) + slot + 1
-            for bin in range(bins):
-                if slots[bin] != 0:
-                    found[bin] = found.get(bin, 0) + slots[bin]
-        return found
+            # Reading a page that was never written costs nothing, writing one does.
+            if slots[i] != 0:
+                self.own[i] += slots[i]
 
     def flush(self):
         """Ends an interval: histograms show from now on what was recorded until now (Envoy's stats_flush_interval)."""
         cdef Stat stat
+        cdef uint64_t count
         cdef dict merged
-        for value in self.stats.values():
+        for value in list(self.stats.values()):
             stat = value
             if stat.kind != "histogram":
                 continue
-            stat.fresh = {}
+            stat.fresh = NONE
+            count = self.raw(stat.slot)
             # Most histograms have not moved, and their bins are a page of memory each.
-            if self.raw(stat.slot) == stat.base:
+            if count == stat.base:
                 continue
-            stat.base = self.raw(stat.slot)
-            merged = {b: n - stat.base_bins.get(b, 0) for b, n in self._bins(stat.slot).items() if n > stat.base_bins.get(b, 0)}
+            stat.base = count
+            merged = {b: n - stat.base_bins.get(b, 0) for b, n in self.counted(stat.slot + 1, HISTOGRAM_BINS).items()
+                      if n > stat.base_bins.get(b, 0)}
             stat.fresh = {b: n - stat.bins.get(b, 0) for b, n in merged.items() if n > stat.bins.get(b, 0)}
             stat.bins = merged
 
     def reset_counters(self):
         """All counters begin at 0 again; gauges and histograms stay, as in Envoy."""
         cdef Stat stat
-        for value in self.stats.values():
+        cdef Family family
+        for value in list(self.stats.values()):
             stat = value
             if stat.kind == "counter":
                 stat.touched = stat.touched or self.raw(stat.slot) != stat.base
                 stat.base = self.raw(stat.slot)
+        for value in list(self.families.values()):
+            family = value
+            counts = self.counted(family.slot, family.n)
+            family.seen |= {place for place, n in counts.items() if n > family.base.get(place, 0)}
+            family.base = counts
 
     def _sample(self, str name, Stat stat):
+        cdef uint64_t rose, fell
         if stat.kind == "text":
             return Sample(name, "text", stat.value, stat.touched)
-        if stat.kind == "counter":
-            value = self.raw(stat.slot) - stat.base
-            return Sample(name, "counter", value, stat.touched or value != 0)
         rose = self.raw(stat.slot) - stat.base
+        if stat.kind == "counter":
+            return Sample(name, "counter", rose, stat.touched or rose != 0)
         fell = self.raw(stat.slot + 1) - stat.base_fell
         stat.touched = stat.touched or rose != 0 or fell != 0
-        return Sample(name, "gauge", rose - fell + stat.value, stat.touched)
+        return Sample(name, "gauge", <int64_t>(rose - fell) + stat.value, stat.touched)
+
+    def _members(self, str prefix, Family family):
+        counts = self.counted(family.slot, family.n)
+        for place in family.seen | counts.keys():
+            value = counts.get(place, 0) - family.base.get(place, 0)
+            if value > 0 or place in family.seen:
+                yield Sample(f"{prefix}{family.first + place}", "counter", value, True)
 
     def samples(self):
         """All counters, gauges and texts, sorted by name; lazy ones only once they were used."""
-        cdef Stat stat
         found = []
-        self._reveal()
-        for name in sorted(self.stats):
-            stat = self.stats[name]
-            if stat.kind != "histogram":
+        for name, stat in list(self.stats.items()):
+            if (<Stat>stat).kind != "histogram":
                 sample = self._sample(name, stat)
-                if sample.used or not stat.lazy:
+                if sample.used or not (<Stat>stat).lazy:
                     found.append(sample)
+        for prefix, family in list(self.families.items()):
+            found.extend(self._members(prefix, family))
+        found.sort(key=lambda sample: sample.name)
         return found
 
     def snapshot(self):
@@ -354,16 +318,14 @@ cdef class StatsRegistry:
 
     def value(self, str name):
         """The value of one counter, gauge or text; KeyError when there is no such name."""
-        if name not in self.stats:
-            self._reveal()
         return self._sample(name, self.stats[name]).value
 
     def histograms(self):
         """All histograms as of the last flush, sorted by name."""
         cdef Stat stat
         found = []
-        for name in sorted(self.stats):
-            stat = self.stats[name]
+        for name, value in sorted(list(self.stats.items()), key=lambda item: item[0]):
+            stat = value
             if stat.kind == "histogram":
                 found.append(HistogramSample(name, Distribution(stat.fresh), Distribution(stat.bins)))
         return found
@@ -400,9 +362,3 @@ class WorkerSlots:
     def close(self):
         slots_free(<uint64_t *><size_t>self.address, self.cap)
         self.address = 0
-
-
-def bin_of(uint64_t value):
-    """(lower bound, distance to the next bin) of the bin that a value falls into."""
-    cdef uint32_t bin = histogram_bin(value)
-    return bin_lower(bin), bin_step(bin)

@@ -97,7 +97,7 @@ cdef int fill_http1(object spec, object options, Http1Options *out) except -1:
 cdef Format *log_format(Arena *arena, object log) except NULL:
     if log.json is not None:
         return compile_json(arena, log.json, log.json_omit_empty)
-    return compile_text(arena, log.format, False)
+    return compile_text(arena, log.format, log.json_omit_empty)
 
 
 cdef int fill_logs(Arena *arena, object logs, dict files, HcmConf *hcm) except -1:
@@ -171,6 +171,34 @@ def reply_type(body_format):
     return "application/json" if body_format.json is not None else "text/plain"
 
 
+_local = []
+
+
+def local_address():
+    """The machine's own address as Envoy finds it: the first IPv4 address of an interface that is not the loopback; 127.0.0.1 without one."""
+    from meshcore.bind.spec import Address
+
+    if not _local:
+        _local.append(Address(first_address(), 0))
+    return _local[0]
+
+
+def first_address():
+    import fcntl
+    import struct
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _index, name in socket.if_nameindex():
+            try:
+                answer = fcntl.ioctl(probe, 0x8915, struct.pack("256s", name.encode()[:15]))    # SIOCGIFADDR
+            except OSError:
+                continue
+            found = socket.inet_ntoa(answer[20:24])
+            if not found.startswith("127."):
+                return found
+    return "127.0.0.1"
+
+
 cdef int fill_cidrs(Arena *arena, object cidrs, HcmConf *hcm) except -1:
     # Envoy 1.40 treats no address as internal unless internal_address_config says so.
     from meshcore.bind.spec import Address
@@ -216,6 +244,7 @@ cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registr
     hcm.use_remote_address = spec.use_remote_address
     hcm.trusted_hops = spec.xff_num_trusted_hops
     hcm.skip_xff_append = spec.skip_xff_append
+    address_fill(local_address(), &hcm.local_address)
     hcm.append_x_forwarded_port = spec.append_x_forwarded_port
     hcm.internal_unix = spec.internal_unix_sockets
     hcm.generate_request_id = spec.generate_request_id
@@ -346,6 +375,7 @@ cdef class ClusterTable:
         conf.codes = registry.family(prefix + "upstream_rq_", 100, CODES)
         conf.external_codes = registry.family(prefix + "external.upstream_rq_", 100, CODES)
         conf.internal_codes = registry.family(prefix + "internal.upstream_rq_", 100, CODES)
+        conf.retried_codes = registry.family(prefix + "retry.upstream_rq_", 100, CODES)
         conf.rq_time = registry.histogram(prefix + "upstream_rq_time")
         conf.external_rq_time = registry.histogram(prefix + "external.upstream_rq_time")
         conf.internal_rq_time = registry.histogram(prefix + "internal.upstream_rq_time")

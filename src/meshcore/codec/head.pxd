@@ -108,6 +108,23 @@ cdef void head_init(Head *head, Arena *arena, bint is_response) noexcept nogil
 cdef uint8_t head_identify(const char *lower_name, size_t n) noexcept nogil            # KnownHeader
 cdef Span head_name(uint8_t id) noexcept nogil                                         # the name of a known header
 
+# Room for n more headers, so that head_put needs no check. False: no memory, or more than a head can hold.
+cdef bint head_reserve(Head *head, uint16_t n) noexcept nogil
+
+cdef inline void head_put(Head *head, const char *name, uint16_t name_len, Span value, uint8_t id) noexcept nogil:
+    # head_add where room is reserved.
+    cdef Header *header = &head.headers[head.len]
+    head.len += 1
+    head.live += 1
+    header.name = name
+    header.value = value.at
+    header.value_len = value.len
+    header.name_len = name_len
+    header.id = id
+    header.dropped = 0
+    if id != H_OTHER and head.first[id] == 0:
+        head.first[id] = head.len
+
 # Adding keeps the bytes by reference: they must live as long as the arena (or be static). NULL/False: no memory.
 cdef Header *head_add(Head *head, Span name, Span value, uint8_t id) noexcept nogil
 cdef bint head_add_copy(Head *head, Span name, Span value) noexcept nogil              # copies both, lowers the name

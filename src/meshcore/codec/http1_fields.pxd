@@ -26,8 +26,9 @@ cdef struct Http1Fields:
     bint has_coding
     bint bad_coding                # several, or not "chunked"
 
-# `copy` holds the `n_block` bytes of `block`. An Http1Error, HTTP1_NO_ERROR when all lines are in the head.
-cdef int http1_take_fields(phr_header *headers, size_t n, const char *block, char *copy, const Http1Options *options, int kind,
-                           Head *head, Http1Message *message, Http1Fields *fields) noexcept nogil
+# `copy` holds the bytes of `block` up to `end`. An Http1Error, HTTP1_NO_ERROR when all lines are in the head.
+cdef int http1_take_fields(phr_header *headers, size_t n, const char *block, const char *end, char *copy,
+                           const Http1Options *options, int kind, Head *head, Http1Message *message,
+                           Http1Fields *fields) noexcept nogil
 # Content-Length against Transfer-Encoding (RFC 9112, 6.1 to 6.3), and the number of lines. Drops a Content-Length that chunked overrides.
 cdef int http1_fields_error(Http1Fields *fields, const Http1Options *options, Head *head) noexcept nogil

@@ -5,7 +5,7 @@ docs/decisions/http1-strictness.md. Folded lines (RFC 9112, 5.2) are joined as t
 Any thread; owns nothing.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memchr, memcpy, memset
 
 from meshcore.base.span cimport list_has, parse_u64, span, span_is_nocase, span_trim
 from meshcore.codec.head cimport *
@@ -14,35 +14,90 @@ from meshcore.codec.http1 cimport *
 cdef enum:
     NAME_MAX = 65535               # what Header.name_len holds
     UNDERSCORE = 95
+    SLOTS = 512
+    SLOT_SHIFT = 55                # the top nine bits of a hash
+    WORDS = 6                      # eight bytes each: the longest known name has 40
 
 cdef uint64_t ONES = <uint64_t>0x0101010101010101
 cdef uint64_t HIGHS = <uint64_t>0x8080808080808080
+cdef uint64_t MULTIPLIER = <uint64_t>0x9E3779B97F4A7C15
+
+# The known names again, by a hash that falls out of lowering: head_identify would load every name a second time.
+cdef uint8_t slots[SLOTS]          # open addressing: KnownHeader or 0
+cdef uint64_t words[H_KNOWN][WORDS]        # padded with zeros
+cdef uint16_t lengths[H_KNOWN]
 
 
-cdef inline bint lower_name(char *name, size_t n) noexcept nogil:
-    # Eight bytes at a time; the parser has let only ASCII through, so no sum below carries. True when there is an underscore.
+cdef _fill_slots():
+    cdef char name[WORDS * 8]
+    cdef uint64_t slot
+    cdef int id
+    memset(slots, 0, sizeof(slots))
+    memset(words, 0, sizeof(words))
+    for id in range(1, H_KNOWN):
+        lengths[id] = <uint16_t>head_name(<uint8_t>id).len
+        assert lengths[id] <= (WORDS - 1) * 8
+        memcpy(words[id], head_name(<uint8_t>id).at, lengths[id])
+        memcpy(name, words[id], sizeof(name))
+        slot = lower_name(name, name, lengths[id]) >> SLOT_SHIFT
+        while slots[slot] != 0:
+            slot = (slot + 1) & (SLOTS - 1)
+        slots[slot] = <uint8_t>id
+
+
+cdef inline bint same_words(const char *name, size_t n, const uint64_t *known) noexcept nogil:
     cdef uint64_t word
-    cdef uint64_t upper
-    cdef uint64_t odd
-    cdef uint64_t found = 0
-    cdef size_t part
-    while n > 0:
+    while n > 8:
         memcpy(&word, name, 8)
-        part = 8
-        if n < 8:
-            # The bytes after the name belong to the value: they are neither looked at nor changed.
-            part = n
-            odd = word & (<uint64_t>-1 << (8 * n))
-            word &= ~(<uint64_t>-1 << (8 * n))
-        else:
-            odd = 0
-        upper = (word + (128 - 65) * ONES) & ~(word + (128 - 91) * ONES) & HIGHS
-        found |= ((word ^ (UNDERSCORE * ONES)) - ONES) & ~(word ^ (UNDERSCORE * ONES)) & HIGHS
-        word = (word | (upper >> 2)) | odd
+        if word != known[0]:
+            return False
+        name += 8
+        known += 1
+        n -= 8
+    memcpy(&word, name, 8)
+    return ((word ^ known[0]) << (64 - 8 * n)) == 0
+
+
+cdef inline uint8_t identify(const char *name, size_t n, uint64_t hash) noexcept nogil:
+    cdef uint64_t slot = hash >> SLOT_SHIFT
+    cdef uint8_t id = slots[slot]
+    while id != H_OTHER and not (lengths[id] == n and same_words(name, n, words[id])):
+        slot = (slot + 1) & (SLOTS - 1)
+        id = slots[slot]
+    return id
+
+
+cdef inline uint64_t lower_word(uint64_t word) noexcept nogil:
+    # The parser has let only ASCII through, so no sum carries from byte to byte.
+    return word | (((word + (128 - 65) * ONES) & ~(word + (128 - 91) * ONES) & HIGHS) >> 2)
+
+
+cdef inline uint64_t lower_name(const char *raw, char *name, size_t n) noexcept nogil:
+    # From `raw` to `name`, eight bytes at a time; returns the hash. `raw` may be `name`, but loads from a copy just made would wait
+    # for its stores.
+    cdef uint64_t word
+    cdef uint64_t rest
+    cdef uint64_t hash = n
+    while n >= 8:
+        memcpy(&word, raw, 8)
+        word = lower_word(word)
         memcpy(name, &word, 8)
-        name += part
-        n -= part
-    return found != 0
+        hash = (hash ^ word) * MULTIPLIER
+        raw += 8
+        name += 8
+        n -= 8
+    if n > 0:
+        # The bytes after the name belong to the value: they are neither looked at nor changed.
+        memcpy(&word, raw, 8)
+        rest = word >> (8 * n) << (8 * n)
+        word = lower_word(word ^ rest)
+        hash = (hash ^ word) * MULTIPLIER
+        word |= rest
+        memcpy(name, &word, 8)
+    return hash
+
+
+_fill_slots()
 
 
 cdef Span unfold(char *value, const char *end) noexcept nogil:
@@ -78,33 +133,40 @@ cdef int read_framing(Head *head, Http1Message *message, Http1Fields *fields, Sp
     return HTTP1_NO_ERROR
 
 
-cdef int http1_take_fields(phr_header *headers, size_t n, const char *block, char *copy, const Http1Options *options, int kind,
-                           Head *head, Http1Message *message, Http1Fields *fields) noexcept nogil:
+cdef int http1_take_fields(phr_header *headers, size_t n, const char *block, const char *end, char *copy,
+                           const Http1Options *options, int kind, Head *head, Http1Message *message,
+                           Http1Fields *fields) noexcept nogil:
     cdef size_t i = 0
+    cdef const char *raw
     cdef char *name
     cdef size_t name_len
     cdef Span value
     cdef uint8_t id
+    cdef uint64_t hash
     # Names in responses are the upstream's own business, as in Envoy.
     cdef uint8_t underscores = UNDERSCORES_ALLOW if head.is_response else options.underscores
+    if not head_reserve(head, <uint16_t>n):
+        return HTTP1_HEAD_TOO_LARGE
     while i < n:
-        name = copy + (headers[i].name - block)
+        raw = headers[i].name
+        name = copy + (raw - block)
         name_len = headers[i].name_len
         value = span(copy + (headers[i].value - block), headers[i].value_len)
         i += 1
+        if name_len > NAME_MAX:
+            return HTTP1_HEAD_TOO_LARGE
+        hash = lower_name(raw if raw + name_len + 8 <= end else name, name, name_len)
         if i < n and headers[i].name == NULL:
             while i < n and headers[i].name == NULL:
                 i += 1
             value = unfold(<char *>value.at, copy + (headers[i - 1].value - block) + headers[i - 1].value_len)
-        if name_len > NAME_MAX:
-            return HTTP1_HEAD_TOO_LARGE
-        if lower_name(name, name_len) and underscores != UNDERSCORES_ALLOW:
+        if underscores != UNDERSCORES_ALLOW and memchr(name, UNDERSCORE, name_len) != NULL:
             if underscores == UNDERSCORES_REJECT:
                 return HTTP1_UNDERSCORE
             message.dropped_headers += 1
             continue
         fields.lines += 1
-        id = head_identify(name, name_len)
+        id = identify(name, name_len, hash)
         if id != H_OTHER and kind != TRAILER_FIELDS:
             if id == H_HOST and kind == REQUEST_FIELDS:
                 # RFC 9112, 3.2: a second Host line is an error, whatever it says.
@@ -115,8 +177,7 @@ cdef int http1_take_fields(phr_header *headers, size_t n, const char *block, cha
                 continue
             if id <= H_TE:
                 read_framing(head, message, fields, value, id)
-        if head_add(head, span(name, name_len), value, id) == NULL:
-            return HTTP1_HEAD_TOO_LARGE
+        head_put(head, name, <uint16_t>name_len, value, id)
     return HTTP1_NO_ERROR
 
 

@@ -74,6 +74,8 @@ _fill_methods()
 
 cdef bint method_known(Span method) noexcept nogil:
     cdef uint8_t i
+    if span_is(method, b"GET", 3) or span_is(method, b"POST", 4):
+        return True
     if method.len > METHOD_MAX:
         return False
     for i in range(method_range[method.len], method_range[method.len + 1]):
@@ -247,7 +249,7 @@ cdef int http1_parse_request(const char *at, size_t n, size_t seen, const Http1O
     head.path = span(copy + (path - at), path_len)
     if not options.allow_custom_methods and not method_known(head.method):
         return finish(message, HTTP1_BAD_METHOD)
-    result = http1_take_fields(headers, headers_len, at, copy, options, REQUEST_FIELDS, head, message, &fields)
+    result = http1_take_fields(headers, headers_len, at, at + result, copy, options, REQUEST_FIELDS, head, message, &fields)
     if result == HTTP1_NO_ERROR:
         result = http1_fields_error(&fields, options, head)
     if result == HTTP1_NO_ERROR:
@@ -318,7 +320,7 @@ cdef int http1_parse_response(const char *at, size_t n, size_t seen, const Http1
     head.version = HTTP_11 if minor > 0 else HTTP_10
     head.status = <uint16_t>status
     head.reason = span(copy + (reason - at), reason_len)
-    result = http1_take_fields(headers, headers_len, at, copy, options, RESPONSE_FIELDS, head, message, &fields)
+    result = http1_take_fields(headers, headers_len, at, at + result, copy, options, RESPONSE_FIELDS, head, message, &fields)
     if result == HTTP1_NO_ERROR:
         result = http1_fields_error(&fields, options, head)
     if result == HTTP1_NO_ERROR:
@@ -398,7 +400,7 @@ cdef int take_trailers(const char *at, size_t n, phr_header *headers, size_t hea
     copy = copy_block(head, at, n)
     if copy == NULL:
         return HTTP1_HEAD_TOO_LARGE
-    error = http1_take_fields(headers, headers_len, at, copy, options, TRAILER_FIELDS, head, message, fields)
+    error = http1_take_fields(headers, headers_len, at, at + n, copy, options, TRAILER_FIELDS, head, message, fields)
     return error if error != HTTP1_NO_ERROR else http1_fields_error(fields, options, head)
 
 

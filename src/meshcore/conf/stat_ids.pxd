@@ -130,4 +130,10 @@ cdef enum:                         # ClusterStat: cluster.<name>.*
     CLUSTER_INTERNAL_3XX
     CLUSTER_INTERNAL_4XX
     CLUSTER_INTERNAL_5XX
+    CLUSTER_RETRIED_COMPLETED      # responses that were not delivered but retried
+    CLUSTER_RETRIED_1XX
+    CLUSTER_RETRIED_2XX
+    CLUSTER_RETRIED_3XX
+    CLUSTER_RETRIED_4XX
+    CLUSTER_RETRIED_5XX
     CLUSTER_STATS

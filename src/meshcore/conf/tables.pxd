@@ -83,6 +83,7 @@ cdef struct HcmConf:
     bint use_remote_address
     uint32_t trusted_hops
     bint skip_xff_append
+    IpAddress local_address        # what a loopback peer is called in x-forwarded-for
     bint append_x_forwarded_port
     Cidr *internal
     uint16_t internal_len
@@ -133,6 +134,7 @@ cdef struct ClusterConf:
     uint32_t codes                 # first of 500 slots: upstream_rq_100 ... upstream_rq_599
     uint32_t external_codes
     uint32_t internal_codes
+    uint32_t retried_codes
     uint32_t rq_time               # histograms
     uint32_t external_rq_time
     uint32_t internal_rq_time

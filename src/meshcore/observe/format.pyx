@@ -65,7 +65,8 @@ cdef bint add_literal(Arena *arena, Format *format, Span text, bint escape) noex
     kept = <char *>arena_take(arena, old + room)
     if last == NULL or kept == NULL:
         return False
-    memcpy(kept, last.text.at, old)
+    if old > 0:
+        memcpy(kept, last.text.at, old)
     if escape:
         room = json_write(text, kept + old) - (kept + old)
     else:
@@ -221,7 +222,8 @@ cdef char *put_text(Span text, uint8_t form, char *at, char *end) noexcept nogil
     if form == FORM_TEXT:
         if <size_t>(end - at) < text.len:
             return NULL
-        memcpy(at, text.at, text.len)
+        if text.len > 0:
+            memcpy(at, text.at, text.len)
         return at + text.len
     if <size_t>(end - at) < json_bound(text) + 2:
         return NULL

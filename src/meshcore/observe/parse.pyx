@@ -340,9 +340,9 @@ cdef bint read_argument(Arena *arena, uint8_t grammar, const Spelled *spelled, O
 cdef bint unknown(Arena *arena, Span name, Span *error) noexcept nogil:
     cdef Span nearest = catalog_nearest(name)
     cdef Span meant
-    fail(arena, &meant, b"", nearest, b"?")
     if nearest.len == 0:
         return fail(arena, error, b"unknown operator ", name, b"")
+    fail(arena, &meant, b"", nearest, b"?")
     fail(arena, error, b"unknown operator ", name, b": did you mean ")
     return join(arena, error, error[0], meant)
 

@@ -48,7 +48,7 @@ cdef struct IpAddress:
     const char *path
 
 cdef enum:
-    ADDRESS_TEXT = 64              # room that address_write needs (a Unix path is cut to this)
+    ADDRESS_TEXT = 112             # room that address_write needs; no Unix path is longer
     FLAGS_TEXT = 1024              # room that flags_write needs
 
 cdef enum LogType:

@@ -93,7 +93,7 @@ cdef uint64_t header_bytes(const Operator *op, Record *record) noexcept nogil:
     if op.head == HEAD_RESPONSE:
         return total + 7 + 3
     if op.head == HEAD_REQUEST:
-        total += 7 + head.method.len
+        total += 7 + head.method.len if head.method.len > 0 else 0
         total += 5 + head.path.len if head.path.len > 0 else 0
         total += 10 + head.authority.len if head.authority.len > 0 else 0
         total += 7 + head.scheme.len if head.scheme.len > 0 else 0

@@ -144,7 +144,7 @@ cdef bint client_identify(Stream *stream) noexcept nogil:
         if not found:
             stream.remote = peer[0]
         if not hcm.skip_xff_append:
-            append_peer(stream, downstream_local(stream.down) if is_loopback(peer) else peer)
+            append_peer(stream, &hcm.local_address if is_loopback(peer) else peer)
         if hcm.trusted_hops == 0 or not head_has(head, H_X_FORWARDED_PROTO):
             head_set(head, H_X_FORWARDED_PROTO, span(b"http", 4))
         if hcm.append_x_forwarded_port and (hcm.trusted_hops == 0 or not head_has(head, H_X_FORWARDED_PORT)):

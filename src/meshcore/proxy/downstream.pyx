@@ -70,6 +70,7 @@ cdef void downstream_accept(Server *server, Transport *transport) noexcept nogil
     down.pause = 0
     down.consuming = False
     down.close_after = False
+    down.saw_close = False
     down.end_seen = False
     down.local_close = False
     down.requests = 0
@@ -151,21 +152,17 @@ cdef void downstream_abort(Downstream *down) noexcept nogil:
     close_now(down, False)
 
 
-cdef void close_gracefully(Downstream *down) noexcept nogil:
-    # Everything is sent, then FIN; the client has delayed_close_timeout to send its own, so that no RST eats the response.
+cdef void close_gracefully(Downstream *down, bint at_once) noexcept nogil:
+    # After the last response. At once, when the client asked for it and has sent everything: FIN behind the last byte. Otherwise the client
+    # has delayed_close_timeout to read the response and close itself, so that no RST eats it.
     cdef uint32_t wait = hcm_of(down).delayed_close_ms
     down.local_close = True
-    if down.end_seen or wait == 0:
-        transport_finish(down.transport)
-        if down.state != DOWN_CLOSED:
-            down.state = DOWN_CLOSING
-        if transport_queued(down.transport) == 0:
-            close_now(down, False)
-        return
     down.state = DOWN_CLOSING
     down.pause = 0
+    if at_once or down.end_seen or wait == 0:
+        transport_finish(down.transport)
+        return
     transport_read_start(down.transport)
-    transport_finish(down.transport)
     wheel_arm(&down.engine.loop.wheel, &down.timer, clock_ms(&down.engine.loop.clock) + wait)
 
 
@@ -175,7 +172,7 @@ cdef void downstream_drain(Downstream *down) noexcept nogil:
     down.close_after = True
     count(down, HCM_CX_DRAIN_CLOSE, 1)
     if down.stream == NULL and down.held.len == 0:
-        close_gracefully(down)
+        close_gracefully(down, False)
 
 
 # --- timers ---------------------------------------------------------------------------------------------------------
@@ -209,7 +206,7 @@ cdef void on_timer(Timer *timer) noexcept nogil:
         count(down, HCM_CX_MAX_DURATION_REACHED, 1)
         down.close_after = True
         if down.stream == NULL:
-            close_gracefully(down)
+            close_gracefully(down, False)
             return
     if down.state != DOWN_HEAD:
         down.idle_ns = clock_ns(&down.engine.loop.clock)
@@ -218,7 +215,7 @@ cdef void on_timer(Timer *timer) noexcept nogil:
         return
     elif hcm.idle_ms and now >= down.idle_ns // NS_PER_MS + hcm.idle_ms:
         count(down, HCM_CX_IDLE_TIMEOUT, 1)
-        close_gracefully(down)
+        close_gracefully(down, False)
         return
     arm_idle(down)
 
@@ -319,6 +316,7 @@ cdef bint take_head(Downstream *down, const char **at, const char *end) noexcept
         down.head_ns = 0
     if result == HTTP1_ERROR:
         at[0] = end
+        stream.record.request = NULL       # what was read is no request
         protocol_error(down, stream.message.error)
         return False
     at[0] += used
@@ -337,8 +335,10 @@ cdef void begin_request(Downstream *down, Stream *stream) noexcept nogil:
     cdef bint end = stream.message.framing == BODY_NONE
     if not stream.message.keep_alive:
         down.close_after = True
+        down.saw_close = True
     if hcm.max_requests and down.requests >= hcm.max_requests:
         down.close_after = True
+        down.saw_close = True
         count(down, HCM_CX_MAX_REQUESTS_REACHED, 1)
     http1_body_begin(&down.body, &stream.message)
     down.state = DOWN_WAIT if end else DOWN_BODY
@@ -429,9 +429,9 @@ cdef void on_low(Transport *transport) noexcept nogil:
 
 
 cdef void on_flushed(Transport *transport) noexcept nogil:
-    # Our FIN is out. Without a wait for the client's, this is the end.
+    # Our FIN is out: nothing more is waited for.
     cdef Downstream *down = <Downstream *>transport.owner
-    if down.state == DOWN_CLOSING and (down.end_seen or hcm_of(down).delayed_close_ms == 0):
+    if down.state == DOWN_CLOSING:
         close_now(down, False)
 
 
@@ -454,9 +454,8 @@ cdef void downstream_done(Downstream *down, Stream *stream) noexcept nogil:
     down.idle_ns = clock_ns(&down.engine.loop.clock)
     if down.state >= DOWN_CLOSING:
         return
-    if down.close_after or not request_read or stream.bits & STREAM_TUNNEL or (
-            down.transport.failed or down.engine.draining):
-        close_gracefully(down)
+    if down.close_after or not request_read or stream.bits & STREAM_TUNNEL or down.transport.failed or down.engine.draining:
+        close_gracefully(down, down.saw_close and (request_read or stream.bits & STREAM_HTTP10 != 0))
         return
     down.state = DOWN_HEAD
     if down.pause:

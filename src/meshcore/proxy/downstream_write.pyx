@@ -47,14 +47,14 @@ cdef void downstream_send_head(Downstream *down, Stream *stream, bint end) noexc
         if room == NULL:
             transport.failed = True
             return
-        n = http1_write_response(&stream.response, False, &stream.hcm.http1, room)
+        n = http1_write_response(&stream.response, stream.bits & STREAM_HTTP10 != 0, &stream.hcm.http1, room)
         transport_commit(transport, n)
     else:
         room = <char *>arena_take(&stream.arena, bound)
         if room == NULL:
             transport.failed = True
             return
-        n = http1_write_response(&stream.response, False, &stream.hcm.http1, room)
+        n = http1_write_response(&stream.response, stream.bits & STREAM_HTTP10 != 0, &stream.hcm.http1, room)
         transport_copy(transport, room, n)
     stream.record.downstream_header_tx += n
     stream.record.downstream_wire_tx += n

@@ -91,6 +91,7 @@ cdef struct Downstream:
     uint8_t pause                  # PauseReason bits
     bint consuming                 # down_consume is on the stack
     bint close_after               # no further request on this connection
+    bint saw_close                 # ... because the client said so, or a limit that it shares
     bint end_seen                  # the client sent FIN
     bint local_close
     uint32_t requests
@@ -249,6 +250,7 @@ cdef struct Upstream:
     uint32_t requests
     uint32_t skip
     uint64_t id
+    IpAddress local                # asked for once, when it was connected
     uint64_t started_ns
     uint64_t idle_ns               # since when it rests
     Timer timer                    # connect timeout, then idle timeout

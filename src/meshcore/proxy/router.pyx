@@ -73,11 +73,9 @@ cdef void reply_route(Stream *stream, Route *route) noexcept nogil:
     # Direct responses and redirects carry the route's response header mutations, other local replies do not.
     cdef Head extra
     head_init(&extra, &stream.arena, True)
-    if route.kind == ROUTE_REDIRECT:
-        stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_REDIRECT])
+    stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_DIRECT_RESPONSE])
+    if route.status == 201 or route.status // 100 == 3:
         head_set(&extra, H_LOCATION, route_redirect_location(route, &stream.request, &stream.arena))
-    else:
-        stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_DIRECT_RESPONSE])
     extra.status = route.status
     stream.record.response = &extra
     route_mutate_response(route, NULL, &extra, &stream.record)
@@ -98,7 +96,7 @@ cdef void require_tls(Stream *stream) noexcept nogil:
     memcpy(text + 8 + head.authority.len, head.path.at, head.path.len)
     head_init(&extra, &stream.arena, True)
     head_set(&extra, H_LOCATION, span(text, n))
-    stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_REDIRECT])
+    stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_DIRECT_RESPONSE])
     reply_with(stream, 301, span(b"", 0), span(b"", 0), span(b"direct_response", 15), &extra)
 
 
@@ -340,10 +338,10 @@ cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil:
     record.upstream_first_tx_ns = record.upstream_connected_ns
     record.upstream_connection_id = upstream.id
     record.upstream_protocol = HTTP_11
-    end = stream.bits & STREAM_REQUEST_PASSED != 0 and stream.waiting.len == 0 and stream.replay.len == 0 and \
-        stream.bits & STREAM_TRAILERS == 0
-    upstream_send_head(upstream, attempt, end or stream.message.framing == 0)
-    if end or stream.message.framing == 0:
+    stream.upstream_local = upstream.local
+    record.upstream_local = &stream.upstream_local
+    upstream_send_head(upstream, attempt, stream.message.framing == 0)
+    if stream.message.framing == 0:
         record.upstream_last_tx_ns = record.upstream_first_tx_ns
         return
     buffer_init(&body)
@@ -474,7 +472,7 @@ cdef void reply_reset(Stream *stream, uint8_t reason, Span failure) noexcept nog
         intro = span(b"upstream connect error or disconnect/reset before headers. retried and the latest reset reason: ", 96)
     else:
         intro = span(b"upstream connect error or disconnect/reset before headers. reset reason: ", 73)
-    body = join(stream, intro, text, span(b", transport failure reason: ", 28) if failure.len > 0 else span(b"", 0), failure)
+    body = join(stream, intro, text, span(b"", 0), span(b"", 0))
     stream.record.upstream_failure = failure
     charge(stream, status)
     head_init(&extra, &stream.arena, True)
@@ -549,6 +547,7 @@ cdef void attempt_failed(Attempt *attempt, uint8_t reason, Span failure) noexcep
         return
     wants = retry_wants_reset(stream, reason, head_sent)
     if wants and try_again(stream):
+        charge_retried(stream, 503)
         return
     if wants and stream.tries > 1 and stream.retries_left == 0:
         limit_exceeded(stream)
@@ -591,6 +590,7 @@ cdef void on_try_timeout(Timer *timer) noexcept nogil:
     give_up(attempt)
     give_retry(stream)
     if retry_wants_reset(stream, RESET_LOCAL, True) and try_again(stream):
+        charge_retried(stream, 504)
         return
     stream.record.flags |= FLAG_UT
     if stream.tries > 1 and stream.retries_left == 0:
@@ -610,20 +610,28 @@ cdef void give_up(Attempt *attempt) noexcept nogil:
 # --- the response ---------------------------------------------------------------------------------------------------
 
 
+cdef void charge_as(Stream *stream, uint16_t status, int completed, int classes, uint32_t codes) noexcept nogil:
+    cdef ClusterConf *conf = stream.cluster.conf
+    cdef uint64_t *stats = stream.engine.stats
+    cdef int kind = status // 100 - 1
+    stat_inc(stats, conf.stats[completed])
+    if kind >= 0 and kind < 5:
+        stat_inc(stats, conf.stats[classes + kind])
+        stat_inc(stats, codes + status - 100)
+
+
 cdef void charge(Stream *stream, uint16_t status) noexcept nogil:
     # Envoy's CodeStats: the class and the code, for all requests and for internal or external ones apart.
     cdef ClusterConf *conf = stream.cluster.conf
-    cdef uint64_t *stats = stream.engine.stats
-    cdef bint internal = stream.bits & STREAM_INTERNAL != 0
-    cdef int kind = status // 100 - 1
-    stat_inc(stats, conf.stats[CLUSTER_RQ_COMPLETED])
-    stat_inc(stats, conf.stats[CLUSTER_INTERNAL_COMPLETED if internal else CLUSTER_EXTERNAL_COMPLETED])
-    if kind < 0 or kind > 4:
-        return
-    stat_inc(stats, conf.stats[CLUSTER_RQ_1XX + kind])
-    stat_inc(stats, conf.stats[(CLUSTER_INTERNAL_1XX if internal else CLUSTER_EXTERNAL_1XX) + kind])
-    stat_inc(stats, conf.codes + status - 100)
-    stat_inc(stats, (conf.internal_codes if internal else conf.external_codes) + status - 100)
+    charge_as(stream, status, CLUSTER_RQ_COMPLETED, CLUSTER_RQ_1XX, conf.codes)
+    if stream.bits & STREAM_INTERNAL:
+        charge_as(stream, status, CLUSTER_INTERNAL_COMPLETED, CLUSTER_INTERNAL_1XX, conf.internal_codes)
+    else:
+        charge_as(stream, status, CLUSTER_EXTERNAL_COMPLETED, CLUSTER_EXTERNAL_1XX, conf.external_codes)
+
+
+cdef void charge_retried(Stream *stream, uint16_t status) noexcept nogil:
+    charge_as(stream, status, CLUSTER_RETRIED_COMPLETED, CLUSTER_RETRIED_1XX, stream.cluster.conf.retried_codes)
 
 
 cdef void charge_time(Stream *stream) noexcept nogil:
@@ -638,6 +646,7 @@ cdef void charge_time(Stream *stream) noexcept nogil:
 
 cdef void attempt_interim(Attempt *attempt, Head *head) noexcept nogil:
     cdef Stream *stream = attempt.stream
+    charge(stream, head.status)
     if stream.hcm.proxy_100_continue and head.status == 100:
         stream_interim(stream, head)
 
@@ -651,10 +660,10 @@ cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
     cdef uint64_t now = clock_ns(&stream.engine.loop.clock)
     timer_cancel(&stream.engine.loop.wheel, &attempt.timer)
     give_retry(stream)
-    charge(stream, status)
     atomic_add(&attempt.host.stats[HOST_RQ_ERROR if status >= 500 else HOST_RQ_SUCCESS], 1)
     if retry_wants_response(stream):
         if try_again(stream):
+            charge_retried(stream, status)
             if not end:
                 give_up(attempt)
             else:
@@ -664,6 +673,7 @@ cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
             limit_exceeded(stream)
     elif stream.tries > 1:
         count(stream, CLUSTER_RQ_RETRY_SUCCESS, 1)
+    charge(stream, status)
     attempt.response_started = True
     stream.record.details = span(b"via_upstream", 12)
     if stream.record.request_end_ns:

@@ -202,6 +202,7 @@ cdef void stream_request_head(Stream *stream, bint end) noexcept nogil:
         elif stream.http.route != NULL:
             stat_inc(stream.engine.stats, hcm.stats[HCM_RQ_WS_ON_NON_WS_ROUTE])
             stream.down.close_after = True
+            stream.down.saw_close = True
             stream_reply_simple(stream, 403, 0, span(b"upgrade_failed", 14), span(b"", 0))
             return
     use_route_idle(stream)

@@ -12,7 +12,7 @@ from meshcore.base.slab cimport slab_free
 from meshcore.base.span cimport span
 from meshcore.base.wheel cimport timer_cancel
 from meshcore.conf.stat_ids cimport *
-from meshcore.observe.counters cimport gauge_add, histogram_record
+from meshcore.observe.counters cimport gauge_add, histogram_record, stat_inc
 from meshcore.proxy.access_log cimport access_log
 from meshcore.proxy.chain cimport chain_end
 from meshcore.proxy.downstream cimport downstream_done
@@ -26,6 +26,8 @@ cdef enum:
 
 cdef void stream_complete(Stream *stream) noexcept nogil:
     stream.bits |= STREAM_RESPONSE_END
+    if stream.bits & STREAM_REQUEST_END == 0:
+        stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_RX_RESET])
     stream_end(stream)
 
 

@@ -120,6 +120,7 @@ cdef void on_connected(Transport *transport, int error) noexcept nogil:
         transport_keepalive(transport, conf.keepalive_probes, conf.keepalive_time_s, conf.keepalive_interval_s)
     if conf.max_connection_ms:
         wheel_arm(&upstream.engine.loop.wheel, &upstream.age, clock_ms(&upstream.engine.loop.clock) + conf.max_connection_ms)
+    transport_local(transport, &upstream.local)
     transport_read_start(transport)
     rest(upstream)
     upstream.state = UP_IDLE
@@ -522,7 +523,6 @@ cdef void upstream_abandon(Upstream *upstream) noexcept nogil:
     cdef Attempt *attempt = upstream.attempt
     upstream.local_close = True
     if attempt != NULL:
-        count(upstream, CLUSTER_RQ_TX_RESET, 1)
         count(upstream, CLUSTER_CX_DESTROY_WITH_RQ, 1)
         count(upstream, CLUSTER_CX_DESTROY_LOCAL_WITH_RQ, 1)
         upstream.attempt = NULL
