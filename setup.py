@@ -101,7 +101,7 @@ def cythonized(extensions: list[Extension]) -> list[Extension]:
 
 def forbid_hints() -> None:
     """Turns Cython's performance hints into errors outside the cold folders."""
-    from Cython.Compiler import Errors, ExprNodes, Nodes
+    from Cython.Compiler import Errors
 
     original = Errors.performance_hint
 
@@ -113,8 +113,11 @@ def forbid_hints() -> None:
             original(position, message, env)
 
     Errors.performance_hint = strict
-    for module in (Nodes, ExprNodes):
-        if hasattr(module, "performance_hint"):
+    # Each module of the compiler takes the name over when it is imported, and setuptools may have imported some of them before us.
+    from Cython.Compiler import ExprNodes, Nodes, PyrexTypes, Symtab  # noqa: F401
+
+    for name, module in list(sys.modules.items()):
+        if name.startswith("Cython.Compiler.") and getattr(module, "performance_hint", None) is original:
             module.performance_hint = strict
 
 

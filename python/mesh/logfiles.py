@@ -18,13 +18,20 @@ class LogFiles:
         self._open: dict[str, int] = {}
 
     def open_new(self) -> list[tuple[int, int]]:
-        """Opens the paths that have no descriptor yet: [(slot, descriptor)]. Raises OSError that names the path."""
-        fresh = []
-        for path, slot in self.slots.items():
-            if path not in self._open:
+        """Opens the paths that have no descriptor yet: [(slot, descriptor)]. Raises OSError that names the path, and then forgets them all:
+        the configuration that asked for them is not going to run. They are the newest, so the slots that stay are still 0 to n."""
+        new = [path for path in self.slots if path not in self._open]
+        try:
+            for path in new:
                 self._open[path] = _open(path)
-                fresh.append((slot, self._open[path]))
-        return fresh
+        except OSError:
+            for path in new:
+                descriptor = self._open.pop(path, None)
+                if descriptor is not None and path not in STANDARD:
+                    os.close(descriptor)
+                del self.slots[path]
+            raise
+        return [(self.slots[path], self._open[path]) for path in new]
 
     def reopen(self) -> tuple[list[tuple[int, int]], list[int]]:
         """Opens every file again: ([(slot, new descriptor)], old descriptors to close once all workers have the new ones)."""

@@ -12,12 +12,15 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from mesh import server_stats
 from mesh.config import Loaded, load
-from mesh.publish import Publisher
+from mesh.publish import Publisher, stat_address
+from mesh.timers import Timers
 from meshcore.bind.spec import Address, Cluster, Endpoint
 from meshcore.bind.stats import StatsRegistry
 from meshcore.bind.worker import Worker
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 POLL_S = 0.01
 ABORT_S = 5.0
 FIRST_DNS_S = 5.0
+INBOUND = 1  # envoy.config.core.v3.TrafficDirection
 
 
 class Proxy:
@@ -51,7 +55,10 @@ class Proxy:
         self.log_level = log_level
         self.drain_time_s = drain_time_s
         self.on_quit = on_quit
+        self.options: dict[str, Any] = {}
         self.started_at = 0.0
+        self.loaded_at = 0.0
+        self.healthy = True
         self.state = "PRE_INITIALIZING"
         self.registry = StatsRegistry()
         self._workers: list[Worker] = []
@@ -62,6 +69,7 @@ class Proxy:
         self._runner: Any = None
         self._app_loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
+        self._timers = Timers("mesh-timers")
 
     # --- life ---
 
@@ -93,6 +101,7 @@ class Proxy:
     def apply(self, source: Any) -> None:
         """Makes `source` the running configuration without losing a request; when it raises, the old one still runs."""
         loaded = load(source)
+        before = server_stats.specs(self)
         named = [cluster for cluster in loaded.plan.clusters if cluster.dns]
         if self._resolver is not None:
             self._resolver.update(named)
@@ -102,7 +111,8 @@ class Proxy:
             self._resolver.wait_first(FIRST_DNS_S)
         with self._lock:
             self._running().publish(loaded.plan, self._resolved(loaded))
-            self.loaded = loaded
+            self.loaded, self.loaded_at = loaded, time.time()
+        server_stats.count_changes(self, before)
 
     def drain(self, timeout: float | None = None) -> bool:
         """Stops accepting, lets requests in flight end; False when `timeout` seconds were not enough."""
@@ -119,6 +129,7 @@ class Proxy:
 
     def stop(self) -> None:
         """Closes everything at once and ends the threads. May be called twice."""
+        self._timers.stop()
         if self._resolver is not None:
             self._resolver.stop()
             self._resolver = None
@@ -147,6 +158,32 @@ class Proxy:
         """Opens the access-log files again (after a rotation)."""
         with self._lock:
             self._running().reopen_logs()
+
+    def set_health(self, healthy: bool) -> None:
+        """What load balancers are told. When it turns to False, open connections end after their response."""
+        failed = self.healthy and not healthy
+        self.healthy = healthy
+        if failed:
+            with self.published() as running:
+                running.drain_connections(running.listeners)
+
+    def drain_listeners(self, *, inbound_only: bool = False, stop_after_s: float | None = None) -> None:
+        """Open connections end after their response, as do, when all listeners drain, those that come yet. The listeners stop after
+        `stop_after_s` seconds, or never when it is None. `inbound_only`: those whose traffic_direction is INBOUND."""
+        with self.published() as running:
+            if inbound_only:
+                running.drain_connections(self._inbound(running))
+            else:
+                for worker in self._workers:
+                    worker.drain()
+        if stop_after_s is not None:
+            self._timers.after(stop_after_s, lambda: self.stop_listeners(inbound_only=inbound_only))
+
+    def stop_listeners(self, *, inbound_only: bool = False) -> None:
+        """Nothing is accepted any more, whatever is applied later. Otherwise the proxy lives on."""
+        with self.published() as running:
+            stopped = running.stop_listeners(self._inbound(running) if inbound_only else list(running.listeners))
+        self.registry.add("listener_manager.listener_stopped", stopped)
 
     def __enter__(self) -> Proxy:
         return self.start()
@@ -186,14 +223,24 @@ class Proxy:
 
     def refresh_server_stats(self) -> None:
         """Brings the gauges that describe the process up to date; called before statistics are shown."""
-        gauges = self.registry.set_gauge
-        gauges("server.uptime", int(time.time() - self.started_at))
-        gauges("server.live", int(self.state == "LIVE"))
-        gauges("server.concurrency", self.concurrency)
-        gauges("server.state", ("LIVE", "DRAINING", "PRE_INITIALIZING", "INITIALIZING", "STOPPED").index(self.state))
-        gauges("cluster_manager.active_clusters", len(self._running().clusters))
-        gauges("listener_manager.total_listeners_active", len(self._running().listeners))
-        gauges("listener_manager.workers_started", 1)
+        server_stats.refresh(self)
+
+    @property
+    def server_state(self) -> str:
+        """PRE_INITIALIZING | INITIALIZING | LIVE | DRAINING | STOPPED; DRAINING also while the health check is made to fail."""
+        return "DRAINING" if self.state == "LIVE" and not self.healthy else self.state
+
+    @contextmanager
+    def published(self) -> Iterator[Publisher]:
+        """What runs on the workers, held still for the block. Must not be entered twice by one thread."""
+        with self._lock:
+            yield self._running()
+
+    def open_connections(self) -> int:
+        """Connections of clients to the listeners that run."""
+        with self.published() as running:
+            names = {live.spec.stat_prefix or stat_address(live.bound[0]) for live in running.listeners.values()}
+        return sum(int(self.registry.value(f"listener.{name}.downstream_cx_active")) for name in names)
 
     def live_objects(self) -> int:
         """Connections, streams, attempts and handles alive in the engine; 0 after `stop`."""
@@ -215,8 +262,30 @@ class Proxy:
         return self._runner
 
     def _value(self, suffix: str) -> int:
-        """The sum over all listeners of a statistic that counts connections."""
-        return sum(int(v) for k, v in self.stats.items() if k.startswith("http.") and k.endswith("." + suffix))
+        """The sum over all listeners of a statistic that counts connections. Those of the admin interface do not hold up a drain."""
+        return sum(
+            int(v)
+            for k, v in self.stats.items()
+            if k.startswith("listener.") and not k.startswith("listener.admin.") and k.endswith("." + suffix)
+        )
+
+    def _inbound(self, running: Publisher) -> list[str]:
+        """Names of the listeners whose traffic_direction is INBOUND."""
+        messages = zip(self.loaded.bootstrap.static_resources.listeners, self.loaded.plan.listeners, strict=True)
+        inbound = {spec.name for message, spec in messages if message.traffic_direction == INBOUND}
+        return [name for name in running.listeners if name in inbound]
+
+    def _start_statistics(self) -> None:
+        """All names are there before another thread asks for them."""
+        self.loaded_at = time.time()
+        server_stats.declare(self.registry)
+        server_stats.count_changes(self, ({}, {}))
+        self.refresh_server_stats()
+        self.registry.record("server.initialization_time_ms", int((self.loaded_at - self.started_at) * 1000))
+
+    def _flush_statistics(self) -> None:
+        self.refresh_server_stats()
+        self.registry.flush()
 
     def _service_cluster(self) -> str:
         return str(self.loaded.plan.node.get("cluster", ""))
@@ -246,12 +315,16 @@ class Proxy:
                 self._publisher.set_hosts(name, endpoints)
 
     def _start_admin(self) -> None:
+        self._start_statistics()
         if self.loaded.plan.admin is None:
             return
         from mesh.admin.server import AdminServer
 
-        self._admin = AdminServer(self, self.loaded.plan.admin)
-        self._admin.start()
+        admin = AdminServer(self, self.loaded.plan.admin)
+        admin.start()              # it has stopped itself when this raises
+        self._admin = admin
+        # Nobody but the admin interface shows intervals; without it there is no thread for them either.
+        self._timers.every(self.loaded.plan.stats_flush_interval_ms / 1000, self._flush_statistics)
 
 
 def settle(workers: list[Worker], timeout: float = ABORT_S) -> None:

@@ -8,8 +8,9 @@ connections finish what they do. A plan that cannot be published (port in use, l
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mesh.filters.load import bind
@@ -24,12 +25,14 @@ SOMAXCONN = 4096
 
 @dataclass(slots=True)
 class LiveListener:
-    """A published listener: its spec, slot and the addresses it is really bound to."""
+    """A published listener: its spec, slot and the addresses it is really bound to. `stopped`: it accepts no more, whatever comes."""
 
     spec: Listener
     index: int
     bound: tuple[Address, ...]
     table: ListenerTable
+    updated_at: float = field(default_factory=time.time)
+    stopped: bool = False
 
 
 @dataclass(slots=True)
@@ -40,6 +43,7 @@ class LiveCluster:
     table: ClusterTable
     index: int
     endpoints: tuple[Endpoint, ...]
+    updated_at: float = field(default_factory=time.time)
 
 
 class Publisher:
@@ -105,6 +109,26 @@ class Publisher:
         for descriptor in old:
             os.close(descriptor)
 
+    def drain_connections(self, names: Iterable[str]) -> None:
+        """Open connections of these listeners end: idle ones now, busy ones after their response. New ones are served as before."""
+        for live in (self.listeners[name] for name in names):
+            for worker in self.workers if not live.stopped else ():
+                worker.update_listener(live.table)
+
+    def stop_listeners(self, names: Iterable[str]) -> int:
+        """These listeners accept no more; how many did until now. When all stop, their open connections stay, otherwise they drain."""
+        running = [live for live in (self.listeners[name] for name in names) if not live.stopped]
+        if len(running) == sum(not live.stopped for live in self.listeners.values()):
+            for worker in self.workers:
+                worker.stop_listening()
+        else:
+            for live in running:
+                for worker in self.workers:
+                    worker.drop_listener(live.index)
+        for live in running:
+            live.stopped = True
+        return len(running)
+
     # --- clusters ---
 
     def _new_clusters(self, plan: Plan, resolved: dict[str, tuple[Endpoint, ...]]) -> list[LiveCluster]:
@@ -115,6 +139,7 @@ class Publisher:
                 continue
             if live is not None and replace(live.spec, endpoints=()) == replace(spec, endpoints=()):
                 live.spec = spec
+                live.updated_at = time.time()
                 self.set_hosts(spec.name, spec.endpoints)
                 continue
             index = self._cluster_index.setdefault(spec.name, len(self._cluster_index))
@@ -144,7 +169,7 @@ class Publisher:
         try:
             for spec in plan.listeners:
                 live = self.listeners.get(spec.name)
-                if live is not None and live.spec == spec:
+                if live is not None and (live.stopped or live.spec == spec):
                     continue
                 if live is not None and _sockets(live.spec) == _sockets(spec):
                     prepared.append((self._build(spec, live.index, live.bound), []))
@@ -163,7 +188,7 @@ class Publisher:
         return prepared
 
     def _build(self, spec: Listener, index: int, bound: tuple[Address, ...]) -> LiveListener:
-        stat_name = spec.stat_prefix or _stat_address(bound[0])
+        stat_name = spec.stat_prefix or stat_address(bound[0])
         filters = tuple(
             replace(f, settings=bind(f.name, f.settings, self._runner)) if f.kind == "python" else f
             for f in spec.hcm.filters
@@ -215,7 +240,7 @@ def _without_routes(spec: Listener) -> Listener:
     return replace(spec, hcm=replace(spec.hcm, routes=None))  # type: ignore[arg-type]
 
 
-def _stat_address(address: Address) -> str:
+def stat_address(address: Address) -> str:
     """How Envoy writes an address into a statistic's name."""
     if address.port < 0:
         return address.host

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-
 from meshcore.bind.basetest import Chain, Pool, chunk_bytes
 
 N = 3
@@ -93,7 +93,7 @@ class ChainsAgainstBytes(RuleBasedStateMachine):
 
 
 ChainsAgainstBytes.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-TestChainsAgainstBytes = ChainsAgainstBytes.TestCase
+TestChainsAgainstBytes = pytest.mark.slow(ChainsAgainstBytes.TestCase)
 
 
 def test_moving_and_sharing_copy_nothing() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from meshcore.bind.basetest import mix64, xxhash64
 
 PRIME32 = 2654435761
@@ -42,9 +41,7 @@ def test_xxhash64_gives_the_published_values(n: int, seed: int, expected: int) -
     assert xxhash64(sanity_bytes(n), seed) == expected
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"), [(b"a", 0xD24EC4F1A98C6E5B), (b"abc", 0x44BC2CF5AD770999), (b"xxhash", 0x32DD38952C4BC720)]
-)
+@pytest.mark.parametrize(("text", "expected"), [(b"a", 0xD24EC4F1A98C6E5B), (b"abc", 0x44BC2CF5AD770999), (b"xxhash", 0x32DD38952C4BC720)])
 def test_xxhash64_of_known_words(text: bytes, expected: int) -> None:
     assert xxhash64(text) == expected
 

@@ -8,6 +8,7 @@ an unfinished head. Must not know what the events mean. Single-threaded; a guard
 from __future__ import annotations
 
 import ctypes
+import itertools
 import mmap
 import random
 from collections.abc import Callable, Iterator
@@ -83,7 +84,7 @@ def drive(parser: Parser, pieces: list[bytes | memoryview], eof: bool, normal: C
 
 def cut(raw: bytes, places: list[int]) -> list[bytes | memoryview]:
     edges = [0, *sorted(places), len(raw)]
-    return [raw[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [raw[a:b] for a, b in itertools.pairwise(edges)]
 
 
 def every_way(raw: bytes, seed: int = 0) -> Iterator[tuple[str, list[bytes | memoryview]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +36,7 @@ METHODS = st.sampled_from([b"GET", b"POST", b"HEAD", b"PROPFIND"])
 BODIES = st.lists(st.binary(min_size=1, max_size=300), max_size=6)
 
 
+@pytest.mark.slow
 @given(METHODS, PATHS, HOSTS, FIELDS, st.booleans())
 def test_a_written_request_is_read_back(method: bytes, path: bytes, host: bytes, fields: Any, proper_case: bool) -> None:
     raw = write_request(method, path, host, fields, proper_case=proper_case)
@@ -51,6 +53,7 @@ def test_a_request_written_in_absolute_form_is_the_same_request(method: bytes, p
     assert (head.method, head.path, head.authority, head.scheme) == (method, path, host, scheme)
 
 
+@pytest.mark.slow
 @given(st.integers(200, 999).filter(lambda status: status not in (204, 304)), FIELDS, st.booleans())
 def test_a_written_response_is_read_back(status: int, fields: Any, http_10: bool) -> None:
     parser = ResponseParser()
@@ -61,6 +64,7 @@ def test_a_written_response_is_read_back(status: int, fields: Any, http_10: bool
     assert events[1:] == [End()]
 
 
+@pytest.mark.slow
 @given(BODIES, FIELDS)
 def test_a_chunked_body_with_trailers_is_read_back(chunks: list[bytes], trailers: Any) -> None:
     raw = write_request(b"POST", b"/", b"a", [(b"transfer-encoding", b"chunked")])
@@ -91,6 +95,7 @@ def messages(draw: Any) -> bytes:
     return raw
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(messages(), st.integers(0, 2**32))
 def test_requests_say_the_same_however_they_are_cut(raw: bytes, seed: int) -> None:
@@ -110,6 +115,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(PIECES, max_size=25).map(b"".join), st.integers(0, 2**32))
 @example(b"\r\nGET / HTTP/1.1\r\n\r\n", 0)
@@ -118,6 +124,7 @@ def test_broken_requests_say_the_same_however_they_are_cut(raw: bytes, seed: int
     same_in_every_way(raw, lambda: RequestParser(enable_trailers=True, max_head_bytes=256, max_headers=5), normal, seed=seed)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.one_of(PIECES, st.just(b"HTTP/1.1 200 OK\r\n"), st.just(b"HTTP/1.1 204\r\n")), max_size=20).map(b"".join))
 def test_broken_responses_say_the_same_however_they_are_cut(raw: bytes) -> None:

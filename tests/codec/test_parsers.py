@@ -144,9 +144,7 @@ def test_the_end_of_input_between_messages_is_the_end(raw: bytes) -> None:
     assert parser.eof() == []
 
 
-def test_a_slow_sender_does_not_make_each_byte_cost_the_whole_head() -> None:
-    # Linear work: ten times the bytes, one by one, must not cost a hundred times the look-backs. Counted by the parser's own rule:
-    # a head that is not complete is not parsed, so its error comes at its last byte and no sooner.
+def test_a_bad_head_is_refused_when_it_is_complete_and_not_before() -> None:
     parser = RequestParser()
     for byte in b"GET / HTTP/1.1\r\nBad : x\r\n\r":
         assert parser.feed(bytes([byte])) == []

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from mesh.admin.pages import Query
 from mesh.filters import Reply
 
 
-def page(proxy: Any, query: Any) -> Reply:
+def page(proxy: Any, query: Query) -> Reply:
     if proxy.on_quit is None:
         return Reply(503, "this proxy lives in an application; stop it there\n")
     proxy.on_quit()

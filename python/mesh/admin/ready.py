@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from mesh.admin.pages import Query
 from mesh.filters import Reply
 
 
-def page(proxy: Any, query: Any) -> Reply:
-    state = proxy.state
-    return Reply(200 if state == "LIVE" else 503, state + "\n", "text/plain; charset=UTF-8")
+def page(proxy: Any, query: Query) -> Reply:
+    state = proxy.server_state
+    return Reply(200 if state == "LIVE" else 503, state + "\n")

@@ -1,21 +1,22 @@
 """The admin interface: an engine of its own whose only filter hands every request to a thread that makes pages.
 
-So the admin pages use the same HTTP code as the traffic, and however slow a page is, no worker waits for it. One file per page below
-`mesh.admin`; the table PAGES says which path belongs to which. Mutations need POST, as in Envoy.
+So the admin pages use the same HTTP code as the traffic, and however slow a page is, no worker waits for it. Pages that may take long
+(statistics and configuration of thousands of clusters) have a thread of their own, so /ready never waits for them. Which path belongs
+to which file says `mesh.admin.pages`. Mutations need POST, as in Envoy. Started and stopped by mesh.Proxy.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from importlib import import_module
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from mesh.admin import help
+from mesh.admin.pages import PAGES, Query, function
 from mesh.filters import Reply
 from mesh.filters.load import HOOK_REQUEST, HOOK_REQUEST_PARKS, BoundFilter
-from mesh.filters.runner import ThreadRunner
+from mesh.filters.thread_runner import ThreadRunner
 from mesh.publish import Publisher
 from meshcore.bind import spec
 from meshcore.bind.worker import Worker
@@ -25,35 +26,29 @@ if TYPE_CHECKING:
 
 WORKER_INDEX = 1000
 
-# path -> (module with a function `page(proxy, params) -> Reply`, needs POST, what /help says)
-PAGES: dict[str, tuple[str, bool, str]] = {
-    "/": ("help", False, "Admin home page"),
-    "/clusters": ("clusters", False, "upstream cluster status"),
-    "/config_dump": ("config_dump", False, "dump current Envoy configs (experimental)"),
-    "/drain_listeners": ("drain_listeners", True, "drain listeners"),
-    "/healthcheck/fail": ("healthcheck", True, "cause the server to fail health checks"),
-    "/healthcheck/ok": ("healthcheck", True, "cause the server to pass health checks"),
-    "/help": ("help", False, "print out list of admin commands"),
-    "/hot_restart_version": ("hot_restart_version", False, "print the hot restart compatibility version"),
-    "/listeners": ("listeners", False, "print listener info"),
-    "/logging": ("logging", True, "query/change logging levels"),
-    "/memory": ("memory", False, "print current allocation/heap usage"),
-    "/quitquitquit": ("quitquitquit", True, "exit the server"),
-    "/ready": ("ready", False, "print server state, return 200 if LIVE, otherwise return 503"),
-    "/reopen_logs": ("reopen_logs", True, "reopen access logs"),
-    "/reset_counters": ("reset_counters", True, "reset all counters to zero"),
-    "/server_info": ("server_info", False, "print server version/status information"),
-    "/stats": ("stats", False, "print server stats"),
-    "/stats/prometheus": ("stats", False, "print server stats in prometheus format"),
-}
+TEXT = "text/plain; charset=UTF-8"
+# On every page: it is of this moment, and what it is called is what it is.
+HEADERS = (("cache-control", "no-cache, max-age=0"), ("x-content-type-options", "nosniff"))
 
 
-@dataclass(slots=True, frozen=True)
-class Query:
-    """A request to a page: its path, and its decoded parameters (the first of each name)."""
+class Desks:
+    """The pages' threads, as the runner of the admin filter: one for the quick pages, one for those that may take long."""
 
-    path: str
-    params: dict[str, str] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._quick = ThreadRunner("mesh-admin-pages")
+        self._slow = ThreadRunner("mesh-admin-slow")
+
+    def submit(self, views: list[Any]) -> None:
+        for view in views:
+            found = PAGES.get(urlsplit(view.path).path)
+            (self._slow if found is not None and found.slow else self._quick).submit([view])
+
+    def cancel(self, task: Any) -> None:
+        """A page that has begun is finished; nobody reads it."""
+
+    def stop(self) -> None:
+        self._quick.stop()
+        self._slow.stop()
 
 
 class AdminServer:
@@ -62,7 +57,7 @@ class AdminServer:
     def __init__(self, proxy: Proxy, address: spec.Address) -> None:
         self._proxy = proxy
         self._worker = Worker(WORKER_INDEX)
-        self._runner = ThreadRunner("mesh-admin-pages")
+        self._runner = Desks()
         self._publisher = Publisher([self._worker], proxy.registry)
         self._thread = threading.Thread(target=self._worker.run, name="mesh-admin", daemon=True)
         self._plan = spec.Plan(listeners=(self._listener(address),))
@@ -76,6 +71,8 @@ class AdminServer:
             access_logs=self._proxy.loaded.plan.admin_access_logs,
             http1=spec.Http1Options(accept_http_10=True, default_host_for_http_10="admin"),
             generate_request_id=False,
+            normalize_path=True,
+            merge_slashes=True,
         )
         return spec.Listener("admin", address, hcm, stat_prefix="admin", reuse_port=False)
 
@@ -109,21 +106,21 @@ class AdminServer:
         self._publisher.logs.close()
 
     def on_request(self, request: Any) -> Reply:
-        """The parked hook of the admin filter; runs on the pages' thread."""
-        parts = urlsplit(request.path)
+        """The parked hook of the admin filter; runs on a page's thread."""
+        reply = self._answer(request.method, urlsplit(request.path))
+        content_type = reply.content_type or TEXT
+        # A reply without a body has no type unless somebody says one; a page always has.
+        typed = () if reply.body else (("content-type", content_type),)
+        return replace(reply, content_type=content_type, headers=(*reply.headers, *typed, *HEADERS))
+
+    def _answer(self, method: str, parts: SplitResult) -> Reply:
         found = PAGES.get(parts.path)
         if found is None:
-            return Reply(404, "invalid path. " + page("help")(self._proxy, Query("/help")).body.decode())
-        module, needs_post, _about = found
-        if needs_post and request.method != "POST":
-            return Reply(405, f"Method {request.method} not allowed, POST required.", headers=(("allow", "POST"),))
+            return Reply(404, f"invalid path. {help.text()}")
+        if found.post and method != "POST":
+            return Reply(405, f"Method {method} not allowed, POST required.", headers=(("allow", "POST"),))
         params: dict[str, str] = {}
         for key, value in parse_qsl(parts.query, keep_blank_values=True):
             params.setdefault(key, value)
-        return page(module)(self._proxy, Query(parts.path, params))
-
-
-def page(module: str) -> Callable[[Any, Query], Any]:
-    """The page function of a module below mesh.admin, imported when it is first asked for."""
-    function: Callable[[Any, Query], Any] = import_module(f"mesh.admin.{module}").page
-    return function
+        reply: Reply = function(found.module)(self._proxy, Query(parts.path, params))
+        return reply

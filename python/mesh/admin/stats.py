@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mesh.admin import stats_json, stats_prometheus, stats_text
+from mesh.admin.pages import Query
 from mesh.admin.stats_query import BadQuery, StatsQuery
 from mesh.filters import Reply
 
@@ -15,7 +16,7 @@ RENDERERS = {
 }
 
 
-def page(proxy: Any, query: Any) -> Reply:
+def page(proxy: Any, query: Query) -> Reply:
     try:
         wanted = StatsQuery.parse(query.params)
     except BadQuery as error:

@@ -1,15 +1,14 @@
 """envoy.config.accesslog.v3.AccessLog: file, stdout and stderr logs, their formats and filters.
 
-A filter lowers to what the engine decides per request without a tree: status at least N, not a health check, response
-flags; an `and_filter` of those is the same three together. Everything else is refused by name. Called by hcm.py and
-bootstrap.py."""
+A filter lowers to the tree of tests that the engine walks when a stream ends. Runtime keys keep their default, because
+no runtime layer loads. What would need tracing or metadata is refused by name. Called by hcm.py and bootstrap.py."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from mesh.config import format as formats
+from mesh.config import matcher
 from mesh.config.errors import join, nearest
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, each
@@ -18,8 +17,11 @@ from meshcore.bind import spec
 LOG = Fields("envoy.config.accesslog.v3.AccessLog", {"name", "filter", "typed_config"})
 FILTER = Fields(
     "envoy.config.accesslog.v3.AccessLogFilter",
-    {"status_code_filter", "not_health_check_filter", "response_flag_filter", "and_filter"},
-)
+    {
+        "status_code_filter", "duration_filter", "not_health_check_filter", "response_flag_filter", "header_filter",
+        "runtime_filter", "grpc_status_filter", "log_type_filter", "and_filter", "or_filter",
+    },
+)  # fmt: skip
 FILE = Fields(
     "envoy.extensions.access_loggers.file.v3.FileAccessLog",
     {"path", "format", "json_format", "typed_json_format", "log_format"},
@@ -28,7 +30,8 @@ STDOUT = Fields("envoy.extensions.access_loggers.stream.v3.StdoutAccessLog", {"l
 STDERR = Fields("envoy.extensions.access_loggers.stream.v3.StderrAccessLog", {"log_format"})
 TYPES = {FILE.message: "", STDOUT.message: "/dev/stdout", STDERR.message: "/dev/stderr"}
 TABLES = {FILE.message: FILE, STDOUT.message: STDOUT, STDERR.message: STDERR}
-STATUS_GE = 1
+OPERATORS = ("eq", "ge", "le", "ne")
+DENOMINATORS = (100, 10_000, 1_000_000)
 FLAGS = frozenset(
     {
         "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "RLSE", "DC", "URX", "SI",
@@ -36,15 +39,6 @@ FLAGS = frozenset(
         "UMSDR", "RFCF", "NFCF", "DT", "UPE", "NC", "OM", "DF", "DO", "DR", "UDO",
     }
 )  # fmt: skip
-
-
-@dataclass(slots=True, frozen=True)
-class Filter:
-    """What an AccessLogFilter asks for; each part narrows."""
-
-    status_at_least: int = 0
-    not_health_check: bool = False
-    flags: tuple[str, ...] | None = None
 
 
 def lower_all(logs: Any, low: Lowering, path: str) -> tuple[spec.AccessLog, ...]:
@@ -61,16 +55,13 @@ def lower(message: Any, low: Lowering, path: str) -> spec.AccessLog | None:
     table = TABLES[config.DESCRIPTOR.full_name]
     table.check(config, low.report, at)
     text, json = _format(config, low, at)
-    chosen = lower_filter(message.filter, low, join(path, "filter")) if message.HasField("filter") else Filter()
     log_format = config.log_format if config.HasField("log_format") else None
     return spec.AccessLog(
         path=stream or getattr(config, "path", ""),
         format=text,
         json=json,
         json_omit_empty=bool(log_format and log_format.omit_empty_values),
-        status_at_least=chosen.status_at_least,
-        not_health_check=chosen.not_health_check,
-        response_flags=chosen.flags,
+        filter=lower_filter(message.filter, low, join(path, "filter")) if message.HasField("filter") else None,
     )
 
 
@@ -86,19 +77,51 @@ def _format(config: Any, low: Lowering, path: str) -> tuple[str | None, Any]:
     return formats.DEFAULT_TEXT, None
 
 
-def lower_filter(message: Any, low: Lowering, path: str) -> Filter:
+def lower_filter(message: Any, low: Lowering, path: str) -> spec.LogFilter | None:
     FILTER.check(message, low.report, path)
     which = message.WhichOneof("filter_specifier")
     at = join(path, which or "")
-    if which == "status_code_filter":
-        return Filter(status_at_least=_status(message.status_code_filter.comparison, low, join(at, "comparison")))
+    inner = getattr(message, which) if which else None
+    if which in ("status_code_filter", "duration_filter"):
+        operator, value = _comparison(inner.comparison, low, join(at, "comparison"))
+        return spec.LogFilter(which.removesuffix("_filter").removesuffix("_code"), op=operator, value=value)
     if which == "not_health_check_filter":
-        return Filter(not_health_check=True)
+        return spec.LogFilter("not_health_check")
     if which == "response_flag_filter":
-        return Filter(flags=lower_flags(message.response_flag_filter.flags, low, join(at, "flags")))
-    if which == "and_filter":
-        return _both(message.and_filter.filters, low, join(at, "filters"))
-    return Filter()
+        return spec.LogFilter("flags", flags=lower_flags(inner.flags, low, join(at, "flags")))
+    if which == "header_filter":
+        return spec.LogFilter("header", header=matcher.lower_header(inner.header, low, join(at, "header")))
+    if which == "runtime_filter":
+        return _fraction(inner, low, at)
+    if which == "grpc_status_filter":
+        return spec.LogFilter("grpc_status", numbers=tuple(inner.statuses), exclude=inner.exclude)
+    if which == "log_type_filter":
+        return spec.LogFilter("log_type", numbers=tuple(inner.types), exclude=inner.exclude)
+    if which in ("and_filter", "or_filter"):
+        parts = each(inner.filters, join(at, "filters"), lambda item, here: lower_filter(item, low, here))
+        return spec.LogFilter(which.removesuffix("_filter"), parts=tuple(part for part in parts if part is not None))
+    return None
+
+
+def _comparison(comparison: Any, low: Lowering, path: str) -> tuple[str, int]:
+    """(operator, value); a runtime key has nothing that could override the default."""
+    if comparison.op >= len(OPERATORS):
+        low.refuse(join(path, "op"), f"{comparison.op} is not accepted; one of EQ, GE, LE, NE")
+        return "eq", 0
+    return OPERATORS[comparison.op], int(comparison.value.default_value)
+
+
+def _fraction(message: Any, low: Lowering, path: str) -> spec.LogFilter:
+    sampled = message.percent_sampled
+    if sampled.denominator >= len(DENOMINATORS):
+        low.refuse(join(path, "percent_sampled.denominator"), "one of HUNDRED, TEN_THOUSAND, MILLION is accepted")
+        return spec.LogFilter("fraction", whole=100)
+    return spec.LogFilter(
+        "fraction",
+        value=sampled.numerator,
+        whole=DENOMINATORS[sampled.denominator],
+        independent=message.use_independent_randomness,
+    )
 
 
 def lower_flags(flags: Any, low: Lowering, path: str) -> tuple[str, ...]:
@@ -109,27 +132,3 @@ def lower_flags(flags: Any, low: Lowering, path: str) -> tuple[str, ...]:
                 f"'{flag}' is no response flag; one of {', '.join(sorted(FLAGS))}{nearest(flag, FLAGS)}",
             )
     return tuple(flags)
-
-
-def _status(comparison: Any, low: Lowering, path: str) -> int:
-    if comparison.op != STATUS_GE:
-        name = type(comparison).Op.Name(comparison.op)
-        low.refuse(join(path, "op"), f"'{name}' is not implemented yet in mesh; GE is")
-    return int(comparison.value.default_value)
-
-
-def _both(filters: Any, low: Lowering, path: str) -> Filter:
-    """All of `filters` in one; flags of two filters would have to intersect, which a request with several flags
-    cannot express."""
-    status, healthy, flags = 0, False, None
-    for index, item in enumerate(filters):
-        at = f"{path}[{index}]"
-        one = lower_filter(item, low, at)
-        status, healthy = max(status, one.status_at_least), healthy or one.not_health_check
-        if one.flags is not None:
-            if flags is not None:
-                low.refuse(
-                    at, "a second 'response_flag_filter' in one 'and_filter' is not implemented yet in mesh; remove it"
-                )
-            flags = one.flags
-    return Filter(status, healthy, flags)

@@ -11,8 +11,8 @@ import re
 from typing import Any
 
 from mesh.config.errors import join, nearest
-from mesh.config.fields import Fields, anything, true
-from mesh.config.lowering import Lowering
+from mesh.config.fields import Fields, anything
+from mesh.config.lowering import Lowering, wrapped_or
 from mesh.config.render import to_tree
 from meshcore.bind import spec
 
@@ -23,8 +23,8 @@ FILTER = Fields(
 )
 ROUTER = Fields(
     "envoy.extensions.filters.http.router.v3.Router",
-    (),
-    harmless={"dynamic_stats": true, "start_child_span": anything},
+    {"suppress_envoy_headers", "dynamic_stats", "respect_expected_rq_timeout", "strict_check_headers"},
+    harmless={"start_child_span": anything},
 )
 PYTHON = "mesh.filters.python"
 TYPES = {
@@ -73,9 +73,15 @@ def lower(message: Any, low: Lowering, path: str) -> spec.HttpFilter | None:
         return None
     if kind == "router":
         ROUTER.check(config, low.report, at)
-        return spec.HttpFilter(message.name, "router", None, message.disabled)
-    settings = _python(config, low, at)
-    return spec.HttpFilter(message.name, "python", settings, message.disabled) if settings else None
+        settings = spec.Router(
+            suppress_envoy_headers=config.suppress_envoy_headers,
+            dynamic_stats=wrapped_or(config, "dynamic_stats", True),
+            respect_expected_rq_timeout=config.respect_expected_rq_timeout,
+            strict_check_headers=tuple(name.lower() for name in config.strict_check_headers),
+        )
+        return spec.HttpFilter(message.name, "router", settings, message.disabled)
+    python = _python(config, low, at)
+    return spec.HttpFilter(message.name, "python", python, message.disabled) if python else None
 
 
 def _python(struct: Any, low: Lowering, path: str) -> tuple[str, str] | None:

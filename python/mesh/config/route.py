@@ -12,15 +12,18 @@ from typing import Any
 from mesh.config import header_mutation, route_action, route_match
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything
-from mesh.config.lowering import Lowering
+from mesh.config.lowering import Lowering, wrapped_or
 from meshcore.bind import spec
 
 ROUTE = Fields(
     "envoy.config.route.v3.Route",
-    {"name", "match", "route", "redirect", "direct_response", "stat_prefix", "typed_per_filter_config"}
+    {
+        "name", "match", "route", "redirect", "direct_response", "stat_prefix", "typed_per_filter_config",
+        "per_request_buffer_limit_bytes", "request_body_buffer_limit",
+    }
     | header_mutation.LISTS,
     described={"metadata", "decorator", "tracing"},
-)
+)  # fmt: skip
 FILTER_CONFIG = Fields(
     "envoy.config.route.v3.FilterConfig",
     {"disabled"},
@@ -45,6 +48,8 @@ def lower(message: Any, low: Lowering, path: str, *, validate_clusters: bool, bo
         name=message.name,
         mutation=header_mutation.lower(message, low, path),
         stat_prefix=message.stat_prefix,
+        retry_buffer_limit=wrapped_or(message, "per_request_buffer_limit_bytes", None),
+        body_buffer_limit=wrapped_or(message, "request_body_buffer_limit", None),
         filter_disabled=lower_filter_disabled(
             message.typed_per_filter_config, low, join(path, "typed_per_filter_config")
         ),

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from mesh.config import format as formats
 from mesh.config import header_mutation, matcher, retry
 from mesh.config.errors import join, nearest
 from mesh.config.fields import Fields, anything, false, unset
-from mesh.config.lowering import Lowering, each, milliseconds, milliseconds_or, wrapped_or
+from mesh.config.lowering import Lowering, each, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
 FORWARD = Fields(
@@ -29,7 +30,7 @@ FORWARD = Fields(
 )  # fmt: skip
 WEIGHTED = Fields(
     "envoy.config.route.v3.WeightedCluster",
-    {"clusters"},
+    {"clusters", "header_name"},
     harmless={"total_weight": anything, "runtime_key_prefix": anything, "use_hash_policy": false},
 )
 WEIGHT = Fields(
@@ -39,7 +40,10 @@ WEIGHT = Fields(
 )
 UPGRADE = Fields("envoy.config.route.v3.RouteAction.UpgradeConfig", {"upgrade_type", "enabled", "connect_config"})
 CONNECT = Fields("envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig", {"allow_post"})
-DURATION = Fields("envoy.config.route.v3.RouteAction.MaxStreamDuration", {"max_stream_duration"})
+DURATION = Fields(
+    "envoy.config.route.v3.RouteAction.MaxStreamDuration",
+    {"max_stream_duration", "grpc_timeout_header_max", "grpc_timeout_header_offset"},
+)
 REDIRECT = Fields(
     "envoy.config.route.v3.RedirectAction",
     {
@@ -48,7 +52,7 @@ REDIRECT = Fields(
         "response_code", "strip_query",
     },
 )  # fmt: skip
-DIRECT = Fields("envoy.config.route.v3.DirectResponseAction", {"status", "body"})
+DIRECT = Fields("envoy.config.route.v3.DirectResponseAction", {"status", "body", "body_format"})
 NOT_FOUND_CODES = (503, 404, 500)
 REDIRECT_CODES = (301, 302, 303, 307, 308)
 TIMEOUT_MS = 15_000
@@ -70,6 +74,7 @@ def lower_forward(message: Any, low: Lowering, path: str, validate_clusters: boo
         weighted=_weighted(message.weighted_clusters, low, join(path, "weighted_clusters"), validate_clusters)
         if message.HasField("weighted_clusters")
         else (),
+        weight_header=message.weighted_clusters.header_name.lower(),
         cluster_not_found_code=NOT_FOUND_CODES[message.cluster_not_found_response_code],
         prefix_rewrite=message.prefix_rewrite,
         regex_rewrite=lower_rewrite(message, low, path),
@@ -79,7 +84,7 @@ def lower_forward(message: Any, low: Lowering, path: str, validate_clusters: boo
         append_x_forwarded_host=message.append_x_forwarded_host,
         timeout_ms=milliseconds_or(message, "timeout", TIMEOUT_MS),
         idle_timeout_ms=milliseconds_or(message, "idle_timeout", None),  # type: ignore[arg-type]
-        max_stream_duration_ms=_stream_duration(message, low, join(path, "max_stream_duration")),
+        **_durations(message, low, join(path, "max_stream_duration")),
         retry=retry.lower(message.retry_policy, low, join(path, "retry_policy"))
         if message.HasField("retry_policy")
         else None,
@@ -103,12 +108,17 @@ def lower_rewrite(message: Any, low: Lowering, path: str) -> tuple[str, str] | N
     return matcher.lower_substitution(message.regex_rewrite, low, join(path, "regex_rewrite"))
 
 
-def _stream_duration(message: Any, low: Lowering, path: str) -> int | None:
+def _durations(message: Any, low: Lowering, path: str) -> dict[str, Any]:
     if not message.HasField("max_stream_duration"):
-        return None
-    DURATION.check(message.max_stream_duration, low.report, path)
+        return {}
     inner = message.max_stream_duration
-    return milliseconds(inner.max_stream_duration) if inner.HasField("max_stream_duration") else None
+    DURATION.check(inner, low.report, path)
+    return {
+        "max_stream_duration_ms": milliseconds_or(inner, "max_stream_duration", None),  # type: ignore[arg-type]
+        "grpc_timeout_header_max_ms": milliseconds_or(inner, "grpc_timeout_header_max", None),  # type: ignore[arg-type]
+        "grpc_timeout_header_offset_ms": milliseconds_or(inner, "grpc_timeout_header_offset", 0),
+        "new_timeouts": True,
+    }
 
 
 def _weighted(message: Any, low: Lowering, path: str, validate_clusters: bool) -> tuple[spec.WeightedCluster, ...]:
@@ -169,4 +179,15 @@ def lower_redirect(message: Any, low: Lowering, path: str) -> spec.Redirect:
 def lower_direct(message: Any, low: Lowering, path: str, body_limit: int) -> spec.DirectResponse:
     DIRECT.check(message, low.report, path)
     body = low.bytes_of(message.body, join(path, "body"), body_limit) if message.HasField("body") else b""
-    return spec.DirectResponse(message.status, body)
+    if not message.HasField("body_format"):
+        return spec.DirectResponse(message.status, body)
+    form = message.body_format
+    text, tree = formats.lower(form, low, join(path, "body_format"))
+    return spec.DirectResponse(
+        message.status,
+        body,
+        content_type=form.content_type or ("text/plain" if tree is None else "application/json"),
+        format=text,
+        json=tree,
+        omit_empty=form.omit_empty_values,
+    )

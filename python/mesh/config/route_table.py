@@ -18,7 +18,7 @@ TABLE = Fields(
     "envoy.config.route.v3.RouteConfiguration",
     {
         "name", "virtual_hosts", "internal_only_headers", "most_specific_header_mutations_wins", "validate_clusters",
-        "max_direct_response_body_size_bytes", "ignore_port_in_host_matching",
+        "max_direct_response_body_size_bytes", "ignore_port_in_host_matching", "vhost_header",
         "ignore_path_parameters_in_path_matching",
     }
     | header_mutation.LISTS,
@@ -46,6 +46,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.RouteTable:
         most_specific_mutations_win=message.most_specific_header_mutations_wins,
         ignore_port_in_host=message.ignore_port_in_host_matching,
         ignore_path_parameters=message.ignore_path_parameters_in_path_matching,
+        vhost_header=message.vhost_header.lower(),
     )
 
 

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import header_mutation, retry, route
+from mesh.config import header_mutation, matcher, retry, route
 from mesh.config.errors import join
 from mesh.config.fields import Fields
-from mesh.config.lowering import Lowering, each
+from mesh.config.lowering import Lowering, each, wrapped_or
 from meshcore.bind import spec
 
 HOST = Fields(
     "envoy.config.route.v3.VirtualHost",
     {
         "name", "domains", "routes", "require_tls", "typed_per_filter_config", "include_request_attempt_count",
-        "include_attempt_count_in_response", "retry_policy",
+        "include_attempt_count_in_response", "retry_policy", "include_is_timeout_retry_header", "virtual_clusters",
+        "per_request_buffer_limit_bytes", "request_body_buffer_limit",
     }
     | header_mutation.LISTS,
     described={"metadata"},
 )  # fmt: skip
+CLUSTER = Fields("envoy.config.route.v3.VirtualCluster", {"name", "headers"})
 REQUIRE_TLS = ("none", "external_only", "all")
 
 
@@ -43,7 +45,21 @@ def lower(message: Any, low: Lowering, path: str, *, validate_clusters: bool, bo
         else None,
         include_request_attempt_count=message.include_request_attempt_count,
         include_attempt_count_in_response=message.include_attempt_count_in_response,
+        include_is_timeout_retry_header=message.include_is_timeout_retry_header,
+        virtual_clusters=each(
+            message.virtual_clusters, join(path, "virtual_clusters"), lambda item, at: _virtual_cluster(item, low, at)
+        ),
+        retry_buffer_limit=wrapped_or(message, "per_request_buffer_limit_bytes", None),
+        body_buffer_limit=wrapped_or(message, "request_body_buffer_limit", None),
         filter_disabled=route.lower_filter_disabled(
             message.typed_per_filter_config, low, join(path, "typed_per_filter_config")
         ),
     )
+
+
+def _virtual_cluster(message: Any, low: Lowering, path: str) -> spec.VirtualCluster:
+    CLUSTER.check(message, low.report, path)
+    if not message.headers:
+        low.refuse(join(path, "headers"), "must have at least 1 item")
+    headers = each(message.headers, join(path, "headers"), lambda item, at: matcher.lower_header(item, low, at))
+    return spec.VirtualCluster(message.name, headers)

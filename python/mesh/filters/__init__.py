@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from meshcore.bind.pyfilter import Exchange, Request, Response
+    from meshcore.bind.pyview import Exchange, Request, Response
 
 __all__ = ["Filter", "Reply"]
 
@@ -47,11 +47,11 @@ class Filter:
     def __init__(self, config: Any = None) -> None:
         self.config = config
 
-    def on_request(self, request: Request) -> Reply | None | Awaitable[Reply | None]:
+    def on_request(self, request: Request) -> Reply | Awaitable[Reply | None] | None:
         """A request head has come. Read and change `request`; return None to go on, or a `Reply` to answer. May be `async def`."""
         return None
 
-    def on_response(self, response: Response) -> Reply | None | Awaitable[Reply | None]:
+    def on_response(self, response: Response) -> Reply | Awaitable[Reply | None] | None:
         """A response head (not 1xx, and not this filter's own Reply) is about to go to the client. May be `async def`."""
         return None
 

@@ -84,11 +84,19 @@ class Cutter:
                 continue
             self._wires += [near, far]
             self.connections += 1
-            cut_up, cut_down = self._plan if self.connections <= self._cuts else (None, None)
-            for source, sink, cut in ((near, far, cut_up), (far, near, cut_down)):
-                thread = threading.Thread(target=self._pump, args=(source, sink, cut, near, far), daemon=True)
-                self._threads.append(thread)
-                thread.start()
+            thread = threading.Thread(target=self._relay, args=(near, far, self.connections <= self._cuts), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _relay(self, near: Wire, far: Wire, cuts: bool) -> None:
+        """One direction on this thread, the other on a second one; both sockets are closed when both are over."""
+        cut_up, cut_down = self._plan if cuts else (None, None)
+        back = threading.Thread(target=self._pump, args=(far, near, cut_down, near, far), daemon=True)
+        back.start()
+        self._pump(near, far, cut_up, near, far)
+        back.join()
+        near.close()
+        far.close()
 
     def _pump(self, source: Wire, sink: Wire, cut: int | None, near: Wire, far: Wire) -> None:
         left = cut

@@ -93,9 +93,12 @@ class Wire:
         self.socket.close()
 
     def reset(self) -> None:
-        """RST."""
+        """RST, from any thread."""
         with contextlib.suppress(OSError):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with contextlib.suppress(OSError):
+            # A thread that still waits in recv would keep the socket alive; this wakes it and sends nothing.
+            self.socket.shutdown(socket.SHUT_RD)
         self.socket.close()
 
     # --- in ---

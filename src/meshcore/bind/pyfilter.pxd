@@ -1,5 +1,4 @@
 # Python filters: what stands behind the filter ABI when the filter is a Python object.
-from meshcore.base.arena cimport Arena
 from meshcore.conf.tables cimport ListenerConf
 from meshcore.filter.http cimport HttpFilterOps
 from meshcore.run.worker cimport Worker

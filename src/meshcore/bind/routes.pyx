@@ -6,6 +6,7 @@ here, so that the data path looks in one place. The Python face for tests and `m
 from libc.stdint cimport uint16_t, uint32_t
 
 from meshcore.base.span cimport Span, span
+from meshcore.bind.format cimport compile_json, compile_text
 from meshcore.bind.matchers cimport compile_headers, compile_queries, compile_regex, keep, keep_lower, take
 from meshcore.codec.head cimport head_identify
 from meshcore.observe.format cimport Format, format_compile
@@ -16,7 +17,8 @@ from meshcore.route.table cimport (
     RETRY_ENVOY_RATELIMITED, RETRY_GATEWAY_ERROR, RETRY_GRPC_CANCELLED, RETRY_GRPC_DEADLINE_EXCEEDED, RETRY_GRPC_INTERNAL,
     RETRY_GRPC_RESOURCE_EXHAUSTED, RETRY_GRPC_UNAVAILABLE, RETRY_REFUSED_STREAM, RETRY_RESET, RETRY_RESET_BEFORE_REQUEST,
     RETRY_RETRIABLE_4XX, RETRY_RETRIABLE_HEADERS, RETRY_RETRIABLE_STATUS_CODES, ROUTE_DIRECT, ROUTE_FORWARD, ROUTE_REDIRECT,
-    ClusterChoice, RetryPolicy, Route, UpgradeRule, VirtualHost, route_table_index, route_table_new, route_table_unref,
+    ClusterChoice, RetryPolicy, Route, Scope, UpgradeRule, VirtualCluster, VirtualHost, route_table_index, route_table_new,
+    route_table_unref,
 )
 
 from meshcore.bind import spec as plan
@@ -159,6 +161,7 @@ cdef int compile_choices(RouteTable *table, object spec, Route *route) except -1
     if spec.cluster_header:
         route.cluster_header = keep_lower(&table.arena, spec.cluster_header)
         return 0
+    route.weight_header = keep_lower(&table.arena, spec.weight_header)
     parts = spec.weighted or (plan.WeightedCluster(spec.cluster, 1),)
     route.choices = <ClusterChoice *>take(&table.arena, len(parts) * sizeof(ClusterChoice))
     route.choices_len = len(parts)
@@ -204,6 +207,9 @@ cdef int compile_forward(RouteTable *table, object host, object spec, Route *rou
     route.timeout_ms = spec.timeout_ms
     route.idle_timeout_ms = -1 if spec.idle_timeout_ms is None else spec.idle_timeout_ms
     route.max_duration_ms = -1 if spec.max_stream_duration_ms is None else spec.max_stream_duration_ms
+    route.grpc_timeout_max_ms = -1 if spec.grpc_timeout_header_max_ms is None else spec.grpc_timeout_header_max_ms
+    route.grpc_timeout_offset_ms = spec.grpc_timeout_header_offset_ms
+    route.new_timeouts = spec.new_timeouts
     route.retry = compile_retry(table, spec.retry if spec.retry is not None else host.retry)
     return 0
 
@@ -227,6 +233,10 @@ cdef int compile_direct(RouteTable *table, object spec, Route *route) except -1:
     route.status = spec.status
     route.body = keep(&table.arena, spec.body)
     route.content_type = keep(&table.arena, spec.content_type)
+    if spec.format is not None:
+        route.body_format = compile_text(&table.arena, spec.format, spec.omit_empty)
+    elif spec.json is not None:
+        route.body_format = compile_json(&table.arena, spec.json, spec.omit_empty)
     return 0
 
 
@@ -258,6 +268,30 @@ cdef void add_mutation(Route *route, const Mutation *mutation) noexcept:
         route.mutations_len += 1
 
 
+cdef int compile_body_limit(object host, object spec, Route *route) except -1:
+    # The route's own word before its host's, the newer field before the older one.
+    route.body_limit = -1
+    for part in (spec, host):
+        if part.body_buffer_limit is not None or part.retry_buffer_limit is not None:
+            route.body_limit_widens = part.body_buffer_limit is not None
+            route.body_limit = part.body_buffer_limit if route.body_limit_widens else part.retry_buffer_limit
+            return 0
+    return 0
+
+
+cdef int compile_virtual_clusters(RouteTable *table, object specs, VirtualHost *host) except -1:
+    if not specs:
+        return 0
+    host.clusters_len = len(specs) + 1
+    host.clusters = <VirtualCluster *>take(&table.arena, host.clusters_len * sizeof(VirtualCluster))
+    for i, spec in enumerate(specs):
+        host.clusters[<int>i].name = keep(&table.arena, spec.name)
+        host.clusters[<int>i].headers = compile_headers(
+            &table.arena, &table.regexes, spec.headers, False, &host.clusters[<int>i].headers_len)
+    host.clusters[host.clusters_len - 1].name = keep(&table.arena, "other")
+    return 0
+
+
 cdef int compile_route(
     RouteTable *table, object host, object spec, Route *route, const Mutation *of_host, const Mutation *of_table
 ) except -1:
@@ -266,7 +300,11 @@ cdef int compile_route(
     add_mutation(route, of_table)
     route.name = keep(&table.arena, spec.name)
     route.stat_prefix = keep(&table.arena, spec.stat_prefix)
-    route.idle_timeout_ms = route.max_duration_ms = -1
+    route.idle_timeout_ms = route.max_duration_ms = route.grpc_timeout_max_ms = -1
+    compile_body_limit(host, spec, route)
+    if spec.stat_prefix:
+        route.scope = <Scope *>take(&table.arena, sizeof(Scope))
+    route.scoped = bool(spec.stat_prefix or host.virtual_clusters)
     off = tuple(dict.fromkeys((*spec.filter_disabled, *host.filter_disabled)))
     route.filters_off_names = compile_filter_names(table, off)
     route.filters_off_len = len(off)
@@ -298,6 +336,8 @@ cdef int compile_host(RouteTable *table, object spec, VirtualHost *host, const M
     host.require_tls = REQUIRE_TLS[spec.require_tls]
     host.attempt_count_request = spec.include_request_attempt_count
     host.attempt_count_response = spec.include_attempt_count_in_response
+    host.timeout_retry_header = spec.include_is_timeout_retry_header
+    compile_virtual_clusters(table, spec.virtual_clusters, host)
     host.routes = <Route *>take(&table.arena, len(spec.routes) * sizeof(Route))
     host.routes_len = len(spec.routes)
     for i, route in enumerate(spec.routes):
@@ -340,6 +380,7 @@ cdef int fill_table(RouteTable *table, object spec) except -1:
     table.ignore_port = spec.ignore_port_in_host
     table.ignore_path_parameters = spec.ignore_path_parameters
     table.most_specific_wins = spec.most_specific_mutations_win
+    table.vhost_header = keep_lower(&table.arena, spec.vhost_header)
     table.internal_only = compile_names(&table.arena, spec.internal_only_headers, &table.internal_only_len)
     mutation = compile_mutation(&table.arena, spec.mutation)
     table.hosts = <VirtualHost *>take(&table.arena, len(spec.virtual_hosts) * sizeof(VirtualHost))

@@ -123,6 +123,7 @@ class Forward:
     cluster: str = ""
     cluster_header: str = ""
     weighted: tuple[WeightedCluster, ...] = ()
+    weight_header: str = ""  # weighted_clusters.header_name: the number that chooses
     cluster_not_found_code: int = 503
     prefix_rewrite: str = ""
     regex_rewrite: tuple[str, str] | None = None
@@ -133,6 +134,9 @@ class Forward:
     timeout_ms: int = 15000
     idle_timeout_ms: int | None = None
     max_stream_duration_ms: int | None = None
+    grpc_timeout_header_max_ms: int | None = None  # None: grpc-timeout says nothing; 0: it is not capped
+    grpc_timeout_header_offset_ms: int = 0
+    new_timeouts: bool = False  # max_stream_duration is there, whatever it holds: `timeout` does not count
     retry: RetryPolicy | None = None
     upgrades: tuple[tuple[str, bool], ...] = ()  # (type, enabled); overrides those of the HCM
     connect_terminate: bool = False  # upgrade_configs CONNECT with connect_config: payload is forwarded as raw TCP
@@ -159,6 +163,9 @@ class DirectResponse:
     status: int
     body: bytes = b""
     content_type: str = "text/plain"
+    format: str | None = None  # of body_format, or `json` (see AccessLog)
+    json: Any = None
+    omit_empty: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -168,7 +175,17 @@ class Route:
     name: str = ""
     mutation: HeaderMutation = HeaderMutation()
     stat_prefix: str = ""
+    retry_buffer_limit: int | None = None  # per_request_buffer_limit_bytes
+    body_buffer_limit: int | None = None  # request_body_buffer_limit: may also be more than the connection's limit
     filter_disabled: tuple[str, ...] = ()  # names of HTTP filters that typed_per_filter_config switches off here
+
+
+@dataclass(slots=True, frozen=True)
+class VirtualCluster:
+    """Requests that are counted apart, under vhost.<virtual host>.vcluster.<name>."""
+
+    name: str
+    headers: tuple[HeaderMatch, ...]
 
 
 @dataclass(slots=True, frozen=True)
@@ -183,6 +200,10 @@ class VirtualHost:
     retry: RetryPolicy | None = None
     include_request_attempt_count: bool = False
     include_attempt_count_in_response: bool = False
+    include_is_timeout_retry_header: bool = False
+    virtual_clusters: tuple[VirtualCluster, ...] = ()
+    retry_buffer_limit: int | None = None
+    body_buffer_limit: int | None = None
     filter_disabled: tuple[str, ...] = ()
 
 
@@ -197,9 +218,28 @@ class RouteTable:
     most_specific_mutations_win: bool = False
     ignore_port_in_host: bool = False
     ignore_path_parameters: bool = False
+    vhost_header: str = ""
 
 
 # --- access logs ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, frozen=True)
+class LogFilter:
+    """One node of an access log's filter. `test`: status | duration (`op` is eq | ge | le | ne, against `value`) | not_health_check |
+    flags (`flags`, () = any) | header | fraction (`value` of `whole`; `independent` of the request id) | grpc_status (`numbers`;
+    `exclude` turns it round) | log_type (the same) | and | or (of `parts`)."""
+
+    test: str
+    op: str = ""
+    value: int = 0
+    whole: int = 0
+    flags: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
+    exclude: bool = False
+    independent: bool = False
+    header: HeaderMatch | None = None
+    parts: tuple[LogFilter, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)
@@ -211,9 +251,7 @@ class AccessLog:
     format: str | None = None
     json: Any = None
     json_omit_empty: bool = False
-    status_at_least: int = 0  # status_code_filter GE, with no runtime override
-    not_health_check: bool = False
-    response_flags: tuple[str, ...] | None = None  # response_flag_filter: () matches any flag
+    filter: LogFilter | None = None  # None: every stream
     content_type: str = ""  # of a local reply's body_format alone; "" = text/plain, or application/json with `json`
 
 
@@ -228,6 +266,27 @@ class HttpFilter:
     kind: str
     settings: Any = None
     disabled: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Router:
+    """The router's settings; `strict_check_headers` are names in lower case."""
+
+    suppress_envoy_headers: bool = False
+    dynamic_stats: bool = True
+    respect_expected_rq_timeout: bool = False
+    strict_check_headers: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class IpSource:
+    """One of original_ip_detection_extensions: `header` (custom_header), or x-forwarded-for behind `hops` trusted proxies (xff)."""
+
+    header: str = ""
+    hops: int = 0
+    append: bool = False  # xff: the peer is appended
+    trusted: bool = False  # custom_header: what it says may count as internal
+    reject_status: int = 0  # custom_header: the answer when it says nothing; 0 = the next one is asked
 
 
 @dataclass(slots=True, frozen=True)
@@ -288,6 +347,8 @@ class Hcm:
     xff_num_trusted_hops: int = 0
     skip_xff_append: bool = False
     append_x_forwarded_port: bool = False
+    ip_sources: tuple[IpSource, ...] = ()
+    early_mutations: tuple[HeaderMutation, ...] = ()  # of requests, one after the other
     internal_cidrs: tuple[tuple[str, int], ...] | None = None  # None: Envoy's default (RFC 1918 and friends)
     internal_unix_sockets: bool = False
     via: str = ""
@@ -334,6 +395,7 @@ class Thresholds:
     max_pending_requests: int = 1024
     max_requests: int = 1024
     max_retries: int = 3
+    track_remaining: bool = False
 
 
 @dataclass(slots=True, frozen=True)

@@ -1,7 +1,7 @@
 """Names of the statistics in conf/stat_ids.pxd, in the same order; a test holds the two together.
 
 Names are Envoy's, without the prefix (`http.<stat_prefix>.`, `listener.<address>.`, `cluster.<name>.`). `LAZY` ones appear when they are first
-counted, as in Envoy. `upstream_rq_replayed` is ours: requests sent again after a stale connection, which Envoy answers with 503.
+counted, as in Envoy. `SCOPE` is what a virtual cluster or a route with a stat_prefix has (ScopeStat in route/table.pxd). `upstream_rq_replayed` is ours: requests sent again after a stale connection, which Envoy answers with 503.
 """
 
 HCM = (
@@ -18,7 +18,7 @@ HCM = (
     "downstream_rq_rx_reset", "downstream_rq_tx_reset", "downstream_rq_too_large",
     "downstream_rq_non_relative_path", "downstream_rq_failed_path_normalization",
     "downstream_rq_redirected_with_normalized_path", "downstream_rq_response_before_rq_complete",
-    "downstream_rq_ws_on_non_ws_route", "rs_too_large", "no_route", "no_cluster", "rq_total", "rq_redirect",
+    "downstream_rq_ws_on_non_ws_route", "downstream_rq_rejected_via_ip_detection", "rs_too_large", "no_route", "no_cluster", "rq_total", "rq_redirect",
     "rq_direct_response", "rq_reset_after_downstream_response_started",
     "downstream_flow_control_paused_reading_total", "downstream_flow_control_resumed_reading_total",
 )
@@ -40,7 +40,8 @@ CLUSTER = (
     "upstream_rq_per_try_idle_timeout", "upstream_rq_max_duration_reached", "upstream_rq_rx_reset",
     "upstream_rq_tx_reset", "upstream_rq_retry", "upstream_rq_retry_success", "upstream_rq_retry_overflow",
     "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_backoff_exponential", "retry_or_shadow_abandoned",
-    "upstream_rq_replayed", "upstream_flow_control_paused_reading_total",
+    "upstream_rq_active_overflow", "upstream_rq_unknown", "external.upstream_rq_unknown",
+    "internal.upstream_rq_unknown", "upstream_rq_replayed", "upstream_flow_control_paused_reading_total",
     "upstream_flow_control_resumed_reading_total", "upstream_flow_control_backed_up_total",
     "upstream_flow_control_drained_total", "lb_healthy_panic", "upstream_rq_1xx", "upstream_rq_2xx",
     "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "external.upstream_rq_completed",
@@ -48,7 +49,13 @@ CLUSTER = (
     "external.upstream_rq_5xx", "internal.upstream_rq_completed", "internal.upstream_rq_1xx",
     "internal.upstream_rq_2xx", "internal.upstream_rq_3xx", "internal.upstream_rq_4xx", "internal.upstream_rq_5xx",
     "retry.upstream_rq_completed", "retry.upstream_rq_1xx", "retry.upstream_rq_2xx", "retry.upstream_rq_3xx",
-    "retry.upstream_rq_4xx", "retry.upstream_rq_5xx",
+    "retry.upstream_rq_4xx", "retry.upstream_rq_5xx", "canary.upstream_rq_completed", "canary.upstream_rq_1xx",
+    "canary.upstream_rq_2xx", "canary.upstream_rq_3xx", "canary.upstream_rq_4xx", "canary.upstream_rq_5xx",
+)
+SCOPE = (
+    "upstream_rq_total", "upstream_rq_timeout", "upstream_rq_retry", "upstream_rq_retry_success",
+    "upstream_rq_retry_overflow", "upstream_rq_retry_limit_exceeded", "upstream_rq_completed", "upstream_rq_1xx",
+    "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx",
 )
 GAUGES = frozenset({
     "downstream_cx_active",
@@ -59,4 +66,4 @@ GAUGES = frozenset({
     "upstream_rq_active",
     "upstream_rq_pending_active",
 })
-LAZY = frozenset(name for name in CLUSTER if name.endswith("xx") or name.endswith("completed"))
+LAZY = frozenset(name for name in CLUSTER if name.endswith(("xx", "completed", "unknown")))

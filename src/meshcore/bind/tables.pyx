@@ -11,11 +11,11 @@ from libc.string cimport memcpy, memset, strdup
 
 from meshcore.base.arena cimport Arena, arena_init
 from meshcore.base.atomics cimport atomic_ref, atomic_store
-from meshcore.base.span cimport span
+from meshcore.base.span cimport Span, span
 from meshcore.bind.format cimport compile_json, compile_text
-from meshcore.bind.matchers cimport keep, keep_lower, take
+from meshcore.bind.matchers cimport compile_headers, compile_string, keep, keep_lower, take
 from meshcore.bind.pyfilter cimport keep_alive, python_filter
-from meshcore.bind.routes cimport compile_adds, routes_compile
+from meshcore.bind.routes cimport compile_adds, compile_mutation, routes_compile
 from meshcore.bind.stats cimport StatsRegistry
 from meshcore.cluster.balancer cimport LB_RANDOM, LB_ROUND_ROBIN
 from meshcore.cluster.breaker cimport *
@@ -26,13 +26,25 @@ from meshcore.conf.tables cimport *
 from meshcore.route.mutation cimport Mutation
 from meshcore.observe.format cimport Format
 from meshcore.observe.record cimport *
-from meshcore.route.table cimport Route, RouteTable, UpgradeRule, route_table_unref
+from meshcore.route.matcher cimport StringMatcher
+from meshcore.route.table cimport (
+    SCOPE_RQ_COMPLETED, Route, RouteTable, Scope, UpgradeRule, VirtualHost, route_table_unref,
+)
 
 from meshcore.bind import stat_names
 
 UNDERSCORES = {"allow": UNDERSCORES_ALLOW, "reject": UNDERSCORES_REJECT, "drop": UNDERSCORES_DROP}
 SERVER_HEADERS = {"overwrite": SERVER_OVERWRITE, "append_if_absent": SERVER_APPEND_IF_ABSENT, "pass_through": SERVER_PASS_THROUGH}
 SLASHES = {"keep": SLASHES_KEEP, "reject": SLASHES_REJECT, "redirect": SLASHES_REDIRECT, "forward": SLASHES_FORWARD}
+LOG_TESTS = {
+    "status": LOG_STATUS, "duration": LOG_DURATION, "not_health_check": LOG_NOT_HEALTH_CHECK, "flags": LOG_FLAGS, "header": LOG_HEADER,
+    "fraction": LOG_FRACTION, "grpc_status": LOG_GRPC_STATUS, "log_type": LOG_TYPE, "and": LOG_AND, "or": LOG_OR,
+}
+COMPARISONS = {"eq": COMPARE_EQ, "ge": COMPARE_GE, "le": COMPARE_LE, "ne": COMPARE_NE}
+STRICT_HEADERS = {
+    "x-envoy-upstream-rq-timeout-ms": STRICT_TIMEOUT, "x-envoy-upstream-rq-per-try-timeout-ms": STRICT_TRY_TIMEOUT,
+    "x-envoy-max-retries": STRICT_MAX_RETRIES, "x-envoy-retry-on": STRICT_RETRY_ON, "x-envoy-retry-grpc-on": STRICT_RETRY_GRPC_ON,
+}
 STATUS_OPS = {"": 0, "eq": 1, "ge": 2, "le": 3, "ne": 4}
 CODES = 500                        # upstream_rq_100 ... upstream_rq_599
 
@@ -109,10 +121,29 @@ cdef int fill_logs(Arena *arena, object logs, dict files, HcmConf *hcm) except -
         log = &hcm.logs[i]
         log.file = files.setdefault(spec.path, len(files))
         log.format = log_format(arena, spec)
-        log.status_at_least = spec.status_at_least
-        log.not_health_check = spec.not_health_check
-        log.flags_filter = spec.response_flags is not None
-        log.flags = flag_bits(spec.response_flags or ())
+        if spec.filter is not None:
+            log.filter = <LogFilter *>take(arena, sizeof(LogFilter))
+            fill_log_filter(arena, spec.filter, hcm, log.filter)
+    return 0
+
+
+cdef int fill_log_filter(Arena *arena, object spec, HcmConf *hcm, LogFilter *out) except -1:
+    cdef uint16_t n
+    out.test = LOG_TESTS[spec.test]
+    out.op = COMPARISONS.get(spec.op, COMPARE_EQ)
+    out.value = spec.value
+    out.whole = spec.whole
+    out.exclude = spec.exclude
+    out.independent = spec.independent
+    out.bits = flag_bits(spec.flags)
+    for number in spec.numbers:
+        out.bits |= <uint64_t>1 << <int>number
+    if spec.header is not None:
+        out.header = compile_headers(arena, &hcm.regexes, (spec.header,), False, &n)
+    out.parts = <LogFilter *>take(arena, sizeof(LogFilter) * max(1, len(spec.parts)))
+    out.parts_len = len(spec.parts)
+    for i, part in enumerate(spec.parts):
+        fill_log_filter(arena, part, hcm, &out.parts[<int>i])
     return 0
 
 
@@ -124,6 +155,7 @@ cdef int fill_filters(Arena *arena, object filters, HcmConf *hcm, list keep_on) 
         raise ValueError(f"at most {FILTERS_MAX} HTTP filters, {len(links)} were given")
     hcm.filters = <FilterConf *>take(arena, sizeof(FilterConf) * max(1, len(links)))
     hcm.filters_len = len(links)
+    hcm.filter_settings = <void **>take(arena, sizeof(void *) * max(1, len(links)))
     for i, spec in enumerate(links):
         if spec.kind != "python":
             raise ValueError(f"HTTP filter {spec.name!r}: the engine has no filter of kind {spec.kind!r}")
@@ -131,6 +163,7 @@ cdef int fill_filters(Arena *arena, object filters, HcmConf *hcm, list keep_on) 
         conf.name = keep(arena, spec.name)
         conf.disabled = spec.disabled
         conf.ops = python_filter(spec, keep_on, &conf.settings)
+        hcm.filter_settings[i] = conf.settings
         hcm.data_filters = hcm.data_filters or conf.ops.on_request_data != NULL or conf.ops.on_response_data != NULL
     return 0
 
@@ -212,6 +245,40 @@ cdef int fill_cidrs(Arena *arena, object cidrs, HcmConf *hcm) except -1:
     return 0
 
 
+cdef int fill_router(object spec, HcmConf *hcm) except -1:
+    settings = next((f.settings for f in spec.filters if f.kind == "router"), None)
+    if settings is None:
+        return 0
+    hcm.router.suppress_envoy_headers = settings.suppress_envoy_headers
+    hcm.router.static_stats_only = not settings.dynamic_stats
+    hcm.router.respect_expected_timeout = settings.respect_expected_rq_timeout
+    for name in settings.strict_check_headers:
+        hcm.router.strict |= <uint8_t>STRICT_HEADERS[name]
+    return 0
+
+
+cdef int fill_early(Arena *arena, object spec, HcmConf *hcm) except -1:
+    # What happens to a request head before it is routed: header mutations, and where the client's address is found.
+    cdef Mutation *mutation
+    cdef IpSource *source
+    hcm.early = <Mutation *>take(arena, sizeof(Mutation) * max(1, len(spec.early_mutations)))
+    hcm.early_len = len(spec.early_mutations)
+    for i, one in enumerate(spec.early_mutations):
+        mutation = compile_mutation(arena, one)
+        if mutation != NULL:
+            hcm.early[<int>i] = mutation[0]
+    hcm.ip_sources = <IpSource *>take(arena, sizeof(IpSource) * max(1, len(spec.ip_sources)))
+    hcm.ip_sources_len = len(spec.ip_sources)
+    for i, one in enumerate(spec.ip_sources):
+        source = &hcm.ip_sources[<int>i]
+        source.header = keep_lower(arena, one.header)
+        source.hops = one.hops
+        source.append = one.append
+        source.trusted = one.trusted
+        source.reject_status = one.reject_status
+    return 0
+
+
 cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registry, dict files, str user_agent,
                   list keep_on) except -1:
     prefix = f"http.{spec.stat_prefix}."
@@ -263,7 +330,13 @@ cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registr
     for i, (kind, enabled) in enumerate(spec.upgrades):
         hcm.upgrades[i].type = keep_lower(arena, kind)
         hcm.upgrades[i].enabled = enabled
+    hcm.ignored_upgrades = <StringMatcher *>take(arena, sizeof(StringMatcher) * max(1, len(spec.http1.ignore_upgrade)))
+    hcm.ignored_upgrades_len = len(spec.http1.ignore_upgrade)
+    for i, rule in enumerate(spec.http1.ignore_upgrade):
+        compile_string(arena, &hcm.regexes, rule, &hcm.ignored_upgrades[i])
     fill_cidrs(arena, spec.internal_cidrs, hcm)
+    fill_router(spec, hcm)
+    fill_early(arena, spec, hcm)
     fill_filters(arena, spec.filters, hcm, keep_on)
     fill_logs(arena, spec.access_logs, files, hcm)
     fill_replies(arena, spec, hcm)
@@ -273,14 +346,39 @@ cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registr
 # --- listeners ------------------------------------------------------------------------------------------------------
 
 
-cdef int resolve_routes(RouteTable *routes, object spec, dict cluster_index) except -1:
-    # Names become indexes: of clusters in every worker, and of HTTP filters in this connection manager.
+cdef int fill_scope(StatsRegistry registry, str prefix, Scope *scope) except -1:
+    for i, name in enumerate(stat_names.SCOPE):
+        scope.stats[<int>i] = registry.counter(prefix + name, lazy=i >= SCOPE_RQ_COMPLETED)
+    scope.codes = registry.family(prefix + "upstream_rq_", 100, CODES)
+    scope.rq_time = registry.histogram(prefix + "upstream_rq_time")
+    return 0
+
+
+cdef int resolve_scopes(VirtualHost *host, StatsRegistry registry) except -1:
+    # What virtual clusters and routes with a stat_prefix count.
+    cdef uint32_t i
+    prefix = f"vhost.{text_of(host.name)}."
+    for i in range(host.clusters_len):
+        fill_scope(registry, f"{prefix}vcluster.{text_of(host.clusters[i].name)}.", &host.clusters[i].scope)
+    for i in range(host.routes_len):
+        if host.routes[i].scope != NULL:
+            fill_scope(registry, f"{prefix}route.{text_of(host.routes[i].stat_prefix)}.", host.routes[i].scope)
+    return 0
+
+
+cdef str text_of(Span name):
+    return name.at[:name.len].decode()
+
+
+cdef int resolve_routes(RouteTable *routes, object spec, dict cluster_index, StatsRegistry registry) except -1:
+    # Names become indexes: of clusters in every worker, of HTTP filters in this connection manager, of statistics.
     cdef Route *route
     cdef uint32_t i
     cdef uint32_t n
     cdef uint32_t c
     names = [f.name for f in spec.filters if f.kind != "router"]
     for i in range(routes.hosts_len):
+        resolve_scopes(&routes.hosts[i], registry)
         for n in range(routes.hosts[i].routes_len):
             route = &routes.hosts[i].routes[n]
             for c in range(route.choices_len):
@@ -318,7 +416,7 @@ cdef class ListenerTable:
         fill_hcm(&conf.arena, spec.hcm, &conf.hcm, registry, files, user_agent, keep_on)
         keep_alive(conf, keep_on)
         self.routes = routes_compile(spec.hcm.routes)
-        resolve_routes(self.routes, spec.hcm, cluster_index)
+        resolve_routes(self.routes, spec.hcm, cluster_index, registry)
 
     def __dealloc__(self):
         listener_conf_unref(self.conf)
@@ -376,6 +474,7 @@ cdef class ClusterTable:
         conf.external_codes = registry.family(prefix + "external.upstream_rq_", 100, CODES)
         conf.internal_codes = registry.family(prefix + "internal.upstream_rq_", 100, CODES)
         conf.retried_codes = registry.family(prefix + "retry.upstream_rq_", 100, CODES)
+        conf.canary_codes = registry.family(prefix + "canary.upstream_rq_", 100, CODES)
         conf.rq_time = registry.histogram(prefix + "upstream_rq_time")
         conf.external_rq_time = registry.histogram(prefix + "external.upstream_rq_time")
         conf.internal_rq_time = registry.histogram(prefix + "internal.upstream_rq_time")

@@ -46,7 +46,7 @@ cdef class Worker:
         pyfilter_attach(self.worker)
 
     def __dealloc__(self):
-        self.close()
+        Worker.close(self)         # not a subclass's: its part of the object is gone by now
 
     def close(self):
         """Frees everything; the worker must have stopped, with nothing alive."""
@@ -78,7 +78,10 @@ cdef class Worker:
         return <size_t>self.worker.slots
 
     cdef Message *order(self, uint8_t order, uint32_t index=0) except NULL:
-        cdef Message *message = <Message *>calloc(1, sizeof(Message))
+        cdef Message *message
+        if self.worker == NULL:
+            raise RuntimeError("this worker is closed")
+        message = <Message *>calloc(1, sizeof(Message))
         if message == NULL:
             raise MemoryError
         message.order = order

@@ -259,9 +259,17 @@ cdef int http1_parse_request(const char *at, size_t n, size_t seen, const Http1O
     return finish(message, result)
 
 
+cdef inline int read_connection(Head *head, Http1Message *message) noexcept nogil:
+    # Most heads say nothing about the connection.
+    if head_has(head, H_CONNECTION) or head_has(head, H_PROXY_CONNECTION) or head_has(head, H_UPGRADE):
+        return http1_read_connection(head, message)
+    message.keep_alive = head.version == HTTP_11
+    return HTTP1_NO_ERROR
+
+
 cdef int request_framing(Head *head, Http1Message *message, const Http1Options *options, bint chunked) noexcept nogil:
     cdef bint connect = span_is(head.method, b"CONNECT", 7)
-    cdef int error = http1_read_connection(head, message)
+    cdef int error = read_connection(head, message)
     if error != HTTP1_NO_ERROR:
         return error
     if connect:
@@ -324,7 +332,7 @@ cdef int http1_parse_response(const char *at, size_t n, size_t seen, const Http1
     if result == HTTP1_NO_ERROR:
         result = http1_fields_error(&fields, options, head)
     if result == HTTP1_NO_ERROR:
-        result = http1_read_connection(head, message)
+        result = read_connection(head, message)
     if result == HTTP1_NO_ERROR:
         result = response_framing(head, message, &fields, head_only, connect)
     return finish(message, result)

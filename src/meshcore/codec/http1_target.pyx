@@ -81,14 +81,16 @@ cdef bint has_high(Span text) noexcept nogil:
     cdef uint64_t word
     cdef uint64_t seen = 0
     cdef uint32_t i = 0
+    if text.len < 8:
+        for i in range(text.len):
+            seen |= <uint8_t>text.at[i]
+        return seen & HIGHS != 0
     while i + 8 <= text.len:
         memcpy(&word, text.at + i, 8)
         seen |= word
         i += 8
-    while i < text.len:
-        seen |= <uint8_t>text.at[i]
-        i += 1
-    return seen & HIGHS != 0
+    memcpy(&word, text.at + text.len - 8, 8)
+    return (seen | word) & HIGHS != 0
 
 
 cdef bint is_port(Span text) noexcept nogil:

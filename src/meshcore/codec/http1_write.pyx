@@ -10,10 +10,10 @@ from meshcore.codec.head cimport *
 from meshcore.codec.http1 cimport Http1Options
 
 cdef enum:
-    CODES = 512
+    CODES = 600
 
 REASONS = {
-    100: b"Continue", 101: b"Switching Protocols", 102: b"Processing", 103: b"Early Hints",
+    100: b"Continue", 101: b"Switching Protocols", 102: b"Processing",
     200: b"OK", 201: b"Created", 202: b"Accepted", 203: b"Non-Authoritative Information", 204: b"No Content",
     205: b"Reset Content", 206: b"Partial Content", 207: b"Multi-Status", 208: b"Already Reported", 226: b"IM Used",
     300: b"Multiple Choices", 301: b"Moved Permanently", 302: b"Found", 303: b"See Other", 304: b"Not Modified",
@@ -27,6 +27,7 @@ REASONS = {
     431: b"Request Header Fields Too Large", 500: b"Internal Server Error", 501: b"Not Implemented", 502: b"Bad Gateway",
     503: b"Service Unavailable", 504: b"Gateway Timeout", 505: b"HTTP Version Not Supported", 506: b"Variant Also Negotiates",
     507: b"Insufficient Storage", 508: b"Loop Detected", 510: b"Not Extended", 511: b"Network Authentication Required",
+    599: b"Last Unassigned Server Error Code",
 }
 cdef Span reasons[CODES]
 

@@ -43,6 +43,7 @@ cdef enum:                         # HcmStat: http.<stat_prefix>.*
     HCM_RQ_REDIRECTED_WITH_NORMALIZED_PATH
     HCM_RQ_RESPONSE_BEFORE_RQ_COMPLETE
     HCM_RQ_WS_ON_NON_WS_ROUTE
+    HCM_RQ_REJECTED_VIA_IP_DETECTION
     HCM_RS_TOO_LARGE
     HCM_NO_ROUTE
     HCM_NO_CLUSTER
@@ -107,6 +108,10 @@ cdef enum:                         # ClusterStat: cluster.<name>.*
     CLUSTER_RQ_RETRY_LIMIT_EXCEEDED
     CLUSTER_RQ_RETRY_BACKOFF
     CLUSTER_RETRY_OR_SHADOW_ABANDONED
+    CLUSTER_RQ_ACTIVE_OVERFLOW
+    CLUSTER_RQ_UNKNOWN             # a status outside 100 to 599
+    CLUSTER_EXTERNAL_UNKNOWN
+    CLUSTER_INTERNAL_UNKNOWN
     CLUSTER_RQ_REPLAYED            # stale_connection_replayed: ours, Envoy answers 503 there
     CLUSTER_FLOW_PAUSED
     CLUSTER_FLOW_RESUMED
@@ -136,4 +141,10 @@ cdef enum:                         # ClusterStat: cluster.<name>.*
     CLUSTER_RETRIED_3XX
     CLUSTER_RETRIED_4XX
     CLUSTER_RETRIED_5XX
+    CLUSTER_CANARY_COMPLETED       # responses that say x-envoy-upstream-canary: true
+    CLUSTER_CANARY_1XX
+    CLUSTER_CANARY_2XX
+    CLUSTER_CANARY_3XX
+    CLUSTER_CANARY_4XX
+    CLUSTER_CANARY_5XX
     CLUSTER_STATS

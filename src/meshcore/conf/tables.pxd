@@ -10,6 +10,7 @@ from meshcore.conf.stat_ids cimport CLUSTER_STATS, HCM_STATS, LISTENER_STATS
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
 from meshcore.observe.format cimport Format
 from meshcore.observe.record cimport IpAddress
+from meshcore.route.matcher cimport HeaderMatcher, Regex, StringMatcher
 from meshcore.route.mutation cimport HeaderAdd, Mutation
 from meshcore.route.table cimport UpgradeRule
 
@@ -28,14 +29,42 @@ cdef struct Cidr:
     IpAddress address
     uint8_t bits
 
+cdef enum LogTest:
+    # What one node of an access log's filter asks.
+    LOG_STATUS                     # `op` against `value`
+    LOG_DURATION                   # ms; `op` against `value`
+    LOG_NOT_HEALTH_CHECK
+    LOG_FLAGS                      # any of `bits`; 0 = any flag at all
+    LOG_HEADER                     # of the request
+    LOG_FRACTION                   # `value` of `whole`
+    LOG_GRPC_STATUS                # 1 << status in `bits`
+    LOG_TYPE                       # 1 << LogType in `bits`
+    LOG_AND
+    LOG_OR
+
+cdef enum Comparison:
+    COMPARE_EQ
+    COMPARE_GE
+    COMPARE_LE
+    COMPARE_NE
+
+cdef struct LogFilter:
+    uint8_t test                   # LogTest
+    uint8_t op                     # Comparison
+    bint exclude                   # the other way round
+    bint independent               # LOG_FRACTION: not by request id
+    uint64_t value
+    uint64_t whole
+    uint64_t bits
+    HeaderMatcher *header
+    LogFilter *parts               # LOG_AND, LOG_OR
+    uint16_t parts_len
+
 cdef struct LogConf:
     # One access log: which file, which format, which streams.
     uint32_t file                  # index into every worker's log files
     Format *format
-    uint16_t status_at_least       # 0 = any
-    bint not_health_check
-    bint flags_filter
-    uint64_t flags                 # with flags_filter: any of these; 0 = any flag at all
+    LogFilter *filter              # NULL: every stream
 
 cdef struct FilterConf:
     Span name
@@ -55,6 +84,28 @@ cdef struct ReplyMapper:
     Span content_type
     Mutation *mutation             # headers_to_add, or NULL
 
+cdef enum StrictHeader:
+    # Request headers that the router checks (strict_check_headers), one bit each.
+    STRICT_TIMEOUT = 1
+    STRICT_TRY_TIMEOUT = 2
+    STRICT_MAX_RETRIES = 4
+    STRICT_RETRY_ON = 8
+    STRICT_RETRY_GRPC_ON = 16
+
+cdef struct RouterConf:
+    bint suppress_envoy_headers
+    bint static_stats_only         # dynamic_stats: false
+    bint respect_expected_timeout
+    uint8_t strict                 # StrictHeader bits
+
+cdef struct IpSource:
+    # One extension that finds the client's address, in place of x-forwarded-for's usual reading.
+    Span header                    # lower case; empty: x-forwarded-for
+    uint32_t hops                  # x-forwarded-for: how many proxies are trusted
+    bint append                    # x-forwarded-for: the peer is appended
+    bint trusted                   # header: what it says may count as internal
+    uint16_t reject_status         # header missing or no address: the answer; 0 = the next source
+
 cdef struct HcmConf:
     # HttpConnectionManager; names and defaults are Envoy's, times in ms, 0 = off.
     uint32_t stats[HCM_STATS]
@@ -62,6 +113,8 @@ cdef struct HcmConf:
     uint32_t cx_length
     Http1Options http1
     bint accept_http_10
+    StringMatcher *ignored_upgrades
+    uint16_t ignored_upgrades_len
     bint send_full_url
     bint stream_error_on_invalid
     Span default_host
@@ -85,6 +138,11 @@ cdef struct HcmConf:
     bint skip_xff_append
     IpAddress local_address        # what a loopback peer is called in x-forwarded-for
     bint append_x_forwarded_port
+    IpSource *ip_sources
+    uint8_t ip_sources_len         # 0: none, x-forwarded-for is read in the usual way
+    Mutation *early                # early_header_mutation_extensions, one after the other
+    uint16_t early_len
+    RouterConf router
     Cidr *internal
     uint16_t internal_len
     bint internal_unix
@@ -101,7 +159,9 @@ cdef struct HcmConf:
     bint strip_trailing_dot
     UpgradeRule *upgrades
     uint16_t upgrades_len
+    Regex *regexes                 # of its matchers, to be freed with it
     FilterConf *filters
+    void **filter_settings         # of each filter
     uint8_t filters_len
     bint data_filters              # some filter has a data or trailer hook
     LogConf *logs
@@ -135,6 +195,7 @@ cdef struct ClusterConf:
     uint32_t external_codes
     uint32_t internal_codes
     uint32_t retried_codes
+    uint32_t canary_codes
     uint32_t rq_time               # histograms
     uint32_t external_rq_time
     uint32_t internal_rq_time

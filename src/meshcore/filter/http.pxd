@@ -66,8 +66,8 @@ cdef struct HttpStream:
     Head *request                  # NULL before the request head is complete
     Head *response                 # NULL before there is one
     Route *route                   # NULL: none found, or not looked for yet
-    void *settings[FILTERS_MAX]    # of each filter, from its table
-    void *state[FILTERS_MAX]       # of each filter, NULL at first
+    void **settings                # of each filter, from its table
+    void **state                   # of each filter, NULL at first
 
 cdef struct StreamOps:
     void (*resume_request)(HttpStream *stream) noexcept nogil

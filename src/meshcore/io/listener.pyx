@@ -1,19 +1,22 @@
 """Listening sockets: bind, listen, accept. See listener.pxd for the law.
 
-When the process has no descriptor left, libuv accepts and drops the waiting connections (it keeps one descriptor in reserve), so the loop does
-not spin and serves on.
+When the process has no descriptor left, a waiting connection would keep the loop awake for ever. So each server holds one in reserve: it is
+given up, the connection is accepted and closed with it, and the reserve is opened again. The service goes on with what it has.
 """
-from libc.errno cimport EINVAL, errno
+from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EINVAL, EMFILE, ENFILE, ENOMEM, errno
 from libc.stdlib cimport calloc, free
+from posix.fcntl cimport O_CLOEXEC, O_RDONLY, open
 from posix.unistd cimport close, unlink
 
 from meshcore.io.address cimport address_from_kernel, address_to_kernel
-from meshcore.io.transport cimport transport_accept
+from meshcore.io.transport cimport transport_adopt, transport_flush_all
 from meshcore.io.uv cimport *
 
 cdef extern from "<sys/socket.h>" nogil:
-    int bind(int fd, const sockaddr *address, unsigned int n) noexcept
-    int getsockname(int fd, sockaddr *address, unsigned int *n) noexcept
+    int accept4(int fd, sockaddr *address, unsigned int *n, int flags) noexcept
+
+cdef enum:
+    ACCEPTS = 64                   # per event; then others have their turn
 
 
 cdef int server_bind(IpAddress *address, bint reuse_port) noexcept nogil:
@@ -44,14 +47,42 @@ cdef int server_bind(IpAddress *address, bint reuse_port) noexcept nogil:
     return fd
 
 
-cdef void on_connection(uv_stream_t *stream, int status) noexcept nogil:
-    cdef Server *server = <Server *>stream.data
+cdef int take_spare() noexcept nogil:
+    return open(b"/dev/null", O_RDONLY | O_CLOEXEC)
+
+
+cdef void drop_one(Server *server) noexcept nogil:
+    cdef int fd
+    server.refused += 1
+    if server.spare >= 0:
+        close(server.spare)
+    fd = accept4(server.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
+    if fd >= 0:
+        close(fd)
+    server.spare = take_spare()
+
+
+cdef void on_event(uv_poll_t *poll, int status, int events) noexcept nogil:
+    cdef Server *server = <Server *>poll.data
     cdef Transport *transport
-    if status < 0 or server.closing:
-        return
-    transport = transport_accept(server.loop, stream, server.is_pipe)
-    if transport != NULL:
-        server.on_accept(server, transport)
+    cdef Loop *loop = server.loop
+    cdef int i
+    cdef int fd
+    for i in range(ACCEPTS):
+        if server.closing:
+            break
+        fd = accept4(server.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
+        if fd >= 0:
+            transport = transport_adopt(loop, fd)
+            if transport != NULL:
+                server.on_accept(server, transport)
+            else:
+                server.refused += 1
+        elif errno == EMFILE or errno == ENFILE:
+            drop_one(server)
+        elif errno != EINTR and errno != ECONNABORTED:
+            break
+    transport_flush_all(loop)
 
 
 cdef void on_closed(uv_handle_t *handle) noexcept nogil:
@@ -60,33 +91,38 @@ cdef void on_closed(uv_handle_t *handle) noexcept nogil:
     free(server)
 
 
-cdef Server *server_open(Loop *loop, int fd, bint is_pipe, int backlog, ServerAccept on_accept, void *owner, int *error) noexcept nogil:
+cdef Server *server_open(Loop *loop, int fd, int backlog, ServerAccept on_accept, void *owner, int *error) noexcept nogil:
     cdef Server *server = <Server *>calloc(1, sizeof(Server))
     if server == NULL:
-        error[0] = UV_ENOMEM
+        error[0] = -ENOMEM
         close(fd)
         return NULL
     server.loop = loop
     server.on_accept = on_accept
     server.owner = owner
-    server.is_pipe = is_pipe
-    if is_pipe:
-        uv_pipe_init(&loop.uv, &server.handle.pipe, 0)
-        error[0] = uv_pipe_open(&server.handle.pipe, fd)
-    else:
-        uv_tcp_init(&loop.uv, &server.handle.tcp)
-        error[0] = uv_tcp_open(&server.handle.tcp, fd)
-    (<uv_handle_t *>&server.handle).data = server
-    loop.handles += 1
-    if error[0] == 0:
-        error[0] = uv_listen(<uv_stream_t *>&server.handle, backlog, on_connection)
+    server.fd = fd
+    server.spare = take_spare()
+    error[0] = uv_poll_init_socket(&loop.uv, &server.poll, fd)
     if error[0] < 0:
+        close(fd)
+        if server.spare >= 0:
+            close(server.spare)
+        free(server)
+        return NULL
+    server.poll.data = server
+    loop.handles += 1
+    if listen(fd, backlog) < 0:
+        error[0] = -errno
         server_close(server)
         return NULL
+    uv_poll_start(&server.poll, UV_READABLE, on_event)
     return server
 
 
 cdef void server_close(Server *server) noexcept nogil:
     if not server.closing:
         server.closing = True
-        uv_close(<uv_handle_t *>&server.handle, on_closed)
+        uv_close(<uv_handle_t *>&server.poll, on_closed)
+        close(server.fd)
+        if server.spare >= 0:
+            close(server.spare)

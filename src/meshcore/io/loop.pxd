@@ -29,7 +29,6 @@ cdef struct Loop:
     BufferPool buffers
     BlockPool blocks
     Slab transports
-    Slab requests                  # write, connect and shutdown requests
     Random random
     char *scratch
     LoopHook on_wake

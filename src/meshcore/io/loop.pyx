@@ -11,7 +11,7 @@ from meshcore.base.clock cimport clock_init, clock_ms, clock_stale
 from meshcore.base.random cimport random_init
 from meshcore.base.slab cimport slab_fini, slab_init
 from meshcore.base.wheel cimport wheel_advance, wheel_init, wheel_next
-from meshcore.io.transport cimport request_size, transport_flush_all, transport_size
+from meshcore.io.transport cimport transport_flush_all, transport_size
 from meshcore.io.uv cimport *
 
 cdef uint64_t NEVER = <uint64_t>-1
@@ -19,6 +19,7 @@ cdef uint64_t NEVER = <uint64_t>-1
 cdef enum:
     CHUNKS_KEPT = 512              # free 16 KiB chunks a worker keeps
     BLOCKS_KEPT = 1024             # free 4 KiB arena blocks a worker keeps
+    ROUNDS = 2                     # polls per step of an embedded loop: the host's other work waits meanwhile
 
 
 cdef void on_alarm(uv_timer_t *timer) noexcept nogil:
@@ -69,7 +70,6 @@ cdef int loop_init(Loop *loop, LoopHook on_wake, LoopHook on_tick, void *owner) 
     buffers_init(&loop.buffers, CHUNKS_KEPT)
     pool_init(&loop.blocks, BLOCKS_KEPT)
     slab_init(&loop.transports, transport_size())
-    slab_init(&loop.requests, request_size())
     random_init(&loop.random)
     uv_timer_init(&loop.uv, &loop.alarm)
     uv_prepare_init(&loop.uv, &loop.prepare)
@@ -86,8 +86,15 @@ cdef void loop_run(Loop *loop) noexcept nogil:
 
 
 cdef void loop_run_once(Loop *loop) noexcept nogil:
+    # A NOWAIT run polls after its prepare hook: what the poll gathered is handed on here, and watchers that this started are only in the
+    # kernel's set after another poll (uv_backend_timeout is 0 until then).
+    cdef int n
     clock_stale(&loop.clock)
-    uv_run(&loop.uv, UV_RUN_NOWAIT)
+    for n in range(ROUNDS):
+        uv_run(&loop.uv, UV_RUN_NOWAIT)
+        on_prepare(&loop.prepare)
+        if uv_backend_timeout(&loop.uv) != 0:
+            return
 
 
 cdef void loop_stop(Loop *loop) noexcept nogil:
@@ -103,7 +110,6 @@ cdef void loop_fini(Loop *loop) noexcept nogil:
     buffers_fini(&loop.buffers)
     pool_fini(&loop.blocks)
     slab_fini(&loop.transports)
-    slab_fini(&loop.requests)
     free(loop.scratch)
 
 

@@ -9,7 +9,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from meshcore.base.buffer cimport Buffer
 from meshcore.io.loop cimport Loop
-from meshcore.io.uv cimport uv_pipe_t, uv_tcp_t
+from meshcore.io.uv cimport uv_poll_t
 from meshcore.observe.record cimport IpAddress
 
 cdef struct TransportOps:
@@ -21,34 +21,30 @@ cdef struct TransportOps:
     void (*on_flushed)(Transport *transport) noexcept nogil                   # after transport_finish: all bytes and the FIN were handed over
     void (*on_closed)(Transport *transport) noexcept nogil
 
-cdef union Handle:
-    uv_tcp_t tcp
-    uv_pipe_t pipe
-
 cdef struct Transport:
     Loop *loop
     const TransportOps *ops
     void *owner
-    Buffer out                     # appended, not yet given to the kernel
-    void *request                  # the write in flight, NULL: none
-    uint32_t flying                # bytes in it
-    uint32_t high                  # mark of the write queue, bytes; 0 = no limit
-    uint64_t sent                  # bytes the kernel took
-    bint reading
-    bint above_high
-    bint finishing                 # FIN after the last byte
-    bint finished
-    bint closing
-    bint is_pipe
-    bint failed                    # a write failed; on_end follows
-    bint dirty                     # in loop.dirty
+    Buffer out                     # appended, not yet taken by the kernel
     Transport *next_dirty
-    Handle handle
+    uint64_t sent                  # bytes the kernel took
+    int fd                         # -1: closed
+    uint32_t high                  # mark of the write queue, bytes; 0 = no limit
+    uint8_t events                 # what the loop watches for
+    uint8_t connecting
+    uint8_t reading
+    uint8_t blocked                  # the kernel takes no more: wait until it is writable
+    uint8_t above_high
+    uint8_t finishing                # FIN after the last byte
+    uint8_t finished
+    uint8_t closing
+    uint8_t failed                   # a write failed; on_end follows
+    uint8_t dirty                    # in loop.dirty
+    uv_poll_t poll
 
 cdef size_t transport_size() noexcept nogil
-cdef size_t request_size() noexcept nogil
 
-cdef Transport *transport_accept(Loop *loop, void *server, bint is_pipe) noexcept nogil      # NULL: nothing to accept, or no memory
+cdef Transport *transport_adopt(Loop *loop, int fd) noexcept nogil           # a connected socket, which it owns from here; NULL: no memory
 cdef Transport *transport_dial(Loop *loop, const IpAddress *address, const IpAddress *source, const TransportOps *ops, void *owner,
                                int *error) noexcept nogil                     # connects; NULL with a negative errno
 cdef void transport_read_start(Transport *transport) noexcept nogil
@@ -73,4 +69,5 @@ cdef inline void transport_flush(Transport *transport) noexcept nogil:
         transport.loop.dirty = transport
 
 cdef inline uint64_t transport_queued(Transport *transport) noexcept nogil:
-    return transport.out.len + transport.flying
+    # Bytes that the kernel has not taken.
+    return transport.out.len

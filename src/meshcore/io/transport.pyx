@@ -1,11 +1,14 @@
 """Transport: reading into the shared scratch buffer, writing straight to the socket, closing. See transport.pxd for the law.
 
-A write goes out by uv_try_write at the flush; only what the kernel refuses is copied into owned chunks and handed to uv_write, and while
-that is in flight further output waits in `out`. A failed write closes nothing by itself: the owner hears on_end, from the loop and not from
-inside its own call.
+The loop (libuv) says when a socket is ready; recv and send are called here. Output is sent when the event is over; what the kernel refuses is
+copied into owned chunks and goes on when the socket is writable. Watching changes only on back-pressure, so a request costs two recv and two
+send and no epoll_ctl. A failed write closes nothing by itself: the owner hears on_end from a later event, not inside its own call.
 """
+from libc.errno cimport EAGAIN, ECONNRESET, EINPROGRESS, EINTR, EINVAL, ENOMEM, errno
+from posix.unistd cimport close
+
 from meshcore.base.buffer cimport (
-    Slice, buffer_borrow, buffer_commit, buffer_copy, buffer_drain, buffer_fini, buffer_init, buffer_iovecs, buffer_move, buffer_own,
+    buffer_borrow, buffer_commit, buffer_copy, buffer_drain, buffer_fini, buffer_init, buffer_iovecs, buffer_move, buffer_own,
     buffer_reserve, iovec,
 )
 from meshcore.base.slab cimport slab_free, slab_new
@@ -14,60 +17,105 @@ from meshcore.io.loop cimport SCRATCH
 from meshcore.io.uv cimport *
 
 cdef extern from "<netinet/tcp.h>" nogil:
-    int IPPROTO_TCP, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, SO_KEEPALIVE
+    int IPPROTO_TCP, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY
 
 cdef enum:
-    IOVECS = 32                    # slices per write
-
-cdef struct WriteRequest:
-    uv_write_t uv
-    Transport *transport
-    Buffer data                    # owned bytes that uv_write points into
-
-cdef union Request:
-    WriteRequest write
-    uv_connect_t connect
-    uv_shutdown_t shutdown
+    IOVECS = 64                    # slices per write
 
 
 cdef size_t transport_size() noexcept nogil:
     return sizeof(Transport)
 
 
-cdef size_t request_size() noexcept nogil:
-    return sizeof(Request)
+# --- life -----------------------------------------------------------------------------------------------------------
 
 
-cdef inline uv_stream_t *stream_of(Transport *transport) noexcept nogil:
-    return <uv_stream_t *>&transport.handle
-
-
-cdef Transport *transport_new(Loop *loop, bint is_pipe) noexcept nogil:
+cdef Transport *transport_new(Loop *loop, int fd) noexcept nogil:
     cdef Transport *transport = <Transport *>slab_new(&loop.transports)
     if transport == NULL:
         return NULL
+    if uv_poll_init_socket(&loop.uv, &transport.poll, fd) < 0:
+        slab_free(&loop.transports, transport)
+        return NULL
+    transport.poll.data = transport
     transport.loop = loop
     transport.ops = NULL
     transport.owner = NULL
     buffer_init(&transport.out)
-    transport.request = NULL
-    transport.flying = 0
-    transport.high = 0
     transport.sent = 0
+    transport.fd = fd
+    transport.high = 0
+    transport.events = 0
+    transport.connecting = False
     transport.reading = False
+    transport.blocked = False
     transport.above_high = False
     transport.finishing = False
     transport.finished = False
     transport.closing = False
-    transport.is_pipe = is_pipe
     transport.failed = False
     transport.dirty = False
-    if is_pipe:
-        uv_pipe_init(&loop.uv, &transport.handle.pipe, 0)
-    else:
-        uv_tcp_init(&loop.uv, &transport.handle.tcp)
-    stream_of(transport).data = transport
     loop.handles += 1
+    return transport
+
+
+cdef Transport *transport_adopt(Loop *loop, int fd) noexcept nogil:
+    cdef int on = 1
+    cdef Transport *transport = transport_new(loop, fd)
+    if transport == NULL:
+        close(fd)
+        return NULL
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))
+    return transport
+
+
+cdef int open_socket(const IpAddress *address, const IpAddress *source, sockaddr_storage *kernel, unsigned int *n) noexcept nogil:
+    # A socket for this address, bound to `source` if there is one: the descriptor, or a negative errno.
+    cdef int fd
+    cdef int error
+    cdef unsigned int source_len
+    cdef int on = 1
+    n[0] = address_to_kernel(address, kernel)
+    if n[0] == 0:
+        return -EINVAL
+    fd = socket(kernel.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+    if fd < 0:
+        return -errno
+    if source != NULL and source.family != 0 and address.family != 1:
+        source_len = address_to_kernel(source, kernel)
+        if bind(fd, <sockaddr *>kernel, source_len) < 0:
+            error = -errno
+            close(fd)
+            return error
+        address_to_kernel(address, kernel)
+    if address.family != 1:
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))
+    return fd
+
+
+cdef Transport *transport_dial(Loop *loop, const IpAddress *address, const IpAddress *source, const TransportOps *ops, void *owner,
+                               int *error) noexcept nogil:
+    cdef sockaddr_storage kernel
+    cdef unsigned int n
+    cdef Transport *transport
+    cdef int fd = open_socket(address, source, &kernel, &n)
+    if fd < 0:
+        error[0] = fd
+        return NULL
+    if connect(fd, <sockaddr *>&kernel, n) < 0 and errno != EINPROGRESS:
+        error[0] = -errno
+        close(fd)
+        return NULL
+    transport = transport_new(loop, fd)
+    if transport == NULL:
+        error[0] = -ENOMEM
+        close(fd)
+        return NULL
+    error[0] = 0
+    transport.owner = owner
+    transport.ops = ops
+    transport.connecting = True
+    watch(transport)
     return transport
 
 
@@ -81,89 +129,100 @@ cdef void on_closed(uv_handle_t *handle) noexcept nogil:
     slab_free(&loop.transports, transport)
 
 
-cdef Transport *transport_accept(Loop *loop, void *server, bint is_pipe) noexcept nogil:
-    cdef Transport *transport = transport_new(loop, is_pipe)
-    if transport == NULL:
-        return NULL
-    if uv_accept(<uv_stream_t *>server, stream_of(transport)) < 0:
-        transport_close(transport)
-        return NULL
-    if not is_pipe:
-        uv_tcp_nodelay(&transport.handle.tcp, 1)
-    return transport
-
-
-cdef void on_connect(uv_connect_t *request, int status) noexcept nogil:
-    cdef Transport *transport = <Transport *>request.data
-    slab_free(&transport.loop.requests, request)
-    if not transport.closing:
-        transport.ops.on_connected(transport, status)
-        transport_flush_all(transport.loop)
-
-
-cdef Transport *transport_dial(Loop *loop, const IpAddress *address, const IpAddress *source, const TransportOps *ops, void *owner,
-                               int *error) noexcept nogil:
-    cdef sockaddr_storage kernel
-    cdef uv_connect_t *request
-    cdef Transport *transport
-    error[0] = UV_ENOMEM
-    request = <uv_connect_t *>slab_new(&loop.requests)
-    if request == NULL:
-        return NULL
-    transport = transport_new(loop, address.family == 1)
-    if transport == NULL:
-        slab_free(&loop.requests, request)
-        return NULL
-    transport.owner = owner
-    request.data = transport
-    error[0] = 0
-    if transport.is_pipe:
-        transport.ops = ops
-        uv_pipe_connect(request, &transport.handle.pipe, address.path, on_connect)
-        return transport
-    if source != NULL and source.family != 0:
-        address_to_kernel(source, &kernel)
-        error[0] = uv_tcp_bind(&transport.handle.tcp, <sockaddr *>&kernel, 0)
-    if error[0] == 0:
-        address_to_kernel(address, &kernel)
-        error[0] = uv_tcp_connect(request, &transport.handle.tcp, <sockaddr *>&kernel, on_connect)
-    if error[0] < 0:
-        slab_free(&loop.requests, request)
-        transport_close(transport)
-        return NULL
-    transport.ops = ops
-    uv_tcp_nodelay(&transport.handle.tcp, 1)
-    return transport
-
-
-cdef void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) noexcept nogil:
-    buf.base = (<Transport *>handle.data).loop.scratch
-    buf.len = SCRATCH
-
-
-cdef void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) noexcept nogil:
-    cdef Transport *transport = <Transport *>stream.data
-    cdef Loop *loop = transport.loop
-    if n > 0:
-        transport.ops.on_read(transport, buf.base, <size_t>n)
-    elif n < 0:
-        transport_read_stop(transport)
-        transport.ops.on_end(transport, 0 if n == UV_EOF else <int>n)
-    else:
+cdef void transport_close(Transport *transport) noexcept nogil:
+    if transport.closing:
         return
+    transport.closing = True
+    transport.reading = False
+    uv_close(<uv_handle_t *>&transport.poll, on_closed)
+    close(transport.fd)
+    transport.fd = -1
+
+
+cdef void transport_reset(Transport *transport) noexcept nogil:
+    cdef linger hard
+    if not transport.closing:
+        hard.l_onoff = 1
+        hard.l_linger = 0
+        setsockopt(transport.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard))
+        transport_close(transport)
+
+
+# --- events ---------------------------------------------------------------------------------------------------------
+
+
+cdef void watch(Transport *transport) noexcept nogil:
+    # Tells the loop what is of interest now; nothing when that has not changed.
+    cdef int events = 0
+    if transport.closing:
+        return
+    if transport.reading:
+        events = UV_READABLE
+    if transport.blocked or transport.connecting:
+        events |= UV_WRITABLE
+    if events == transport.events:
+        return
+    transport.events = <uint8_t>events
+    if events == 0:
+        uv_poll_stop(&transport.poll)
+    else:
+        uv_poll_start(&transport.poll, events, on_event)
+
+
+cdef void on_event(uv_poll_t *poll, int status, int events) noexcept nogil:
+    cdef Transport *transport = <Transport *>poll.data
+    cdef Loop *loop = transport.loop
+    if status < 0:
+        # The socket is broken and libuv has stopped watching: the next system call says why.
+        transport.events = 0
+        events = UV_READABLE | UV_WRITABLE
+    if transport.connecting:
+        finish_connect(transport)
+    else:
+        if events & UV_WRITABLE and transport.blocked:
+            transport.blocked = False
+            transport_flush(transport)
+        if events & UV_READABLE and (transport.reading or status < 0):
+            read_once(transport)
+    if status < 0:
+        watch(transport)
     transport_flush_all(loop)
+
+
+cdef void finish_connect(Transport *transport) noexcept nogil:
+    cdef int error = 0
+    cdef unsigned int n = sizeof(error)
+    getsockopt(transport.fd, SOL_SOCKET, SO_ERROR, &error, &n)
+    transport.connecting = False
+    transport.ops.on_connected(transport, -error)
+    watch(transport)
+
+
+cdef void read_once(Transport *transport) noexcept nogil:
+    cdef ssize_t n = recv(transport.fd, transport.loop.scratch, SCRATCH, MSG_DONTWAIT)
+    if n > 0:
+        transport.ops.on_read(transport, transport.loop.scratch, <size_t>n)
+    elif n == 0:
+        transport_read_stop(transport)
+        transport.ops.on_end(transport, 0)
+    elif errno != EAGAIN and errno != EINTR:
+        transport_read_stop(transport)
+        transport.ops.on_end(transport, -errno)
 
 
 cdef void transport_read_start(Transport *transport) noexcept nogil:
     if not transport.reading and not transport.closing:
         transport.reading = True
-        uv_read_start(stream_of(transport), on_alloc, on_read)
+        watch(transport)
 
 
 cdef void transport_read_stop(Transport *transport) noexcept nogil:
     if transport.reading:
         transport.reading = False
-        uv_read_stop(stream_of(transport))
+        watch(transport)
+
+
+# --- output ---------------------------------------------------------------------------------------------------------
 
 
 cdef void transport_copy(Transport *transport, const char *at, size_t n) noexcept nogil:
@@ -188,10 +247,80 @@ cdef void transport_move(Transport *transport, Buffer *data) noexcept nogil:
     buffer_move(&transport.out, data)
 
 
-cdef void check_marks(Transport *transport) noexcept nogil:
-    cdef uint64_t queued = transport_queued(transport)
-    if transport.high == 0 or transport.closing:
+cdef void fail(Transport *transport) noexcept nogil:
+    # The write side is dead. The owner hears of it from the loop, never inside its own call: the next read fails too.
+    transport.failed = True
+    transport.blocked = False
+    buffer_fini(&transport.loop.buffers, &transport.out)
+    transport_read_start(transport)
+
+
+cdef inline ssize_t send_some(Transport *transport, size_t *asked) noexcept nogil:
+    # One system call for up to IOVECS slices; a single slice takes the shorter way through the kernel.
+    cdef iovec parts[IOVECS]
+    cdef msghdr message
+    cdef int n
+    cdef int i
+    if transport.out.first.next == NULL:
+        asked[0] = transport.out.first.len
+        return send(transport.fd, transport.out.first.at, asked[0], MSG_DONTWAIT | MSG_NOSIGNAL)
+    n = buffer_iovecs(&transport.out, parts, IOVECS)
+    asked[0] = 0
+    for i in range(n):
+        asked[0] += parts[i].iov_len
+    message.msg_name = NULL
+    message.msg_namelen = 0
+    message.msg_iov = parts
+    message.msg_iovlen = n
+    message.msg_control = NULL
+    message.msg_controllen = 0
+    message.msg_flags = 0
+    return sendmsg(transport.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+
+
+cdef void send_all(Transport *transport) noexcept nogil:
+    cdef size_t asked = 0
+    cdef ssize_t wrote
+    while transport.out.len > 0 and not transport.blocked:
+        wrote = send_some(transport, &asked)
+        if wrote < 0 and errno == EINTR:
+            continue
+        if wrote < 0 and errno != EAGAIN:
+            fail(transport)
+            return
+        if wrote > 0:
+            transport.sent += <uint64_t>wrote
+            buffer_drain(&transport.loop.buffers, &transport.out, <uint64_t>wrote)
+        if wrote < 0 or <size_t>wrote < asked:
+            transport.blocked = True
+    if transport.blocked and not buffer_own(&transport.loop.buffers, &transport.out):
+        fail(transport)
         return
+    watch(transport)
+
+
+cdef void flush_one(Transport *transport) noexcept nogil:
+    if transport.closing:
+        return
+    if transport.failed or transport.connecting:
+        if transport.failed:
+            buffer_fini(&transport.loop.buffers, &transport.out)
+        return
+    if transport.out.len > 0:
+        send_all(transport)
+    if transport.out.len == 0 and transport.out.first != NULL:
+        buffer_fini(&transport.loop.buffers, &transport.out)       # an opened but unused slice would keep its chunk
+    if transport.high:
+        check_marks(transport)
+    if transport.finishing and transport.out.len == 0 and not transport.finished and not transport.closing:
+        transport.finished = True
+        shutdown(transport.fd, SHUT_WR)
+        if transport.ops.on_flushed != NULL:
+            transport.ops.on_flushed(transport)
+
+
+cdef void check_marks(Transport *transport) noexcept nogil:
+    cdef uint64_t queued = transport.out.len
     if not transport.above_high and queued > transport.high:
         transport.above_high = True
         if transport.ops.on_high != NULL:
@@ -202,149 +331,14 @@ cdef void check_marks(Transport *transport) noexcept nogil:
             transport.ops.on_low(transport)
 
 
-cdef void on_shutdown(uv_shutdown_t *request, int status) noexcept nogil:
-    cdef Transport *transport = <Transport *>request.data
-    slab_free(&transport.loop.requests, request)
-    if not transport.closing and transport.ops.on_flushed != NULL:
-        transport.ops.on_flushed(transport)
-
-
-cdef void send_fin(Transport *transport) noexcept nogil:
-    cdef uv_shutdown_t *request
-    if transport.finished:
-        return
-    transport.finished = True
-    request = <uv_shutdown_t *>slab_new(&transport.loop.requests)
-    if request == NULL:
-        return
-    request.data = transport
-    if uv_shutdown(request, stream_of(transport), on_shutdown) < 0:
-        slab_free(&transport.loop.requests, request)
-
-
-cdef void fail(Transport *transport, int error) noexcept nogil:
-    # The write side is dead. The owner hears of it from the loop, never inside its own call: the next read fails too.
-    transport.failed = True
-    buffer_fini(&transport.loop.buffers, &transport.out)
-    transport_read_start(transport)
-
-
-cdef void on_written(uv_write_t *uv, int status) noexcept nogil:
-    cdef WriteRequest *request = <WriteRequest *>uv
-    cdef Transport *transport = request.transport
-    transport.sent += request.data.len
-    buffer_fini(&transport.loop.buffers, &request.data)
-    slab_free(&transport.loop.requests, request)
-    transport.request = NULL
-    transport.flying = 0
-    if transport.closing:
-        return
-    if status < 0:
-        fail(transport, status)
-        return
-    transport_flush(transport)
-    transport_flush_all(transport.loop)
-
-
-cdef void write_later(Transport *transport) noexcept nogil:
-    # The kernel took no more: hand the rest to libuv, which waits until the socket is writable.
-    cdef uv_buf_t bufs[IOVECS]
-    cdef iovec parts[IOVECS]
-    cdef WriteRequest *request
-    cdef int n
-    cdef int i
-    if not buffer_own(&transport.loop.buffers, &transport.out):
-        fail(transport, UV_ENOMEM)
-        return
-    request = <WriteRequest *>slab_new(&transport.loop.requests)
-    if request == NULL:
-        fail(transport, UV_ENOMEM)
-        return
-    request.transport = transport
-    buffer_init(&request.data)
-    buffer_move(&request.data, &transport.out)
-    n = buffer_iovecs(&request.data, parts, IOVECS)
-    transport.flying = 0
-    for i in range(n):
-        bufs[i].base = <char *>parts[i].iov_base
-        bufs[i].len = parts[i].iov_len
-        transport.flying += <uint32_t>parts[i].iov_len
-    if transport.flying < request.data.len:
-        give_back_tail(transport, &request.data, transport.flying)
-    transport.request = request
-    if uv_write(&request.uv, stream_of(transport), bufs, n, on_written) < 0:
-        transport.request = NULL
-        transport.flying = 0
-        buffer_fini(&transport.loop.buffers, &request.data)
-        slab_free(&transport.loop.requests, request)
-        fail(transport, UV_EPIPE)
-
-
-cdef void give_back_tail(Transport *transport, Buffer *data, uint64_t keep) noexcept nogil:
-    # One write takes IOVECS slices; the slices behind them go back to the (empty) queue.
-    cdef uint64_t seen = 0
-    cdef uint64_t total = data.len
-    cdef Slice *item = data.first
-    while seen + item.len < keep:
-        seen += item.len
-        item = item.next
-    transport.out.first = item.next
-    transport.out.last = data.last
-    transport.out.len = total - keep
-    item.next = NULL
-    data.last = item
-    data.len = keep
-
-
 cdef void transport_flush_all(Loop *loop) noexcept nogil:
-    # on_high and on_low may make further transports dirty: they are sent too.
+    # Hooks may make further transports dirty: they are sent too.
     cdef Transport *transport = <Transport *>loop.dirty
     while transport != NULL:
         loop.dirty = transport.next_dirty
         transport.dirty = False
-        send(transport)
+        flush_one(transport)
         transport = <Transport *>loop.dirty
-
-
-cdef void send(Transport *transport) noexcept nogil:
-    cdef iovec parts[IOVECS]
-    cdef uv_buf_t bufs[IOVECS]
-    cdef int n
-    cdef int i
-    cdef int wrote
-    cdef size_t asked
-    if transport.closing:
-        return
-    if transport.failed:
-        buffer_fini(&transport.loop.buffers, &transport.out)
-        return
-    while transport.out.len > 0 and transport.request == NULL:
-        n = buffer_iovecs(&transport.out, parts, IOVECS)
-        asked = 0
-        for i in range(n):
-            bufs[i].base = <char *>parts[i].iov_base
-            bufs[i].len = parts[i].iov_len
-            asked += parts[i].iov_len
-        wrote = uv_try_write(stream_of(transport), bufs, n)
-        if wrote < 0 and wrote != UV_EAGAIN:
-            fail(transport, wrote)
-            return
-        if wrote > 0:
-            transport.sent += <uint64_t>wrote
-            buffer_drain(&transport.loop.buffers, &transport.out, <uint64_t>wrote)
-        if wrote < 0 or <size_t>wrote < asked:
-            write_later(transport)
-            break
-    if transport.request != NULL and transport.out.len > 0 and not buffer_own(&transport.loop.buffers, &transport.out):
-        fail(transport, UV_ENOMEM)
-        return
-    if transport.out.len == 0 and transport.request == NULL:
-        # An opened but unused slice would keep its chunk.
-        if transport.out.first != NULL:
-            buffer_fini(&transport.loop.buffers, &transport.out)
-        if transport.finishing:
-            send_fin(transport)
-    check_marks(transport)
 
 
 cdef void transport_finish(Transport *transport) noexcept nogil:
@@ -352,58 +346,31 @@ cdef void transport_finish(Transport *transport) noexcept nogil:
     transport_flush(transport)
 
 
-cdef void transport_close(Transport *transport) noexcept nogil:
-    if not transport.closing:
-        transport.closing = True
-        transport.reading = False
-        uv_close(<uv_handle_t *>&transport.handle, on_closed)
-
-
-cdef void transport_reset(Transport *transport) noexcept nogil:
-    if transport.closing:
-        return
-    if transport.is_pipe or transport.finished or transport.request != NULL:
-        transport_close(transport)
-        return
-    transport.closing = True
-    transport.reading = False
-    if uv_tcp_close_reset(&transport.handle.tcp, on_closed) < 0:
-        uv_close(<uv_handle_t *>&transport.handle, on_closed)
+# --- facts ----------------------------------------------------------------------------------------------------------
 
 
 cdef void transport_keepalive(Transport *transport, uint32_t probes, uint32_t time_s, uint32_t interval_s) noexcept nogil:
-    cdef uv_os_fd_t fd
     cdef int on = 1
-    if uv_fileno(<uv_handle_t *>&transport.handle, &fd) < 0:
-        return
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on))
+    setsockopt(transport.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on))
     if probes:
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes))
+        setsockopt(transport.fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes))
     if time_s:
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &time_s, sizeof(time_s))
+        setsockopt(transport.fd, IPPROTO_TCP, TCP_KEEPIDLE, &time_s, sizeof(time_s))
     if interval_s:
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s))
+        setsockopt(transport.fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s))
 
 
 cdef void transport_local(Transport *transport, IpAddress *out) noexcept nogil:
     cdef sockaddr_storage kernel
-    cdef int n = sizeof(kernel)
-    if transport.is_pipe:
-        out.family = 1
-        out.path = b""
-    elif uv_tcp_getsockname(&transport.handle.tcp, <sockaddr *>&kernel, &n) == 0:
+    cdef unsigned int n = sizeof(kernel)
+    out.family = 0
+    if getsockname(transport.fd, <sockaddr *>&kernel, &n) == 0:
         address_from_kernel(<sockaddr *>&kernel, out)
-    else:
-        out.family = 0
 
 
 cdef void transport_remote(Transport *transport, IpAddress *out) noexcept nogil:
     cdef sockaddr_storage kernel
-    cdef int n = sizeof(kernel)
-    if transport.is_pipe:
-        out.family = 1
-        out.path = b""
-    elif uv_tcp_getpeername(&transport.handle.tcp, <sockaddr *>&kernel, &n) == 0:
+    cdef unsigned int n = sizeof(kernel)
+    out.family = 0
+    if getpeername(transport.fd, <sockaddr *>&kernel, &n) == 0:
         address_from_kernel(<sockaddr *>&kernel, out)
-    else:
-        out.family = 0

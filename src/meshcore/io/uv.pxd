@@ -1,6 +1,8 @@
 # libuv, as much of it as io/ uses. Only io/ may import this file.
 from libc.stdint cimport int64_t, uint64_t
 
+from meshcore.base.buffer cimport iovec
+
 cdef extern from "<sys/socket.h>" nogil:
     struct sockaddr:
         unsigned short sa_family
@@ -8,6 +10,28 @@ cdef extern from "<sys/socket.h>" nogil:
         unsigned short ss_family
     int socket(int domain, int type, int protocol) noexcept
     int setsockopt(int fd, int level, int name, const void *value, unsigned int n) noexcept
+    int getsockopt(int fd, int level, int name, void *value, unsigned int *n) noexcept
+    int bind(int fd, const sockaddr *address, unsigned int n) noexcept
+    int listen(int fd, int backlog) noexcept
+    int connect(int fd, const sockaddr *address, unsigned int n) noexcept
+    int getsockname(int fd, sockaddr *address, unsigned int *n) noexcept
+    int getpeername(int fd, sockaddr *address, unsigned int *n) noexcept
+    int shutdown(int fd, int how) noexcept
+    ssize_t recv(int fd, void *buf, size_t n, int flags) noexcept
+    ssize_t send(int fd, const void *buf, size_t n, int flags) noexcept
+    ssize_t sendmsg(int fd, const msghdr *message, int flags) noexcept
+    struct msghdr:
+        void *msg_name
+        unsigned int msg_namelen
+        iovec *msg_iov
+        size_t msg_iovlen
+        void *msg_control
+        size_t msg_controllen
+        int msg_flags
+    struct linger:
+        int l_onoff
+        int l_linger
+    int MSG_DONTWAIT, MSG_NOSIGNAL, SHUT_WR, SO_ERROR, SO_LINGER, SO_KEEPALIVE
     int AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC, SOL_SOCKET, SO_REUSEPORT, SO_REUSEADDR
 
 cdef extern from "<uv.h>" nogil:
@@ -20,12 +44,7 @@ cdef extern from "<uv.h>" nogil:
         void *data
     ctypedef struct uv_handle_t:
         void *data
-    ctypedef struct uv_stream_t:
-        void *data
-        size_t write_queue_size
-    ctypedef struct uv_tcp_t:
-        void *data
-    ctypedef struct uv_pipe_t:
+    ctypedef struct uv_poll_t:
         void *data
     ctypedef struct uv_timer_t:
         void *data
@@ -35,21 +54,10 @@ cdef extern from "<uv.h>" nogil:
         void *data
     ctypedef struct uv_async_t:
         void *data
-    ctypedef struct uv_connect_t:
-        void *data
-    ctypedef struct uv_write_t:
-        void *data
-    ctypedef struct uv_shutdown_t:
-        void *data
     ctypedef struct uv_fs_t:
         void *data
         ssize_t result
-    ctypedef void (*uv_alloc_cb)(uv_handle_t *, size_t, uv_buf_t *) noexcept nogil
-    ctypedef void (*uv_read_cb)(uv_stream_t *, ssize_t, const uv_buf_t *) noexcept nogil
-    ctypedef void (*uv_write_cb)(uv_write_t *, int) noexcept nogil
-    ctypedef void (*uv_connect_cb)(uv_connect_t *, int) noexcept nogil
-    ctypedef void (*uv_shutdown_cb)(uv_shutdown_t *, int) noexcept nogil
-    ctypedef void (*uv_connection_cb)(uv_stream_t *, int) noexcept nogil
+    ctypedef void (*uv_poll_cb)(uv_poll_t *, int status, int events) noexcept nogil
     ctypedef void (*uv_close_cb)(uv_handle_t *) noexcept nogil
     ctypedef void (*uv_timer_cb)(uv_timer_t *) noexcept nogil
     ctypedef void (*uv_prepare_cb)(uv_prepare_t *) noexcept nogil
@@ -75,7 +83,11 @@ cdef extern from "<uv.h>" nogil:
     void uv_close(uv_handle_t *, uv_close_cb) noexcept
     int uv_is_closing(const uv_handle_t *) noexcept
     void uv_unref(uv_handle_t *) noexcept
-    int uv_fileno(const uv_handle_t *, uv_os_fd_t *) noexcept
+
+    int UV_READABLE, UV_WRITABLE
+    int uv_poll_init_socket(uv_loop_t *, uv_poll_t *, int fd) noexcept
+    int uv_poll_start(uv_poll_t *, int events, uv_poll_cb) noexcept
+    int uv_poll_stop(uv_poll_t *) noexcept
 
     int uv_timer_init(uv_loop_t *, uv_timer_t *) noexcept
     int uv_timer_start(uv_timer_t *, uv_timer_cb, uint64_t timeout, uint64_t repeat) noexcept
@@ -87,25 +99,7 @@ cdef extern from "<uv.h>" nogil:
     int uv_async_init(uv_loop_t *, uv_async_t *, uv_async_cb) noexcept
     int uv_async_send(uv_async_t *) noexcept
 
-    int uv_tcp_init(uv_loop_t *, uv_tcp_t *) noexcept
-    int uv_tcp_open(uv_tcp_t *, int) noexcept
-    int uv_tcp_nodelay(uv_tcp_t *, int) noexcept
-    int uv_tcp_bind(uv_tcp_t *, const sockaddr *, unsigned int) noexcept
-    int uv_tcp_connect(uv_connect_t *, uv_tcp_t *, const sockaddr *, uv_connect_cb) noexcept
-    int uv_tcp_getsockname(const uv_tcp_t *, sockaddr *, int *) noexcept
-    int uv_tcp_getpeername(const uv_tcp_t *, sockaddr *, int *) noexcept
-    int uv_tcp_close_reset(uv_tcp_t *, uv_close_cb) noexcept
-    int uv_pipe_init(uv_loop_t *, uv_pipe_t *, int) noexcept
-    int uv_pipe_open(uv_pipe_t *, int) noexcept
-    void uv_pipe_connect(uv_connect_t *, uv_pipe_t *, const char *, uv_connect_cb) noexcept
 
-    int uv_listen(uv_stream_t *, int backlog, uv_connection_cb) noexcept
-    int uv_accept(uv_stream_t *, uv_stream_t *) noexcept
-    int uv_read_start(uv_stream_t *, uv_alloc_cb, uv_read_cb) noexcept
-    int uv_read_stop(uv_stream_t *) noexcept
-    int uv_write(uv_write_t *, uv_stream_t *, const uv_buf_t *, unsigned int, uv_write_cb) noexcept
-    int uv_try_write(uv_stream_t *, const uv_buf_t *, unsigned int) noexcept
-    int uv_shutdown(uv_shutdown_t *, uv_stream_t *, uv_shutdown_cb) noexcept
     int uv_fs_write(uv_loop_t *, uv_fs_t *, uv_file, const uv_buf_t *, unsigned int, int64_t offset, uv_fs_cb) noexcept
     void uv_fs_req_cleanup(uv_fs_t *) noexcept
     const char *uv_strerror(int) noexcept

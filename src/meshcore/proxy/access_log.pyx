@@ -1,20 +1,95 @@
 """Access logs: decides which logs want a stream and formats its line straight into the log file's buffer."""
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from meshcore.conf.tables cimport LogConf
+from meshcore.base.random cimport random_u64
+from meshcore.base.span cimport Span, lower, parse_u64
+from meshcore.codec.head cimport H_GRPC_STATUS, head_value
+from meshcore.conf.tables cimport *
 from meshcore.io.logfile cimport LogFile, logfile_commit, logfile_reserve
 from meshcore.observe.format cimport format_bound, format_write
+from meshcore.observe.record cimport LOG_DOWNSTREAM_END
 from meshcore.proxy.objects cimport *
+from meshcore.route.matcher cimport header_matches
+
+cdef enum:
+    NS_PER_MS = 1000000
 
 
-cdef bint wanted(const LogConf *log, const Record *record) noexcept nogil:
-    if log.status_at_least and record.status < log.status_at_least:
-        return False
-    if log.not_health_check and record.health_check:
-        return False
-    if log.flags_filter:
-        return record.flags != 0 if log.flags == 0 else record.flags & log.flags != 0
-    return True
+cdef bint compares(const LogFilter *filter, uint64_t value) noexcept nogil:
+    if filter.op == COMPARE_EQ:
+        return value == filter.value
+    if filter.op == COMPARE_GE:
+        return value >= filter.value
+    if filter.op == COMPARE_LE:
+        return value <= filter.value
+    return value != filter.value
+
+
+cdef bint in_fraction(const LogFilter *filter, Stream *stream) noexcept nogil:
+    # The request id decides, so that all proxies on a request's way log it or do not: its first eight digits as a number.
+    cdef Span id = stream.record.stream_id
+    cdef uint64_t number = 0
+    cdef uint32_t digit
+    cdef uint32_t i
+    if filter.independent or id.len < 8:
+        return random_u64(&stream.engine.loop.random) % filter.whole < filter.value
+    for i in range(8):
+        digit = <uint8_t>lower(id.at[i])
+        if digit >= 48 and digit <= 57:
+            digit -= 48
+        elif digit >= 97 and digit <= 102:
+            digit -= 87
+        else:
+            return random_u64(&stream.engine.loop.random) % filter.whole < filter.value
+        number = number << 4 | digit
+    return number % filter.whole < filter.value
+
+
+cdef uint64_t grpc_status(Record *record) noexcept nogil:
+    # Of the trailers, the head, or what the HTTP status stands for (gRPC, doc/http-grpc-status-mapping.md).
+    cdef uint64_t status
+    if record.trailers != NULL and parse_u64(head_value(record.trailers, H_GRPC_STATUS), &status):
+        return status
+    if record.response != NULL and parse_u64(head_value(record.response, H_GRPC_STATUS), &status):
+        return status
+    if record.status == 200:
+        return 0
+    if record.status == 400:
+        return 13
+    if record.status == 401:
+        return 16
+    if record.status == 403:
+        return 7
+    if record.status == 404:
+        return 12
+    if record.status == 429 or record.status == 502 or record.status == 503 or record.status == 504:
+        return 14
+    return 2
+
+
+cdef bint wanted(const LogFilter *filter, Stream *stream) noexcept nogil:
+    cdef Record *record = &stream.record
+    cdef uint64_t number
+    cdef uint16_t i
+    if filter.test == LOG_STATUS:
+        return compares(filter, record.status)
+    if filter.test == LOG_DURATION:
+        return compares(filter, (record.end_ns - record.start_ns) // NS_PER_MS)
+    if filter.test == LOG_NOT_HEALTH_CHECK:
+        return not record.health_check
+    if filter.test == LOG_FLAGS:
+        return record.flags != 0 if filter.bits == 0 else record.flags & filter.bits != 0
+    if filter.test == LOG_HEADER:
+        return record.request != NULL and header_matches(filter.header, record.request)
+    if filter.test == LOG_FRACTION:
+        return in_fraction(filter, stream)
+    if filter.test == LOG_AND or filter.test == LOG_OR:
+        for i in range(filter.parts_len):
+            if wanted(&filter.parts[i], stream) == (filter.test == LOG_OR):
+                return filter.test == LOG_OR
+        return filter.test == LOG_AND
+    number = record.log_type if filter.test == LOG_TYPE else grpc_status(record)
+    return (number < 64 and filter.bits >> number & 1 != 0) != filter.exclude
 
 
 cdef void access_log(Stream *stream) noexcept nogil:
@@ -23,9 +98,10 @@ cdef void access_log(Stream *stream) noexcept nogil:
     cdef char *room
     cdef size_t bound
     cdef uint8_t i
+    stream.record.log_type = LOG_DOWNSTREAM_END
     for i in range(stream.hcm.logs_len):
         log = &stream.hcm.logs[i]
-        if log.file >= stream.engine.logs_cap or not wanted(log, &stream.record):
+        if log.file >= stream.engine.logs_cap or (log.filter != NULL and not wanted(log.filter, stream)):
             continue
         file = stream.engine.logs[log.file]
         if file == NULL:

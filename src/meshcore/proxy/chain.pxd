@@ -2,7 +2,7 @@
 from meshcore.base.span cimport Span
 from meshcore.proxy.objects cimport Stream
 
-cdef void chain_init(Stream *stream) noexcept nogil
+cdef bint chain_init(Stream *stream) noexcept nogil                            # False: no memory for the filters' state
 cdef void chain_request_head(Stream *stream) noexcept nogil                    # ends at the router
 cdef void chain_request_data(Stream *stream, Span data, bint end) noexcept nogil
 cdef void chain_request_trailers(Stream *stream) noexcept nogil

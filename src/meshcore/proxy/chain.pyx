@@ -5,7 +5,9 @@ with back-pressure to the side it comes from, and goes on when the filter resume
 connection manager looks at bodies; otherwise they go as spans straight to the router or the client.
 """
 from libc.stdint cimport uint8_t, uint64_t
+from libc.string cimport memset
 
+from meshcore.base.arena cimport arena_take
 from meshcore.base.buffer cimport *
 from meshcore.base.span cimport span
 from meshcore.conf.tables cimport FilterConf
@@ -34,12 +36,18 @@ cdef inline const HttpFilterOps *active(Stream *stream, uint8_t n) noexcept nogi
     return conf.ops
 
 
-cdef void chain_init(Stream *stream) noexcept nogil:
-    cdef uint8_t n
+cdef bint chain_init(Stream *stream) noexcept nogil:
+    cdef size_t room = stream.hcm.filters_len * sizeof(void *)
     stream.filters_len = stream.hcm.filters_len
-    for n in range(stream.filters_len):
-        stream.http.settings[n] = stream.hcm.filters[n].settings
+    stream.http.settings = stream.hcm.filter_settings
+    if stream.filters_len > 0:
+        stream.http.state = <void **>arena_take(&stream.arena, room)
+        if stream.http.state == NULL:
+            stream.filters_len = 0
+            return False
+        memset(stream.http.state, 0, room)
     stream.response_chain.at = stream.filters_len
+    return True
 
 
 # --- requests -------------------------------------------------------------------------------------------------------

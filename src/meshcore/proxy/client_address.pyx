@@ -116,6 +116,7 @@ cdef void set_scheme(Stream *stream) noexcept nogil:
     cdef Span proto
     if stream.hcm.scheme.len > 0:
         head.scheme = stream.hcm.scheme
+        head_set(head, H_X_FORWARDED_PROTO, head.scheme)
         return
     if head.scheme.len == 0:
         proto = head_value(head, H_X_FORWARDED_PROTO)

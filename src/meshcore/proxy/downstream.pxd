@@ -13,6 +13,7 @@ cdef void downstream_done(Downstream *down, Stream *stream) noexcept nogil      
 cdef void downstream_pause(Downstream *down, uint8_t reason) noexcept nogil
 cdef void downstream_resume(Downstream *down, uint8_t reason) noexcept nogil
 cdef void downstream_drain(Downstream *down) noexcept nogil
+cdef void downstream_cut(Downstream *down) noexcept nogil                                # ends after what was written
 cdef void downstream_abort(Downstream *down) noexcept nogil                              # closes at once
 cdef IpAddress *downstream_local(Downstream *down) noexcept nogil
 cdef const char *down_state_name(uint8_t state) noexcept nogil

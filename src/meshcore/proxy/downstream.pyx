@@ -13,7 +13,7 @@ from meshcore.base.held cimport held_append, held_drop, held_fini
 from meshcore.base.slab cimport slab_free, slab_new
 from meshcore.base.span cimport span
 from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
-from meshcore.codec.head cimport H_TRAILER, head_init
+from meshcore.codec.head cimport H_TRANSFER_ENCODING, head_has, head_init
 from meshcore.codec.http1 cimport *
 from meshcore.codec.http1_body cimport http1_body_begin, http1_body_next
 from meshcore.codec.http1_parse cimport http1_error_details, http1_error_status, http1_parse_request
@@ -27,9 +27,11 @@ from meshcore.proxy.engine cimport listener_unuse
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.stream cimport *
 from meshcore.proxy.stream_end cimport stream_free
+from meshcore.route.matcher cimport string_matches
 
 cdef enum:
     HELD_MAX = 64 * 1024           # pipelined bytes kept before the client is not read any more
+    DRAIN_QUIET_MS = 250           # a draining connection without a request is closed when it has been quiet for so long
     NS_PER_MS = 1000000
 
 
@@ -90,9 +92,8 @@ cdef void downstream_accept(Server *server, Transport *transport) noexcept nogil
     stat_inc(engine.stats, listener.conf.stats[LISTENER_CX_TOTAL])
     gauge_add(engine.stats, listener.conf.stats[LISTENER_CX_ACTIVE], 1)
     count(down, HCM_CX_TOTAL, 1)
-    count(down, HCM_CX_HTTP1_TOTAL, 1)
     gauge(down, HCM_CX_ACTIVE, 1)
-    gauge(down, HCM_CX_HTTP1_ACTIVE, 1)
+    down.spoke = False
     arm_idle(down)
     transport_read_start(transport)
 
@@ -132,7 +133,8 @@ cdef void on_closed(Transport *transport) noexcept nogil:
     cdef Engine *engine = down.engine
     cdef ListenerLocal *listener = down.listener
     gauge(down, HCM_CX_ACTIVE, -1)
-    gauge(down, HCM_CX_HTTP1_ACTIVE, -1)
+    if down.spoke:
+        gauge(down, HCM_CX_HTTP1_ACTIVE, -1)
     count(down, HCM_CX_TX_BYTES, <int64_t>transport.sent)
     gauge_add(engine.stats, listener.conf.stats[LISTENER_CX_ACTIVE], -1)
     stat_inc(engine.stats, listener.conf.stats[LISTENER_CX_DESTROY])
@@ -154,16 +156,19 @@ cdef void downstream_abort(Downstream *down) noexcept nogil:
 
 cdef void close_gracefully(Downstream *down, bint at_once) noexcept nogil:
     # After the last response. At once, when the client asked for it and has sent everything: FIN behind the last byte. Otherwise the client
-    # has delayed_close_timeout to read the response and close itself, so that no RST eats it.
+    # has delayed_close_timeout to read the response and close itself, so that no RST eats it; the time starts anew while bytes leave.
     cdef uint32_t wait = hcm_of(down).delayed_close_ms
     down.local_close = True
     down.state = DOWN_CLOSING
     down.pause = 0
+    down.unsent = transport_queued(down.transport)
+    timer_cancel(&down.engine.loop.wheel, &down.timer)
+    if wait:
+        wheel_arm(&down.engine.loop.wheel, &down.timer, clock_ms(&down.engine.loop.clock) + wait)
     if at_once or down.end_seen or wait == 0:
         transport_finish(down.transport)
         return
     transport_read_start(down.transport)
-    wheel_arm(&down.engine.loop.wheel, &down.timer, clock_ms(&down.engine.loop.clock) + wait)
 
 
 cdef void downstream_drain(Downstream *down) noexcept nogil:
@@ -171,8 +176,19 @@ cdef void downstream_drain(Downstream *down) noexcept nogil:
         return
     down.close_after = True
     count(down, HCM_CX_DRAIN_CLOSE, 1)
-    if down.stream == NULL and down.held.len == 0:
-        close_gracefully(down, False)
+    close_quiet(down)
+
+
+cdef void close_quiet(Downstream *down) noexcept nogil:
+    # No request, and none to come. A connection that was busy a moment ago may have its next request on the way: that one is answered, with
+    # Connection: close, and so is one whose head has begun to arrive.
+    cdef uint64_t due = down.idle_ns // NS_PER_MS + DRAIN_QUIET_MS
+    if down.stream != NULL or down.held.len > 0:
+        return
+    if clock_ms(&down.engine.loop.clock) >= due:
+        close_gracefully(down, True)
+    else:
+        wheel_arm(&down.engine.loop.wheel, &down.timer, due)
 
 
 # --- timers ---------------------------------------------------------------------------------------------------------
@@ -196,7 +212,13 @@ cdef void on_timer(Timer *timer) noexcept nogil:
     cdef Downstream *down = <Downstream *>timer.owner
     cdef HcmConf *hcm = hcm_of(down)
     cdef uint64_t now = clock_ms(&down.engine.loop.clock)
+    cdef uint64_t unsent
     if down.state == DOWN_CLOSING:
+        unsent = transport_queued(down.transport)
+        if unsent > 0 and unsent != down.unsent:
+            down.unsent = unsent
+            wheel_arm(&down.engine.loop.wheel, timer, now + hcm.delayed_close_ms)
+            return
         count(down, HCM_CX_DELAYED_CLOSE_TIMEOUT, 1)
         close_now(down, False)
         return
@@ -205,9 +227,9 @@ cdef void on_timer(Timer *timer) noexcept nogil:
     if hcm.max_connection_ms and not down.close_after and now >= down.started_ns // NS_PER_MS + hcm.max_connection_ms:
         count(down, HCM_CX_MAX_DURATION_REACHED, 1)
         down.close_after = True
-        if down.stream == NULL:
-            close_gracefully(down, False)
-            return
+    if down.close_after and down.stream == NULL and down.held.len == 0:
+        close_quiet(down)
+        return
     if down.state != DOWN_HEAD:
         down.idle_ns = clock_ns(&down.engine.loop.clock)
     elif down.head_ns and hcm.request_headers_ms and now >= down.head_ns // NS_PER_MS + hcm.request_headers_ms:
@@ -215,7 +237,7 @@ cdef void on_timer(Timer *timer) noexcept nogil:
         return
     elif hcm.idle_ms and now >= down.idle_ns // NS_PER_MS + hcm.idle_ms:
         count(down, HCM_CX_IDLE_TIMEOUT, 1)
-        close_gracefully(down, False)
+        close_gracefully(down, not down.spoke)
         return
     arm_idle(down)
 
@@ -242,6 +264,10 @@ cdef void on_read(Transport *transport, const char *at, size_t n) noexcept nogil
     if down.state >= DOWN_CLOSING:
         return                     # what a client sends after our last response is of no interest
     count(down, HCM_CX_RX_BYTES, <int64_t>n)
+    if not down.spoke:
+        down.spoke = True          # Envoy makes its codec, and counts it, with the first bytes
+        count(down, HCM_CX_HTTP1_TOTAL, 1)
+        gauge(down, HCM_CX_HTTP1_ACTIVE, 1)
     if down.held.len == 0:
         used = consume(down, at, n)
         if used < n and down.state < DOWN_CLOSING and not held_append(&down.held, at + used, n - used):
@@ -250,7 +276,7 @@ cdef void on_read(Transport *transport, const char *at, size_t n) noexcept nogil
         consume_held(down)
     else:
         downstream_abort(down)
-    if down.state < DOWN_CLOSING and down.held.len > HELD_MAX and down.state == DOWN_WAIT:
+    if down.held.len > HELD_MAX and (down.state == DOWN_WAIT or (down.state == DOWN_HEAD and transport.above_high)):
         downstream_pause(down, PAUSE_PIPELINE)
 
 
@@ -287,8 +313,7 @@ cdef bint take_head(Downstream *down, const char **at, const char *end) noexcept
     cdef Stream *stream
     cdef size_t used = 0
     cdef int result
-    if down.close_after:
-        at[0] = end                # nothing more is answered on this connection
+    if not room_for_answer(down):
         return False
     while at[0] < end and (at[0][0] == 13 or at[0][0] == 10):
         at[0] += 1                 # RFC 9112, 2.2: empty lines before a request line
@@ -324,15 +349,42 @@ cdef bint take_head(Downstream *down, const char **at, const char *end) noexcept
     return True
 
 
+cdef bint room_for_answer(Downstream *down) noexcept nogil:
+    # A client that sends requests and does not read: no further one is begun above the mark, on_low goes on with them.
+    cdef Transport *transport = down.transport
+    if transport.high and not transport.above_high and transport_queued(transport) > transport.high:
+        transport_flush_all(&down.engine.loop)
+    return not transport.above_high
+
+
 cdef void stream_forget(Stream *stream) noexcept nogil:
     # A stream made for a head that is not complete yet: as if it had never been.
     stream.down = NULL
     stream_free(stream)
 
 
+cdef void ignore_upgrade(HcmConf *hcm, Stream *stream) noexcept nogil:
+    # ignore_http_11_upgrade: the request goes on as if it had not asked.
+    cdef Http1Message *message = &stream.message
+    cdef uint16_t i
+    for i in range(hcm.ignored_upgrades_len):
+        if string_matches(&hcm.ignored_upgrades[i], stream.request.protocol):
+            message.upgrade = False
+            stream.request.protocol.len = 0
+            message.framing = BODY_NONE
+            if head_has(&stream.request, H_TRANSFER_ENCODING):
+                message.framing = BODY_CHUNKED
+            elif message.length > 0:
+                message.framing = BODY_LENGTH
+            return
+
+
 cdef void begin_request(Downstream *down, Stream *stream) noexcept nogil:
     cdef HcmConf *hcm = hcm_of(down)
-    cdef bint end = stream.message.framing == BODY_NONE
+    cdef bint end
+    if stream.message.upgrade and hcm.ignored_upgrades_len > 0:
+        ignore_upgrade(hcm, stream)
+    end = stream.message.framing == BODY_NONE
     if not stream.message.keep_alive:
         down.close_after = True
         down.saw_close = True
@@ -352,8 +404,7 @@ cdef bint take_body(Downstream *down, const char **at, const char *end) noexcept
     cdef Head *trailers = NULL
     cdef int event
     if hcm.http1.enable_trailers and stream.bits & STREAM_TRAILERS == 0:
-        head_init(&stream.request_trailers, &stream.arena, False)
-        trailers = &stream.request_trailers
+        trailers = stream_trailers(stream, &stream.request_trailers, False)
     event = http1_body_next(&down.body, at, end, &hcm.http1, trailers, &data)
     if event == EVENT_MORE:
         return False
@@ -392,7 +443,15 @@ cdef void protocol_error(Downstream *down, uint8_t error) noexcept nogil:
 cdef void on_end(Transport *transport, int error) noexcept nogil:
     # FIN or a broken connection. Envoy treats a client's FIN as the end of everything, half-closed requests included.
     cdef Downstream *down = <Downstream *>transport.owner
+    cdef Stream *stream
     down.end_seen = True
+    if down.state == DOWN_HEAD and down.head_ns:
+        stream = stream_new(down)  # the client left inside a head: that is a request too, and it is logged
+        if stream != NULL:
+            down.stream = stream
+            stream_begin(stream)
+            stream.record.request = NULL
+            stream.record.start_ns = down.head_ns
     close_now(down, False)
 
 
@@ -426,6 +485,9 @@ cdef void on_low(Transport *transport) noexcept nogil:
     cdef Downstream *down = <Downstream *>transport.owner
     if down.stream != NULL:
         stream_upload_low(down.stream)
+    elif down.state == DOWN_HEAD and not down.consuming:
+        downstream_resume(down, PAUSE_PIPELINE)
+        consume_held(down)
 
 
 cdef void on_flushed(Transport *transport) noexcept nogil:
@@ -455,13 +517,19 @@ cdef void downstream_done(Downstream *down, Stream *stream) noexcept nogil:
     if down.state >= DOWN_CLOSING:
         return
     if down.close_after or not request_read or stream.bits & STREAM_TUNNEL or down.transport.failed or down.engine.draining:
-        close_gracefully(down, down.saw_close and (request_read or stream.bits & STREAM_HTTP10 != 0))
+        close_gracefully(down, down.saw_close and stream.bits & STREAM_LOCAL_REPLY == 0 and (
+            request_read or stream.bits & STREAM_HTTP10 != 0))
         return
     down.state = DOWN_HEAD
     if down.pause:
         downstream_resume(down, down.pause)
     if down.held.len > 0 and not down.consuming:
         consume_held(down)
+
+
+cdef void downstream_cut(Downstream *down) noexcept nogil:
+    # The response cannot be completed: what was sent of it goes out, then the connection closes without the rest.
+    close_gracefully(down, False)
 
 
 cdef IpAddress *downstream_local(Downstream *down) noexcept nogil:

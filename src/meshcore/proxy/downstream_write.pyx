@@ -29,7 +29,7 @@ cdef void frame_response(Stream *stream, bint end) noexcept nogil:
         head_set(head, H_CONTENT_LENGTH, span(b"0", 1))
     elif stream.bits & STREAM_HTTP10:
         pass                       # framed by the end of the connection
-    elif not end or stream.bits & STREAM_HEAD_REQUEST == 0:
+    else:
         head_set(head, H_TRANSFER_ENCODING, span(b"chunked", 7))
         if stream.bits & STREAM_HEAD_REQUEST == 0:
             stream.bits |= STREAM_CHUNKED
@@ -65,7 +65,8 @@ cdef void downstream_send_interim(Downstream *down, Head *head) noexcept nogil:
     cdef size_t bound
     cdef char *room
     if head == NULL:
-        transport_copy(down.transport, b"HTTP/1.1 100 Continue\r\n\r\n", 25)
+        transport_copy(down.transport, b"HTTP/1.0 " if down.stream != NULL and down.stream.request.version == HTTP_10 else b"HTTP/1.1 ", 9)
+        transport_copy(down.transport, b"100 Continue\r\n\r\n", 16)
     else:
         bound = http1_head_bound(head)
         room = <char *>arena_take(head.arena, bound)

@@ -76,8 +76,9 @@ cdef void free_ended(Engine *engine) noexcept nogil:
 
 
 cdef void engine_tick(Engine *engine) noexcept nogil:
-    # Replies of a batch may end streams and send: so the batch first, then what it sent, then the memory.
-    if engine.batch.first != NULL and engine.batch.run != NULL:
+    # Replies of a batch may end streams and send, and an end enters the batch again (log hooks, views to be told): so the batch until it is
+    # empty, with what it sent, and only then the memory.
+    while engine.batch.first != NULL and engine.batch.run != NULL:
         engine.batch.run(&engine.batch)
         transport_flush_all(&engine.loop)
     if engine.ended != NULL:
@@ -136,6 +137,10 @@ cdef ListenerLocal *listener_new(Engine *engine, ListenerConf *conf, RouteTable 
 cdef void listener_unuse(ListenerLocal *listener) noexcept nogil:
     listener.users -= 1
     if listener.users == 0:
+        if listener.link != NULL:
+            listener.link[0] = listener.next
+            if listener.next != NULL:
+                listener.next.link = listener.link
         routes_unuse(listener.routes)
         listener_conf_unref(listener.conf)
         free(listener.servers)
@@ -157,7 +162,7 @@ cdef int engine_set_listener(Engine *engine, ListenerConf *conf, RouteTable *rou
         if error < 0:
             close(fds[i])
             continue
-        listener.servers[i] = server_open(&engine.loop, fds[i], pipes[i], backlog, downstream_accept, listener, &error)
+        listener.servers[i] = server_open(&engine.loop, fds[i], backlog, downstream_accept, listener, &error)
         if error == 0:
             listener.servers_len += 1
     if error < 0:
@@ -182,6 +187,11 @@ cdef void retire_listener(ListenerLocal *listener) noexcept nogil:
         server_close(listener.servers[i])
     listener.servers_len = 0
     listener.retired = True
+    listener.next = listener.engine.retired
+    listener.link = &listener.engine.retired
+    if listener.next != NULL:
+        listener.next.link = &listener.next
+    listener.engine.retired = listener
     drain_connections(listener)
     listener_unuse(listener)
 
@@ -246,20 +256,31 @@ cdef void engine_drain(Engine *engine) noexcept nogil:
             drain_connections(engine.listeners[i])
 
 
+cdef void abort_connections(ListenerLocal *listener) noexcept nogil:
+    # A retired listener lives by its connections alone: held until the last of them was seen.
+    cdef Downstream *down = listener.connections
+    cdef Downstream *next
+    listener.users += 1
+    while down != NULL:
+        next = down.next
+        downstream_abort(down)
+        down = next
+    listener_unuse(listener)
+
+
 cdef void engine_abort(Engine *engine) noexcept nogil:
     cdef uint32_t i
-    cdef Downstream *down
-    cdef Downstream *next
+    cdef ListenerLocal *listener = engine.retired
+    cdef ListenerLocal *next
     engine_stop_listening(engine)
+    while listener != NULL:
+        next = listener.next
+        abort_connections(listener)
+        listener = next
     for i in range(engine.listeners_cap):
-        if engine.listeners[i] == NULL:
-            continue
-        down = engine.listeners[i].connections
-        while down != NULL:
-            next = down.next
-            downstream_abort(down)
-            down = next
-        engine_drop_listener(engine, i)
+        if engine.listeners[i] != NULL:
+            abort_connections(engine.listeners[i])
+            engine_drop_listener(engine, i)
     for i in range(engine.clusters_cap):
         engine_drop_cluster(engine, i)
 

@@ -11,6 +11,7 @@ from meshcore.conf.tables cimport ReplyMapper
 from meshcore.observe.format cimport Format, format_bound, format_write
 from meshcore.observe.record cimport Record
 from meshcore.proxy.objects cimport *
+from meshcore.route.finalize cimport route_mutate_response
 from meshcore.route.mutation cimport mutate_response
 
 cdef enum:
@@ -99,6 +100,8 @@ cdef Span local_reply_fill(Stream *stream, const LocalReply *reply) noexcept nog
         for i in range(reply.head.len):
             if not reply.head.headers[i].dropped:
                 head_add(head, header_name(&reply.head.headers[i]), header_value(&reply.head.headers[i]), reply.head.headers[i].id)
+    if stream.cluster != NULL:
+        route_mutate_response(stream.http.route, stream.choice, head, &stream.record)
     if type.len == 0 or format == NULL:
         type = span(b"text/plain", 10)
     if reply.content_type.len > 0:
@@ -128,5 +131,6 @@ cdef Span local_reply_fill(Stream *stream, const LocalReply *reply) noexcept nog
         return span(b"", 0)
     if body.len > 0:
         set_number(head, H_CONTENT_LENGTH, body.len)
-        head_set(head, H_CONTENT_TYPE, type)
+        if not head_has(head, H_CONTENT_TYPE) or reply.head == NULL:
+            head_set(head, H_CONTENT_TYPE, type)
     return body

@@ -23,7 +23,7 @@ from meshcore.io.loop cimport Loop
 from meshcore.io.listener cimport Server
 from meshcore.io.transport cimport Transport
 from meshcore.observe.record cimport IpAddress, Record
-from meshcore.route.table cimport ClusterChoice, RetryPolicy, RouteTable, VirtualHost
+from meshcore.route.table cimport ClusterChoice, RetryPolicy, RouteTable, VirtualCluster, VirtualHost
 
 cdef struct Engine:
     Loop loop
@@ -32,6 +32,7 @@ cdef struct Engine:
     bint draining                  # the whole server: responses carry Connection: close
     ListenerLocal **listeners      # by ListenerConf.index; NULL: none
     uint32_t listeners_cap
+    ListenerLocal *retired         # replaced or removed ones that still have connections
     ClusterLocal **clusters        # by ClusterConf.index; NULL: none
     uint32_t clusters_cap
     LogFile **logs                 # by LogConf.file
@@ -62,6 +63,8 @@ cdef struct ListenerLocal:
     uint32_t users                 # connections
     bint retired                   # replaced or removed: no new connections, the old ones drain
     Downstream *connections
+    ListenerLocal *next            # in Engine.retired
+    ListenerLocal **link           # NULL: not retired
 
 cdef enum DownState:
     # HTTP/1 downstream, one value per thing that may come next from the client.
@@ -89,17 +92,19 @@ cdef struct Downstream:
     Http1Body body
     uint8_t state                  # DownState
     uint8_t pause                  # PauseReason bits
-    bint consuming                 # down_consume is on the stack
-    bint close_after               # no further request on this connection
-    bint saw_close                 # ... because the client said so, or a limit that it shares
-    bint end_seen                  # the client sent FIN
-    bint local_close
+    uint8_t consuming                 # down_consume is on the stack
+    uint8_t close_after               # no further request on this connection
+    uint8_t saw_close                 # ... because the client said so, or a limit that it shares
+    uint8_t end_seen                  # the client sent FIN
+    uint8_t spoke                     # some bytes have come
+    uint8_t local_close
     uint32_t requests
     uint32_t skip                  # bytes of a partial head that the parser has seen
     Timer timer                    # idle, request headers or delayed close, by state
     uint64_t started_ns
     uint64_t head_ns               # when the first byte of the head in progress came; 0 = none
     uint64_t idle_ns               # since when there is no request
+    uint64_t unsent                # closing: bytes that waited when it was last looked at
     uint64_t id
     IpAddress remote
     IpAddress *local               # NULL: the listener's own address
@@ -129,6 +134,7 @@ cdef enum StreamBits:
     STREAM_REQUEST_TIMED = 1 << 21         # the route timeout runs
     STREAM_EXTERNAL_CLOSE = 1 << 22        # the response carried Connection: close from above
     STREAM_TRAILERS = 1 << 23              # request trailers were read
+    STREAM_NO_FILTERS = 1 << 24            # no memory for the filters
 
 cdef struct Chain:
     # Where one direction of a stream stands in the filter chain.
@@ -148,6 +154,7 @@ cdef struct Stream:
     VirtualHost *host
     ClusterLocal *cluster          # a use of it; NULL: none chosen
     ClusterChoice *choice
+    VirtualCluster *vcluster       # NULL: none, or not routed yet
     Stream *next                   # in engine.ended
     uint32_t bits                  # StreamBits
     uint8_t filters_len
@@ -157,8 +164,8 @@ cdef struct Stream:
     Record record
     Head request
     Head response
-    Head trailers                  # response trailers
-    Head request_trailers
+    Head *trailers                 # response trailers; NULL: none yet
+    Head *request_trailers
     Http1Message message           # framing of the request
     IpAddress remote               # trusted client address
     IpAddress upstream_local
@@ -183,6 +190,7 @@ cdef struct Stream:
     Timer backoff
     Timer request_timer            # request_timeout: the client must have sent everything
     uint32_t retry_on              # RetryOn bits in force
+    bint alt_response              # a timeout is answered with 204
 
 cdef struct ClusterLocal:
     Engine *engine
@@ -222,9 +230,13 @@ cdef struct Attempt:
     bint response_started          # a final response head came
     bint chunked                   # the request body is written in chunks
     bint pausing                   # downstream is slow: the upstream is not read
+    bint raw                       # a terminated CONNECT: no HTTP on its connection
+    bint interim                   # a 1xx of it went downstream: there is no other try
     uint64_t started_ns
     uint64_t sent_bytes            # of this try
     Timer timer                    # per-try timeout
+    Timer idle                     # per-try idle timeout
+    Timer duration                 # the cluster's max_stream_duration
 
 cdef enum UpState:
     UP_CONNECTING
@@ -245,8 +257,9 @@ cdef struct Upstream:
     Http1Body body
     Http1Message message
     uint8_t state                  # UpState
-    bint close_after               # not reusable after this response
-    bint local_close
+    uint8_t close_after               # not reusable after this response
+    uint8_t end_seen                  # the upstream sent FIN
+    uint8_t local_close
     uint32_t requests
     uint32_t skip
     uint64_t id

@@ -90,7 +90,11 @@ cdef uint32_t remove_dots(char *text, uint32_t n) noexcept nogil:
         i = start
         while i < n and text[i] != 47:
             i += 1
-        len = i - start
+        len = 0
+        while start + len < i and text[start + len] != 59:
+            len += 1                       # a parameter does not make ".." a name (";" as some servers read it)
+        if len > 2 or text[start] != 46:
+            len = i - start
         last = i == n
         if len == 1 and text[start] == 46:
             if last:
@@ -138,14 +142,16 @@ cdef int path_normalize(const HcmConf *hcm, Arena *arena, Span *path) noexcept n
     tail = path.len - n
     for i in range(n):
         slashes = slashes or escaped_slash(path.at + i, n - i)
-    if slashes and hcm.escaped_slashes == SLASHES_REJECT:
-        return PATH_REJECT
     text = <char *>arena_take(arena, path.len + 1)
     if text == NULL:
         return PATH_REJECT
     memcpy(text, path.at, n)
     if slashes and hcm.escaped_slashes != SLASHES_KEEP:
         n = unescape_slashes(text, n)
+        if hcm.escaped_slashes == SLASHES_REJECT:
+            memcpy(text + n, path.at + path.len - tail, tail)
+            path[0] = span(text, n + tail)
+            return PATH_REJECT
     if hcm.normalize_path:
         decoded = decode(text, n)
         if decoded < 0:

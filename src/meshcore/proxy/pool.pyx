@@ -62,7 +62,10 @@ cdef Pool *pool_of(ClusterLocal *cluster, Host *host, uint8_t priority) noexcept
     atomic_ref(&host.refs)
     pool.priority = priority
     pool.pending_last = &pool.pending
-    cluster.pools[at] = pool
+    if cluster.retired:
+        pool.retired = True        # a late try of a stream that still uses the old cluster: nothing rests here
+    else:
+        cluster.pools[at] = pool
     return pool
 
 
@@ -114,7 +117,7 @@ cdef void dequeue(Pool *pool, Attempt *attempt) noexcept nogil:
 cdef void attach(Pool *pool, Upstream *upstream, Attempt *attempt) noexcept nogil:
     # Envoy checks max_requests here, not at arrival.
     if not breaker_allows(breaker_of(pool), RESOURCE_REQUESTS):
-        count(pool, CLUSTER_RQ_PENDING_OVERFLOW, 1)
+        count(pool, CLUSTER_RQ_ACTIVE_OVERFLOW, 1)
         pool_give_back(upstream)
         attempt_failed(attempt, RESET_OVERFLOW, span(b"", 0))
         return
@@ -125,16 +128,28 @@ cdef void attach(Pool *pool, Upstream *upstream, Attempt *attempt) noexcept nogi
 
 
 cdef void pool_request(Pool *pool, Attempt *attempt) noexcept nogil:
+    pool.live += 1                 # a failed attempt may be the last thing a retired pool was kept for
+    place(pool, attempt)
+    pool.live -= 1
+    pool_let_go(pool)
+
+
+cdef void place(Pool *pool, Attempt *attempt) noexcept nogil:
     attempt.pool = pool
     if pool.idle != NULL and not attempt.fresh:
         attach(pool, pool.idle, attempt)
         return
     if not breaker_allows(breaker_of(pool), RESOURCE_PENDING):
         count(pool, CLUSTER_RQ_PENDING_OVERFLOW, 1)
+        attempt.stream.record.upstream_remote = NULL       # Envoy logs no host for what it never queued
         attempt_failed(attempt, RESET_OVERFLOW, span(b"", 0))
         return
     enqueue(pool, attempt)
     connect_more(pool)
+
+
+cdef inline bint has_connection(Pool *pool) noexcept nogil:
+    return pool.idle != NULL or pool.busy != NULL or pool.connecting != NULL
 
 
 cdef void connect_more(Pool *pool) noexcept nogil:
@@ -144,7 +159,7 @@ cdef void connect_more(Pool *pool) noexcept nogil:
     while pool.connecting_len < pool.pending_len:
         if not breaker_allows(breaker_of(pool), RESOURCE_CONNECTIONS):
             count(pool, CLUSTER_CX_OVERFLOW, 1)
-            if pool.live > 0:
+            if has_connection(pool):
                 return
         upstream = upstream_dial(pool, &failure)
         if upstream == NULL:
@@ -173,6 +188,8 @@ cdef void pool_cancel(Attempt *attempt) noexcept nogil:
     if attempt.link != NULL:
         dequeue(pool, attempt)
         count(pool, CLUSTER_RQ_CANCELLED, 1)
+        if pool.retired:
+            trim(pool)
 
 
 cdef void pool_connected(Upstream *upstream) noexcept nogil:
@@ -195,7 +212,7 @@ cdef void pool_give_back(Upstream *upstream) noexcept nogil:
     # A usable connection without a request: the longest waiting attempt gets it, or it rests.
     cdef Pool *pool = upstream.pool
     cdef Attempt *attempt = pool.pending
-    if pool.retired:
+    if pool.retired and attempt == NULL:
         upstream_close(upstream)
         return
     pool_unlink(upstream)
@@ -212,7 +229,7 @@ cdef void pool_forget(Upstream *upstream) noexcept nogil:
         pool.connecting_len -= 1
     pool_unlink(upstream)
     pool.live -= 1
-    if pool.pending_len > 0 and not pool.retired:
+    if pool.pending_len > 0:
         connect_more(pool)
 
 
@@ -223,7 +240,17 @@ cdef void pool_release(Pool *pool) noexcept nogil:
     cluster_unuse(cluster)
 
 
+cdef void trim(Pool *pool) noexcept nogil:
+    # Connections in the making for which nobody waits any more.
+    pool.live += 1
+    while pool.connecting_len > pool.pending_len:
+        upstream_close(pool.connecting)
+    pool.live -= 1
+    pool_let_go(pool)
+
+
 cdef void pool_retire(Pool *pool) noexcept nogil:
+    # Attempts that wait are still served, as Envoy's draining pools do: the host was good when it was chosen.
     cdef uint32_t at = pool.host.slot * 2 + pool.priority
     if pool.retired:
         return
@@ -233,14 +260,10 @@ cdef void pool_retire(Pool *pool) noexcept nogil:
     pool.live += 1                 # ours, until we are done here
     while pool.idle != NULL:
         upstream_close(pool.idle)
-    if pool.pending_len > 0:
-        fail_pending(pool, RESET_CONNECT_REFUSED, span(b"", 0))
-    while pool.connecting != NULL:
-        upstream_close(pool.connecting)
     pool.live -= 1
-    pool_let_go(pool)
+    trim(pool)
 
 
 cdef void pool_let_go(Pool *pool) noexcept nogil:
-    if pool.retired and pool.live == 0:
+    if pool.retired and pool.live == 0 and pool.pending_len == 0:
         pool_release(pool)

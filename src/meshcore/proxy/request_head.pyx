@@ -6,13 +6,13 @@ from libc.string cimport memcpy
 
 from meshcore.base.arena cimport arena_copy, arena_take
 from meshcore.base.random cimport random_u64
-from meshcore.base.span cimport Span, list_has, parse_u64, span, span_is, span_is_nocase, write_hex
+from meshcore.base.span cimport Span, list_has, span_find, parse_u64, span, span_is, span_is_nocase, write_hex
 from meshcore.codec.head cimport *
 from meshcore.codec.http1 cimport BODY_NONE
 from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport *
 from meshcore.observe.counters cimport stat_inc
-from meshcore.observe.record cimport ADDRESS_TEXT, address_write
+from meshcore.observe.record cimport ADDRESS_TEXT, FLAG_DPE, address_write
 from meshcore.proxy.client_address cimport client_identify
 from meshcore.proxy.downstream cimport downstream_local
 from meshcore.proxy.downstream_write cimport downstream_send_interim
@@ -42,12 +42,26 @@ cdef bint authority_valid(Span authority) noexcept nogil:
     return True
 
 
+cdef bint refuse_and_close(Stream *stream, uint16_t status, Span details) noexcept nogil:
+    # What may hide a second request behind it (Envoy's handleCodecError): no further request on this connection.
+    stream.down.close_after = stream.down.close_after or not stream.hcm.stream_error_on_invalid
+    return refuse(stream, status, details)
+
+
 cdef bint check_version(Stream *stream) noexcept nogil:
     cdef Head *head = &stream.request
     if head.version != HTTP_10:
         return True
     if not stream.hcm.accept_http_10:
-        return refuse(stream, 426, span(b"low_version", 11))
+        # To Envoy this is an error of the codec: the request was never complete.
+        stream.record.request = NULL
+        stream.record.protocol = HTTP_11
+        stream.record.request_end_ns = 0
+        stream.bits &= ~<uint32_t>STREAM_REQUEST_END
+        stat_inc(stream.engine.stats, stream.hcm.stats[HCM_CX_PROTOCOL_ERROR])
+        stream.down.close_after = True
+        stream_reply_simple(stream, 426, FLAG_DPE, span(b"low_version", 11), span(b"Upgrade Required", 16))
+        return False
     stream.bits |= STREAM_HTTP10
     if head.authority.len == 0:
         head.authority = stream.hcm.default_host
@@ -61,12 +75,15 @@ cdef bint normalize(Stream *stream) noexcept nogil:
     cdef int outcome
     if stream.request.path.len == 0:
         return True
+    if span_find(stream.request.path, 35) >= 0:
+        stat_inc(stream.engine.stats, hcm.stats[HCM_RQ_FAILED_PATH_NORMALIZATION])
+        return refuse_and_close(stream, 400, span(b"path_normalization_failed", 25))     # a fragment is never sent
     outcome = path_normalize(hcm, &stream.arena, &stream.request.path)
     if outcome == PATH_OK:
         return True
     if outcome == PATH_REJECT:
         stat_inc(stream.engine.stats, hcm.stats[HCM_RQ_FAILED_PATH_NORMALIZATION])
-        return refuse(stream, 400, span(b"path_normalization_failed", 25))
+        return refuse_and_close(stream, 400, span(b"path_normalization_failed", 25))
     stat_inc(stream.engine.stats, hcm.stats[HCM_RQ_REDIRECTED_WITH_NORMALIZED_PATH])
     head_init(&extra, &stream.arena, True)
     head_set(&extra, H_LOCATION, stream.request.path)
@@ -131,10 +148,7 @@ cdef void drop_hop_headers(Stream *stream) noexcept nogil:
     # RFC 9110, 7.6.1: what is meant for this connection only. An upgrade keeps Connection and Upgrade.
     cdef Head *head = &stream.request
     cdef Header *header = head_find(head, H_CONNECTION)
-    if stream.message.upgrade:
-        if not head_has(head, H_CONTENT_LENGTH) and not head_has(head, H_TRANSFER_ENCODING):
-            head_set(head, H_CONTENT_LENGTH, span(b"0", 1))
-    else:
+    if not stream.message.upgrade:
         while header != NULL:
             drop_nominated(head, header_value(header))
             header = head_next(head, header)
@@ -230,6 +244,13 @@ cdef void append_via(Head *head, Span via) noexcept nogil:
     old.value_len += 2 + via.len
 
 
+cdef void merge_lines(Head *head, uint8_t id) noexcept nogil:
+    # Headers that Envoy knows as one value: repeated lines become one list.
+    cdef Header *first = head_find(head, id)
+    if first != NULL and head_next(head, first) != NULL:
+        head_set(head, id, head_join(head, first))
+
+
 cdef void add_request_id(Stream *stream, bint edge) noexcept nogil:
     # A UUID, version 4 (RFC 9562); Envoy's tracing packs the trace reason into the version digit, "4" says "not traced".
     cdef HcmConf *hcm = stream.hcm
@@ -271,10 +292,9 @@ cdef bint request_head_prepare(Stream *stream) noexcept nogil:
     if not check_version(stream):
         return False
     if head.authority.at == NULL:
-        return refuse(stream, 400, span(b"missing_host_header", 19))
+        return refuse_and_close(stream, 400, span(b"missing_host_header", 19))
     if not authority_valid(head.authority):
-        stream.down.close_after = True
-        return refuse(stream, 400, span(b"http.invalid_authority", 22))
+        return refuse_and_close(stream, 400, span(b"http.invalid_authority", 22))
     if head.path.len > 0 and head.path.at[0] != 47:
         stat_inc(stream.engine.stats, hcm.stats[HCM_RQ_NON_RELATIVE_PATH])
         return refuse(stream, 404, span(b"absolute_path_rejected", 22))
@@ -282,6 +302,8 @@ cdef bint request_head_prepare(Stream *stream) noexcept nogil:
         return False
     strip_host(stream)
     drop_hop_headers(stream)
+    merge_lines(head, H_X_FORWARDED_FOR)
+    merge_lines(head, H_X_REQUEST_ID)
     edge = client_identify(stream)
     head_drop(head, H_ENVOY_INTERNAL)
     head_drop(head, H_X_FORWARDED_CLIENT_CERT)

@@ -10,6 +10,11 @@ from meshcore.route.matcher cimport headers_match_any
 from meshcore.route.table cimport *
 
 
+cdef enum:
+    GRPC_CONDITIONS = RETRY_GRPC_CANCELLED | RETRY_GRPC_DEADLINE_EXCEEDED | RETRY_GRPC_RESOURCE_EXHAUSTED | \
+        RETRY_GRPC_UNAVAILABLE | RETRY_GRPC_INTERNAL
+
+
 cdef uint32_t parse_retry_on(Span list) noexcept nogil:
     # Unknown words are ignored, as Envoy does.
     cdef uint32_t on = 0
@@ -34,6 +39,37 @@ cdef uint32_t parse_retry_on(Span list) noexcept nogil:
     return on
 
 
+cdef uint32_t parse_retry_grpc_on(Span list) noexcept nogil:
+    cdef uint32_t on = 0
+    if list_has(list, b"cancelled", 9):
+        on |= RETRY_GRPC_CANCELLED
+    if list_has(list, b"deadline-exceeded", 17):
+        on |= RETRY_GRPC_DEADLINE_EXCEEDED
+    if list_has(list, b"resource-exhausted", 18):
+        on |= RETRY_GRPC_RESOURCE_EXHAUSTED
+    if list_has(list, b"unavailable", 11):
+        on |= RETRY_GRPC_UNAVAILABLE
+    if list_has(list, b"internal", 8):
+        on |= RETRY_GRPC_INTERNAL
+    return on
+
+
+cdef uint32_t grpc_condition(Head *response) noexcept nogil:
+    # The condition that the response's grpc-status fulfils.
+    cdef uint64_t status
+    if not parse_u64(head_value(response, H_GRPC_STATUS), &status):
+        return 0
+    if status == 1:
+        return RETRY_GRPC_CANCELLED
+    if status == 4:
+        return RETRY_GRPC_DEADLINE_EXCEEDED
+    if status == 8:
+        return RETRY_GRPC_RESOURCE_EXHAUSTED
+    if status == 13:
+        return RETRY_GRPC_INTERNAL
+    return RETRY_GRPC_UNAVAILABLE if status == 14 else 0
+
+
 cdef void retry_prepare(Stream *stream) noexcept nogil:
     cdef const RetryPolicy *policy = stream.http.route.retry
     cdef Head *head = &stream.request
@@ -49,7 +85,9 @@ cdef void retry_prepare(Stream *stream) noexcept nogil:
     if head_has(head, H_ENVOY_RETRY_ON):
         stream.retry_on |= parse_retry_on(head_value(head, H_ENVOY_RETRY_ON))
         head_drop(head, H_ENVOY_RETRY_ON)
-    head_drop(head, H_ENVOY_RETRY_GRPC_ON)
+    if head_has(head, H_ENVOY_RETRY_GRPC_ON):
+        stream.retry_on |= parse_retry_grpc_on(head_value(head, H_ENVOY_RETRY_GRPC_ON))
+        head_drop(head, H_ENVOY_RETRY_GRPC_ON)
     head_drop(head, H_ENVOY_RETRIABLE_STATUS_CODES)
     head_drop(head, H_ENVOY_RETRIABLE_HEADER_NAMES)
     head_drop(head, H_ENVOY_HEDGE_ON_PER_TRY_TIMEOUT)
@@ -80,6 +118,8 @@ cdef bint retry_wants_response(Stream *stream) noexcept nogil:
         for i in range(stream.retry.codes_len):
             if stream.retry.codes[i] == status:
                 return True
+    if on & GRPC_CONDITIONS and on & grpc_condition(&stream.response):
+        return True
     if on & RETRY_RETRIABLE_HEADERS and stream.retry != NULL:
         return headers_match_any(stream.retry.headers, stream.retry.headers_len, &stream.response)
     return False

@@ -22,13 +22,16 @@ from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport ClusterConf
 from meshcore.filter.http cimport LocalReply
 from meshcore.io.transport cimport transport_local
-from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add, stat_inc
+from meshcore.observe.counters cimport gauge_add, stat_add, stat_inc
+from meshcore.observe.format cimport format_bound, format_write
 from meshcore.observe.record cimport *
+from meshcore.proxy.charge cimport *
 from meshcore.proxy.downstream cimport downstream_pause, downstream_resume
 from meshcore.proxy.engine cimport cluster_unuse, engine_find_cluster
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.pool cimport pool_cancel, pool_of, pool_request
 from meshcore.proxy.retry cimport *
+from meshcore.proxy.route_timeouts cimport route_timeouts_set, strict_headers_hold
 from meshcore.proxy.stream cimport *
 from meshcore.proxy.upstream cimport *
 from meshcore.route.finalize cimport route_mutate_request, route_mutate_response
@@ -69,18 +72,32 @@ cdef void reply_with(Stream *stream, uint16_t status, Span body, Span type, Span
     stream_reply(stream, &reply)
 
 
+cdef Span formatted_body(Stream *stream, Route *route) noexcept nogil:
+    cdef size_t bound
+    cdef char *room
+    stream.record.local_body = route.body
+    bound = format_bound(route.body_format, &stream.record)
+    room = <char *>arena_take(&stream.arena, bound)
+    return span(room, format_write(route.body_format, &stream.record, room, room + bound) - room) if room != NULL else route.body
+
+
 cdef void reply_route(Stream *stream, Route *route) noexcept nogil:
     # Direct responses and redirects carry the route's response header mutations, other local replies do not.
     cdef Head extra
+    cdef Span body = route.body
     head_init(&extra, &stream.arena, True)
     stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_DIRECT_RESPONSE])
     if route.status == 201 or route.status // 100 == 3:
         head_set(&extra, H_LOCATION, route_redirect_location(route, &stream.request, &stream.arena))
+    if route.kind == ROUTE_REDIRECT and route.rewrite.path.len == 0:
+        rewrite_path(stream, route)        # logs show the new path, as Envoy's
     extra.status = route.status
     stream.record.response = &extra
     route_mutate_response(route, NULL, &extra, &stream.record)
+    if route.body_format != NULL:
+        body = formatted_body(stream, route)
     stream.record.response = NULL
-    reply_with(stream, route.status, route.body, route.content_type, span(b"direct_response", 15), &extra)
+    reply_with(stream, route.status, body, route.content_type, span(b"direct_response", 15), &extra)
 
 
 cdef void require_tls(Stream *stream) noexcept nogil:
@@ -96,6 +113,9 @@ cdef void require_tls(Stream *stream) noexcept nogil:
     memcpy(text + 8 + head.authority.len, head.path.at, head.path.len)
     head_init(&extra, &stream.arena, True)
     head_set(&extra, H_LOCATION, span(text, n))
+    stream.record.route_name.len = 0
+    stream.record.cluster.len = 0
+    stream.record.cluster_stat_name.len = 0
     stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_DIRECT_RESPONSE])
     reply_with(stream, 301, span(b"", 0), span(b"", 0), span(b"direct_response", 15), &extra)
 
@@ -113,11 +133,9 @@ cdef bint tls_missing(Stream *stream) noexcept nogil:
 cdef ClusterLocal *find_cluster(Stream *stream, Route *route) noexcept nogil:
     cdef ClusterLocal *cluster = NULL
     cdef Header *header
-    stream.choice = route_choose(route, stream.random)
     if stream.choice != NULL:
         if stream.choice.index >= 0 and <uint32_t>stream.choice.index < stream.engine.clusters_cap:
             cluster = stream.engine.clusters[stream.choice.index]
-        stream.record.cluster = stream.choice.name
     elif route.cluster_header.len > 0:
         header = head_find_name(&stream.request, route.cluster_header)
         if header != NULL:
@@ -126,54 +144,41 @@ cdef ClusterLocal *find_cluster(Stream *stream, Route *route) noexcept nogil:
     return cluster
 
 
-cdef void set_timeouts(Stream *stream, Route *route) noexcept nogil:
-    # Route timeout and per-try timeout, and their override by request headers; then what the upstream is told to expect.
+cdef void rewrite_host(Stream *stream, Route *route, Span host) noexcept nogil:
+    # The old host stays readable: x-envoy-original-host always, x-forwarded-host when asked for.
     cdef Head *head = &stream.request
-    cdef uint64_t value
-    cdef uint32_t expected
-    cdef char text[20]
-    cdef size_t n
-    stream.timeout_ms = <uint32_t>route.timeout_ms
-    stream.try_timeout_ms = 0 if route.retry == NULL else route.retry.per_try_timeout_ms
-    if head_has(head, H_ENVOY_UPSTREAM_RQ_TIMEOUT_MS):
-        if parse_u64(head_value(head, H_ENVOY_UPSTREAM_RQ_TIMEOUT_MS), &value):
-            stream.timeout_ms = <uint32_t>value
-        head_drop(head, H_ENVOY_UPSTREAM_RQ_TIMEOUT_MS)
-    if head_has(head, H_ENVOY_UPSTREAM_RQ_PER_TRY_TIMEOUT_MS):
-        if parse_u64(head_value(head, H_ENVOY_UPSTREAM_RQ_PER_TRY_TIMEOUT_MS), &value):
-            stream.try_timeout_ms = <uint32_t>value
-        head_drop(head, H_ENVOY_UPSTREAM_RQ_PER_TRY_TIMEOUT_MS)
-    if stream.timeout_ms and stream.try_timeout_ms >= stream.timeout_ms:
-        stream.try_timeout_ms = 0
-    head_drop(head, H_ENVOY_UPSTREAM_RQ_TIMEOUT_ALT_RESPONSE)
-    head_drop(head, H_ENVOY_EXPECTED_RQ_TIMEOUT_MS)
-    expected = stream.try_timeout_ms if stream.try_timeout_ms else stream.timeout_ms
-    if expected:
-        n = write_u64(text, expected)
-        head_set_copy(head, H_ENVOY_EXPECTED_RQ_TIMEOUT_MS, span(text, n))
+    if host.len == 0:
+        return
+    if not stream.hcm.router.suppress_envoy_headers:
+        head_set(head, H_ENVOY_ORIGINAL_HOST, head.authority)
+    if route.append_x_forwarded_host:
+        head_append_value(head, H_X_FORWARDED_HOST, head.authority)
+    head.authority = host
+
+
+cdef void rewrite_path(Stream *stream, Route *route) noexcept nogil:
+    cdef Head *head = &stream.request
+    cdef Span path = route_rewrite_path(route, head.path, &stream.arena)
+    if path.at != head.path.at or path.len != head.path.len:
+        if not stream.hcm.router.suppress_envoy_headers:
+            head_set(head, H_ENVOY_ORIGINAL_PATH, head.path)
+        head.path = path
 
 
 cdef void rewrite_head(Stream *stream, Route *route) noexcept nogil:
     # Envoy's finalizeRequestHeaders: mutations, then host, then path.
     cdef Head *head = &stream.request
-    cdef Span path
-    cdef Span old = head.authority
     cdef Header *header
     route_mutate_request(route, stream.choice, head, &stream.record)
     if stream.choice != NULL and stream.choice.host_rewrite.len > 0:
         head.authority = stream.choice.host_rewrite
     elif route.host_rewrite.len > 0:
-        head.authority = route.host_rewrite
+        rewrite_host(stream, route, route.host_rewrite)
     elif route.host_rewrite_header.len > 0:
         header = head_find_name(head, route.host_rewrite_header)
-        if header != NULL and header.value_len > 0:
-            head.authority = header_value(header)
-    if route.append_x_forwarded_host and head.authority.at != old.at:
-        head_append_value(head, H_X_FORWARDED_HOST, old)
-    path = route_rewrite_path(route, head.path, &stream.arena)
-    if path.at != head.path.at or path.len != head.path.len:
-        head_set(head, H_ENVOY_ORIGINAL_PATH, head.path)
-        head.path = path
+        if header != NULL:
+            rewrite_host(stream, route, header_value(header))
+    rewrite_path(stream, route)
 
 
 cdef void set_attempts(Stream *stream) noexcept nogil:
@@ -184,9 +189,18 @@ cdef void set_attempts(Stream *stream) noexcept nogil:
         head_set_copy(&stream.request, H_ENVOY_ATTEMPT_COUNT, span(text, n))
 
 
+cdef void refuse_header(Stream *stream, Span name, Span value) noexcept nogil:
+    # strict_check_headers, in Envoy's words.
+    cdef Span body = join(stream, span(b"invalid header '", 16), name, span(b"' with value '", 14), value)
+    cdef Span details = join(stream, span(b"request_headers_failed_strict_check{", 36), name, span(b"}", 1), span(b"", 0))
+    stream_reply_simple(stream, 400, FLAG_IH, details, join(stream, body, span(b"'", 1), span(b"", 0), span(b"", 0)))
+
+
 cdef void router_request_head(Stream *stream, bint end) noexcept nogil:
     cdef Route *route = stream.http.route
     cdef ClusterLocal *cluster
+    cdef Span blamed
+    cdef Span value
     stat_inc(stream.engine.stats, stream.hcm.stats[HCM_ROUTER_RQ_TOTAL])
     if tls_missing(stream):
         require_tls(stream)
@@ -201,13 +215,22 @@ cdef void router_request_head(Stream *stream, bint end) noexcept nogil:
     cluster = find_cluster(stream, route)
     if cluster == NULL:
         stat_inc(stream.engine.stats, stream.hcm.stats[HCM_NO_CLUSTER])
+        stream.record.cluster.len = 0
+        stream.record.cluster_stat_name.len = 0
         stream_reply_simple(stream, route.cluster_not_found_code, FLAG_NC, span(b"cluster_not_found", 17), span(b"", 0))
         return
     stream.cluster = cluster
     cluster.users += 1
     stream.record.cluster = cluster.conf.name
     stream.record.cluster_stat_name = cluster.conf.stat_name
-    set_timeouts(stream, route)
+    if route.scoped:
+        stream.vcluster = virtual_cluster(stream.host, &stream.request)
+        if stream.vcluster != NULL:
+            stream.record.virtual_cluster = stream.vcluster.name
+    if stream.hcm.router.strict and not strict_headers_hold(stream, &blamed, &value):
+        refuse_header(stream, blamed, value)
+        return
+    route_timeouts_set(stream, route)
     retry_prepare(stream)
     rewrite_head(stream, route)
     plan_replay(stream, end)
@@ -256,7 +279,9 @@ cdef void start_try(Stream *stream, bint fresh) noexcept nogil:
     cdef Attempt *attempt
     cdef Pool *pool
     cdef Host *host
-    if cluster.hosts != NULL and balancer_panics(&cluster.balancer):
+    stream.tries += 1
+    stream.record.attempts = stream.tries
+    if cluster.hosts == NULL or cluster.hosts.len == 0 or balancer_panics(&cluster.balancer):
         count(stream, CLUSTER_LB_HEALTHY_PANIC, 1)
     host = balancer_pick(&cluster.balancer, 0)
     if host == NULL:
@@ -273,12 +298,12 @@ cdef void start_try(Stream *stream, bint fresh) noexcept nogil:
     attempt.stream = stream
     attempt.host = host
     atomic_ref(&host.refs)
-    attempt.fresh = fresh
+    attempt.fresh = fresh or stream.http.route.connect_terminate
     attempt.started_ns = clock_ns(&engine.loop.clock)
     timer_init(&attempt.timer, on_try_timeout, attempt)
+    timer_init(&attempt.idle, on_try_idle, attempt)
+    timer_init(&attempt.duration, on_try_duration, attempt)
     stream.attempt = attempt
-    stream.tries += 1
-    stream.record.attempts = stream.tries
     stream.record.upstream_remote = &host.address
     stream.record.upstream_hostname = host.hostname
     set_attempts(stream)
@@ -291,23 +316,31 @@ cdef void start_try(Stream *stream, bint fresh) noexcept nogil:
 
 cdef void rewrite_to_host(Stream *stream, Host *host) noexcept nogil:
     cdef char *name = arena_copy(&stream.arena, host.hostname.at, host.hostname.len)
-    if name == NULL:
-        return
-    if stream.http.route.append_x_forwarded_host:
-        head_append_value(&stream.request, H_X_FORWARDED_HOST, stream.request.authority)
-    stream.request.authority = span(name, host.hostname.len)
+    if name != NULL:
+        rewrite_host(stream, stream.http.route, span(name, host.hostname.len))
 
 
 cdef void arm_try(Attempt *attempt) noexcept nogil:
     cdef Stream *stream = attempt.stream
     if stream.try_timeout_ms:
         wheel_arm(&stream.engine.loop.wheel, &attempt.timer, clock_ms(&stream.engine.loop.clock) + stream.try_timeout_ms)
+    touch_try(attempt)
+
+
+cdef void touch_try(Attempt *attempt) noexcept nogil:
+    # per_try_idle_timeout: any sign of life of the upstream puts it off.
+    cdef Stream *stream = attempt.stream
+    if stream.retry != NULL and stream.retry.per_try_idle_timeout_ms:
+        wheel_arm(&stream.engine.loop.wheel, &attempt.idle,
+                  clock_ms(&stream.engine.loop.clock) + stream.retry.per_try_idle_timeout_ms)
 
 
 cdef void drop_attempt(Attempt *attempt) noexcept nogil:
     # The try is over, well or not; its connection was given back or closed before.
     cdef Stream *stream = attempt.stream
     timer_cancel(&stream.engine.loop.wheel, &attempt.timer)
+    timer_cancel(&stream.engine.loop.wheel, &attempt.idle)
+    timer_cancel(&stream.engine.loop.wheel, &attempt.duration)
     if attempt.head_sent:
         gauge(stream, CLUSTER_RQ_ACTIVE, -1)
         atomic_add(&attempt.host.stats[HOST_RQ_ACTIVE], -1)
@@ -331,6 +364,7 @@ cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil:
     cdef Buffer body
     breaker_take(breaker_of(stream), RESOURCE_REQUESTS)
     count(stream, CLUSTER_RQ_TOTAL, 1)
+    count_scoped(stream, SCOPE_RQ_TOTAL)
     gauge(stream, CLUSTER_RQ_ACTIVE, 1)
     atomic_add(&attempt.host.stats[HOST_RQ_TOTAL], 1)
     atomic_add(&attempt.host.stats[HOST_RQ_ACTIVE], 1)
@@ -340,6 +374,11 @@ cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil:
     record.upstream_protocol = HTTP_11
     stream.upstream_local = upstream.local
     record.upstream_local = &stream.upstream_local
+    if stream.cluster.conf.max_stream_ms:
+        wheel_arm(&stream.engine.loop.wheel, &attempt.duration, clock_ms(&stream.engine.loop.clock) + stream.cluster.conf.max_stream_ms)
+    if stream.bits & STREAM_CONNECT and stream.http.route.connect_terminate:
+        open_tunnel(stream, attempt, upstream)
+        return
     upstream_send_head(upstream, attempt, stream.message.framing == 0)
     if stream.message.framing == 0:
         record.upstream_last_tx_ns = record.upstream_first_tx_ns
@@ -354,16 +393,42 @@ cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil:
     if body.len > 0 or end:
         upstream_send_buffer(upstream, attempt, &body, end and stream.bits & STREAM_TRAILERS == 0)
     if end and stream.bits & STREAM_TRAILERS:
-        upstream_send_trailers(upstream, attempt, &stream.request_trailers)
+        upstream_send_trailers(upstream, attempt, stream.request_trailers)
     if end:
         record.upstream_last_tx_ns = record.upstream_first_tx_ns
     if stream.down != NULL:
         downstream_resume(stream.down, PAUSE_WAITING_FULL)
 
 
+cdef void open_tunnel(Stream *stream, Attempt *attempt, Upstream *upstream) noexcept nogil:
+    # CONNECT ends here: what waited goes out raw, the client gets its 200, and bytes flow both ways.
+    cdef Buffer body
+    upstream_send_raw(upstream, attempt)
+    buffer_init(&body)
+    buffer_move(&body, &stream.waiting)
+    if body.len > 0:
+        upstream_send_buffer(upstream, attempt, &body, False)
+    stream.bits |= STREAM_TUNNEL
+    attempt.response_started = True
+    stream.record.upstream_first_rx_ns = clock_ns(&stream.engine.loop.clock)
+    stream.record.details = span(b"via_upstream", 12)
+    head_init(&stream.response, &stream.arena, True)
+    stream.response.status = 200
+    charge(stream, 200)
+    stream_response_head(stream, False)
+
+
+cdef uint64_t body_limit(Stream *stream) noexcept nogil:
+    cdef uint64_t limit = stream.listener.conf.buffer_limit
+    cdef Route *route = stream.http.route
+    if route.body_limit >= 0 and (route.body_limit_widens or <uint64_t>route.body_limit < limit):
+        limit = <uint64_t>route.body_limit
+    return limit
+
+
 cdef void keep_body(Stream *stream, Span data) noexcept nogil:
     # For another try. Too much of it, and there will be none.
-    cdef uint64_t most = stream.listener.conf.buffer_limit if stream.retries_left > 0 else REPLAY_MAX
+    cdef uint64_t most = body_limit(stream) if stream.retries_left > 0 else REPLAY_MAX
     if stream.bits & STREAM_REPLAY_LOST:
         return
     if stream.replay.len + data.len <= most and buffer_copy(&stream.engine.loop.buffers, &stream.replay, data.at, data.len):
@@ -402,7 +467,7 @@ cdef void router_request_trailers(Stream *stream) noexcept nogil:
         return
     stream.bits |= STREAM_REQUEST_PASSED
     if attempt != NULL and attempt.head_sent and attempt.upstream != NULL:
-        upstream_send_trailers(attempt.upstream, attempt, &stream.request_trailers)
+        upstream_send_trailers(attempt.upstream, attempt, stream.request_trailers)
 
 
 # --- failure --------------------------------------------------------------------------------------------------------
@@ -461,7 +526,7 @@ cdef Span reset_details(Stream *stream, Span prefix, Span reason, Span failure) 
     return text
 
 
-cdef void reply_reset(Stream *stream, uint8_t reason, Span failure) noexcept nogil:
+cdef void reply_reset(Stream *stream, uint8_t reason, Span failure, bint interim) noexcept nogil:
     cdef LocalReply reply
     cdef Head extra
     cdef Span text = reason_text(reason)
@@ -474,15 +539,19 @@ cdef void reply_reset(Stream *stream, uint8_t reason, Span failure) noexcept nog
         intro = span(b"upstream connect error or disconnect/reset before headers. reset reason: ", 73)
     body = join(stream, intro, text, span(b"", 0), span(b"", 0))
     stream.record.upstream_failure = failure
-    charge(stream, status)
+    if not interim:
+        charge(stream, status)
     head_init(&extra, &stream.arena, True)
-    if reason == RESET_OVERFLOW:
+    if reason == RESET_OVERFLOW and not stream.hcm.router.suppress_envoy_headers:
         head_set(&extra, H_ENVOY_OVERLOADED, span(b"true", 4))
     reply.status = status
     reply.flag = reason_flag(reason)
     reply.body = body
     reply.content_type = span(b"", 0)
-    reply.details = reset_details(stream, span(b"upstream_reset_before_response_started{", 39), text, failure)
+    if interim:
+        reply.details = reset_details(stream, span(b"upstream_reset_after_response_started{", 38), text, failure)
+    else:
+        reply.details = reset_details(stream, span(b"upstream_reset_before_response_started{", 39), text, failure)
     reply.head = &extra
     stream_reply(stream, &reply)
 
@@ -495,11 +564,16 @@ cdef bint try_again(Stream *stream) noexcept nogil:
         return False
     if not breaker_allows(breaker_of(stream), RESOURCE_RETRIES):
         count(stream, CLUSTER_RQ_RETRY_OVERFLOW, 1)
+        count_scoped(stream, SCOPE_RQ_RETRY_OVERFLOW)
+        stream.record.flags |= FLAG_UO
         return False
     stream.retries_left -= 1
     breaker_take(breaker_of(stream), RESOURCE_RETRIES)
     stream.bits |= STREAM_RETRY_HELD
     count(stream, CLUSTER_RQ_RETRY, 1)
+    count_scoped(stream, SCOPE_RQ_RETRY)
+    if stream.host.timeout_retry_header:
+        head_set(&stream.request, H_ENVOY_IS_TIMEOUT_RETRY, span(b"false", 5))
     count(stream, CLUSTER_RQ_RETRY_BACKOFF, 1)
     stream.backoff.fire = on_backoff
     wheel_arm(&stream.engine.loop.wheel, &stream.backoff, clock_ms(&stream.engine.loop.clock) + retry_backoff_ms(stream))
@@ -529,6 +603,7 @@ cdef void attempt_failed(Attempt *attempt, uint8_t reason, Span failure) noexcep
     cdef bint head_sent = attempt.head_sent
     cdef bint stale = replay_stale(stream, attempt, reason)
     cdef bint started = attempt.response_started
+    cdef bint interim = attempt.interim
     cdef bint wants
     if head_sent and reason == RESET_TERMINATION:
         count(stream, CLUSTER_RQ_RX_RESET, 0)
@@ -547,29 +622,39 @@ cdef void attempt_failed(Attempt *attempt, uint8_t reason, Span failure) noexcep
         return
     wants = retry_wants_reset(stream, reason, head_sent)
     if wants and try_again(stream):
-        charge_retried(stream, 503)
         return
-    if wants and stream.tries > 1 and stream.retries_left == 0:
+    if wants and stream.retries_left == 0:
         limit_exceeded(stream)
-    reply_reset(stream, reason, failure)
+    reply_reset(stream, reason, failure, interim)
 
 
 cdef void limit_exceeded(Stream *stream) noexcept nogil:
     stream.record.flags |= FLAG_URX
     count(stream, CLUSTER_RQ_RETRY_LIMIT_EXCEEDED, 1)
+    count_scoped(stream, SCOPE_RQ_RETRY_LIMIT_EXCEEDED)
 
 
 cdef void cut_response(Stream *stream, uint8_t reason) noexcept nogil:
     # The upstream left in the middle of its response.
     stream.record.flags |= reason_flag(reason)
     stream.record.details = reset_details(stream, span(b"upstream_reset_after_response_started{", 38), reason_text(reason), span(b"", 0))
-    stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_RESET_AFTER_RESPONSE])
+    if reason != RESET_PROTOCOL and stream.bits & STREAM_TUNNEL == 0:
+        stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_RESET_AFTER_RESPONSE])
     stream_reset(stream)
+
+
+cdef void timed_out(Stream *stream, Span details) noexcept nogil:
+    # 504, or the 204 that x-envoy-upstream-rq-timeout-alt-response asks for.
+    cdef uint16_t status = 204 if stream.alt_response else 504
+    charge(stream, status)
+    stream_reply_simple(stream, status, FLAG_UT, details,
+                        span(b"", 0) if stream.alt_response else span(b"upstream request timeout", 24))
 
 
 cdef void on_timeout(Timer *timer) noexcept nogil:
     cdef Stream *stream = <Stream *>timer.owner
     count(stream, CLUSTER_RQ_TIMEOUT, 1)
+    count_scoped(stream, SCOPE_RQ_TIMEOUT)
     if stream.attempt != NULL:
         atomic_add(&stream.attempt.host.stats[HOST_RQ_TIMEOUT], 1)
     stream.record.flags |= FLAG_UT
@@ -577,8 +662,7 @@ cdef void on_timeout(Timer *timer) noexcept nogil:
         stream.record.details = span(b"response_timeout", 16)
         stream_reset(stream)
         return
-    charge(stream, 504)
-    stream_reply_simple(stream, 504, FLAG_UT, span(b"response_timeout", 16), span(b"upstream request timeout", 24))
+    timed_out(stream, span(b"response_timeout", 16))
 
 
 cdef void on_try_timeout(Timer *timer) noexcept nogil:
@@ -587,16 +671,50 @@ cdef void on_try_timeout(Timer *timer) noexcept nogil:
     if attempt.response_started:
         return
     count(stream, CLUSTER_RQ_PER_TRY_TIMEOUT, 1)
+    end_try(attempt, span(b"upstream_per_try_timeout", 24))
+
+
+cdef void on_try_idle(Timer *timer) noexcept nogil:
+    cdef Attempt *attempt = <Attempt *>timer.owner
+    count(attempt.stream, CLUSTER_RQ_PER_TRY_IDLE_TIMEOUT, 1)
+    if attempt.response_started:
+        attempt.stream.record.flags |= FLAG_SI
+        cut_response(attempt.stream, RESET_LOCAL)
+        return
+    end_try(attempt, span(b"upstream_per_try_idle_timeout", 29))
+
+
+cdef void end_try(Attempt *attempt, Span details) noexcept nogil:
+    # Too slow: another try, or the timeout becomes the answer.
+    cdef Stream *stream = attempt.stream
+    cdef bint wants = retry_wants_reset(stream, RESET_LOCAL, True)
+    give_up(attempt)
+    give_retry(stream)
+    if wants and try_again(stream):
+        if stream.host.timeout_retry_header:
+            head_set(&stream.request, H_ENVOY_IS_TIMEOUT_RETRY, span(b"true", 4))
+        return
+    stream.record.flags |= FLAG_UT
+    if wants and stream.retries_left == 0:
+        limit_exceeded(stream)
+    timed_out(stream, details)
+
+
+cdef void on_try_duration(Timer *timer) noexcept nogil:
+    cdef Attempt *attempt = <Attempt *>timer.owner
+    cdef Stream *stream = attempt.stream
+    count(stream, CLUSTER_RQ_MAX_DURATION_REACHED, 1)
+    stream.record.flags |= FLAG_UMSDR
+    if attempt.response_started:
+        stream.record.details = span(b"upstream_max_stream_duration_reached", 36)
+        stream_reset(stream)
+        return
     give_up(attempt)
     give_retry(stream)
     if retry_wants_reset(stream, RESET_LOCAL, True) and try_again(stream):
-        charge_retried(stream, 504)
         return
-    stream.record.flags |= FLAG_UT
-    if stream.tries > 1 and stream.retries_left == 0:
-        limit_exceeded(stream)
-    charge(stream, 504)
-    stream_reply_simple(stream, 504, FLAG_UT, span(b"upstream_per_try_timeout", 24), span(b"upstream request timeout", 24))
+    stream_reply_simple(stream, 504, FLAG_UMSDR, span(b"upstream_max_stream_duration_reached", 36),
+                        span(b"upstream max stream duration reached", 36))
 
 
 cdef void give_up(Attempt *attempt) noexcept nogil:
@@ -610,44 +728,14 @@ cdef void give_up(Attempt *attempt) noexcept nogil:
 # --- the response ---------------------------------------------------------------------------------------------------
 
 
-cdef void charge_as(Stream *stream, uint16_t status, int completed, int classes, uint32_t codes) noexcept nogil:
-    cdef ClusterConf *conf = stream.cluster.conf
-    cdef uint64_t *stats = stream.engine.stats
-    cdef int kind = status // 100 - 1
-    stat_inc(stats, conf.stats[completed])
-    if kind >= 0 and kind < 5:
-        stat_inc(stats, conf.stats[classes + kind])
-        stat_inc(stats, codes + status - 100)
-
-
-cdef void charge(Stream *stream, uint16_t status) noexcept nogil:
-    # Envoy's CodeStats: the class and the code, for all requests and for internal or external ones apart.
-    cdef ClusterConf *conf = stream.cluster.conf
-    charge_as(stream, status, CLUSTER_RQ_COMPLETED, CLUSTER_RQ_1XX, conf.codes)
-    if stream.bits & STREAM_INTERNAL:
-        charge_as(stream, status, CLUSTER_INTERNAL_COMPLETED, CLUSTER_INTERNAL_1XX, conf.internal_codes)
-    else:
-        charge_as(stream, status, CLUSTER_EXTERNAL_COMPLETED, CLUSTER_EXTERNAL_1XX, conf.external_codes)
-
-
-cdef void charge_retried(Stream *stream, uint16_t status) noexcept nogil:
-    charge_as(stream, status, CLUSTER_RETRIED_COMPLETED, CLUSTER_RETRIED_1XX, stream.cluster.conf.retried_codes)
-
-
-cdef void charge_time(Stream *stream) noexcept nogil:
-    cdef ClusterConf *conf = stream.cluster.conf
-    cdef uint64_t ms
-    if stream.record.request_end_ns == 0:
-        return
-    ms = (clock_ns(&stream.engine.loop.clock) - stream.record.request_end_ns) // NS_PER_MS
-    histogram_record(stream.engine.stats, conf.rq_time, ms)
-    histogram_record(stream.engine.stats, conf.internal_rq_time if stream.bits & STREAM_INTERNAL else conf.external_rq_time, ms)
-
-
 cdef void attempt_interim(Attempt *attempt, Head *head) noexcept nogil:
     cdef Stream *stream = attempt.stream
+    if head.status == 100 and attempt.interim:
+        return                     # Envoy takes one 100 per response
     charge(stream, head.status)
-    if stream.hcm.proxy_100_continue and head.status == 100:
+    attempt.interim = True
+    stream.retry_on = 0            # a part of this try's answer was taken: there is no other try
+    if stream.hcm.proxy_100_continue:
         stream_interim(stream, head)
 
 
@@ -669,24 +757,28 @@ cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
             else:
                 drop_attempt(attempt)
             return
-        if stream.tries > 1 and stream.retries_left == 0:
+        if stream.retries_left == 0:
             limit_exceeded(stream)
     elif stream.tries > 1:
         count(stream, CLUSTER_RQ_RETRY_SUCCESS, 1)
+        count_scoped(stream, SCOPE_RQ_RETRY_SUCCESS)
     charge(stream, status)
+    charge_canary(stream, head)
     attempt.response_started = True
     stream.record.details = span(b"via_upstream", 12)
     if stream.record.request_end_ns:
         n = write_u64(text, (now - stream.record.request_end_ns) // NS_PER_MS)
     else:
         n = write_u64(text, 0)
-    head_drop(head, H_ENVOY_UPSTREAM_SERVICE_TIME)
-    if stream.record.request_end_ns:
+    if not stream.hcm.router.suppress_envoy_headers:
+        head_drop(head, H_ENVOY_UPSTREAM_SERVICE_TIME)
+    if stream.record.request_end_ns and not stream.hcm.router.suppress_envoy_headers:
         head_set_copy(head, H_ENVOY_UPSTREAM_SERVICE_TIME, span(text, n))
     if stream.host.attempt_count_response:
         n = write_u64(text, stream.tries)
         head_set_copy(head, H_ENVOY_ATTEMPT_COUNT, span(text, n))
     stream.record.response = head
+    stream.record.status = status
     route_mutate_response(stream.http.route, stream.choice, head, &stream.record)
     if end:
         response_over(stream, attempt)
@@ -702,6 +794,7 @@ cdef void response_over(Stream *stream, Attempt *attempt) noexcept nogil:
 
 cdef void attempt_response_data(Attempt *attempt, Span data, bint end) noexcept nogil:
     cdef Stream *stream = attempt.stream
+    touch_try(attempt)
     if end:
         response_over(stream, attempt)
     stream_response_data(stream, data, end)

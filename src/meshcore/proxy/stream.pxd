@@ -27,4 +27,5 @@ cdef void stream_response_trailers(Stream *stream) noexcept nogil             # 
 cdef void stream_reply(Stream *stream, const LocalReply *reply) noexcept nogil
 cdef void stream_reply_simple(Stream *stream, uint16_t status, uint64_t flag, Span details, Span body) noexcept nogil
 cdef void stream_reset(Stream *stream) noexcept nogil                         # the response cannot be completed: the connection is cut
+cdef Head *stream_trailers(Stream *stream, Head **slot, bint is_response) noexcept nogil   # an empty head in that slot; NULL: no memory
 cdef void stream_touch(Stream *stream) noexcept nogil                         # activity, for the idle timeout

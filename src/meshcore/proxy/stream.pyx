@@ -15,15 +15,16 @@ from meshcore.filter.http cimport HttpStream, LocalReply, StreamOps
 from meshcore.observe.counters cimport gauge_add, stat_inc
 from meshcore.observe.record cimport *
 from meshcore.proxy.chain cimport *
-from meshcore.proxy.downstream cimport downstream_abort, downstream_local, downstream_pause, downstream_resume
+from meshcore.proxy.downstream cimport downstream_cut, downstream_local, downstream_pause, downstream_resume
 from meshcore.proxy.downstream_write cimport downstream_send_interim
 from meshcore.proxy.local_reply cimport local_reply_fill
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.request_head cimport request_head_prepare
+from meshcore.proxy.route_timeouts cimport route_duration_use
 from meshcore.proxy.router cimport router_end, router_request_complete
 from meshcore.proxy.stream_end cimport stream_end
 from meshcore.proxy.stream_response cimport deliver_full, deliver_low
-from meshcore.route.table cimport Route, UpgradeRule, host_find, route_find
+from meshcore.route.table cimport ROUTE_FORWARD, Route, UpgradeRule, host_of, route_choose_for, route_find
 
 cdef enum:
     NS_PER_MS = 1000000
@@ -81,10 +82,20 @@ cdef void stream_begin(Stream *stream) noexcept nogil:
     record.protocol = stream.request.version
     record.downstream_header_rx = stream.request.bytes
     record.downstream_wire_rx = stream.request.bytes
-    chain_init(stream)
+    if not chain_init(stream):
+        down.close_after = True    # the filters cannot run: nothing may pass them by
+        stream.bits |= STREAM_NO_FILTERS
     stat_inc(engine.stats, stream.hcm.stats[HCM_RQ_TOTAL])
     stat_inc(engine.stats, stream.hcm.stats[HCM_RQ_HTTP1_TOTAL])
     gauge_add(engine.stats, stream.hcm.stats[HCM_RQ_ACTIVE], 1)
+
+
+cdef Head *stream_trailers(Stream *stream, Head **slot, bint is_response) noexcept nogil:
+    if slot[0] == NULL:
+        slot[0] = <Head *>arena_take(&stream.arena, sizeof(Head))
+    if slot[0] != NULL:
+        head_init(slot[0], &stream.arena, is_response)
+    return slot[0]
 
 
 # --- timers ---------------------------------------------------------------------------------------------------------
@@ -124,11 +135,10 @@ cdef void on_duration(Timer *timer) noexcept nogil:
     cdef Stream *stream = <Stream *>timer.owner
     stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_MAX_DURATION_REACHED])
     if stream.bits & STREAM_RESPONSE_HEAD:
-        stream.record.flags |= FLAG_DT
         stream.record.details = span(b"max_duration_timeout", 20)
         stream_reset(stream)
         return
-    stream_reply_simple(stream, timeout_status(stream), FLAG_DT, span(b"max_duration_timeout", 20),
+    stream_reply_simple(stream, timeout_status(stream), 0, span(b"max_duration_timeout", 20),
                         span(b"downstream duration timeout", 27))
 
 
@@ -144,13 +154,19 @@ cdef void on_request_timeout(Timer *timer) noexcept nogil:
 
 cdef void find_route(Stream *stream) noexcept nogil:
     cdef Head *head = &stream.request
-    stream.host = host_find(stream.routes.table, head.authority)
+    stream.host = host_of(stream.routes.table, head)
     stream.http.route = NULL
     if stream.host != NULL:
         stream.http.route = route_find(stream.host, head, stream.random)
         stream.record.virtual_host = stream.host.name
     if stream.http.route != NULL:
         stream.record.route_name = stream.http.route.name
+        stream.choice = NULL
+        if stream.http.route.kind == ROUTE_FORWARD:
+            stream.choice = route_choose_for(stream.http.route, head, stream.random)
+        if stream.choice != NULL:
+            stream.record.cluster = stream.choice.name
+            stream.record.cluster_stat_name = stream.choice.name
 
 
 cdef int upgrade_rule(const UpgradeRule *rules, uint16_t n, Span wanted) noexcept nogil:
@@ -191,6 +207,9 @@ cdef void stream_request_head(Stream *stream, bint end) noexcept nogil:
     if not end:
         arm(stream, &stream.request_timer, hcm.request_ms)
     stream.http.request = head
+    if stream.bits & STREAM_NO_FILTERS:
+        stream_reply_simple(stream, 503, FLAG_LR, span(b"local_reset", 11), span(b"", 0))
+        return
     if not request_head_prepare(stream):
         return
     find_route(stream)
@@ -217,9 +236,8 @@ cdef void use_route_idle(Stream *stream) noexcept nogil:
         stream.idle_ms = <uint64_t>route.idle_timeout_ms
         timer_cancel(&stream.engine.loop.wheel, &stream.idle)
         arm(stream, &stream.idle, stream.idle_ms)
-    if route.max_duration_ms >= 0:
-        timer_cancel(&stream.engine.loop.wheel, &stream.duration)
-        arm(stream, &stream.duration, <uint64_t>route.max_duration_ms)
+    if route.new_timeouts:
+        route_duration_use(stream, route)
 
 
 cdef void stream_request_data(Stream *stream, Span data) noexcept nogil:
@@ -266,13 +284,14 @@ cdef void stream_reset(Stream *stream) noexcept nogil:
     # The client cannot be told in HTTP any more: its connection is cut, so that it sees the response is not whole.
     cdef Downstream *down = stream.down
     stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_TX_RESET])
+    stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_RX_RESET])
     if down == NULL:
         stream_end(stream)
         return
     down.stream = NULL
     stream.down = NULL
     stream_end(stream)
-    downstream_abort(down)
+    downstream_cut(down)
 
 
 cdef void stream_upload_full(Stream *stream) noexcept nogil:
@@ -289,6 +308,10 @@ cdef void stream_upload_low(Stream *stream) noexcept nogil:
 cdef void stream_interim(Stream *stream, Head *head) noexcept nogil:
     stream_touch(stream)
     if stream.down != NULL and stream.bits & STREAM_HTTP10 == 0:
+        stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_1XX])
+        stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_COMPLETED])
+        stat_inc(stream.engine.stats, stream.listener.conf.stats[LISTENER_HTTP_1XX])
+        stat_inc(stream.engine.stats, stream.listener.conf.stats[LISTENER_HTTP_COMPLETED])
         downstream_send_interim(stream.down, head)
 
 
@@ -304,15 +327,19 @@ cdef void stream_response_data(Stream *stream, Span data, bint end) noexcept nog
 
 
 cdef void stream_response_trailers(Stream *stream) noexcept nogil:
-    stream.record.trailers = &stream.trailers
+    stream.record.trailers = stream.trailers
     chain_response_trailers(stream)
 
 
 cdef void stream_reply(Stream *stream, const LocalReply *reply) noexcept nogil:
+    # Filters see one response head per stream: a reply that takes the place of one which a filter still holds goes straight to the client.
     cdef Span body
-    if stream.bits & (STREAM_ENDED | STREAM_LOCAL_REPLY):
+    cdef bint replaces = stream.http.response != NULL
+    if stream.bits & STREAM_ENDED or (stream.bits & STREAM_LOCAL_REPLY and not stream.response_chain.stopped):
         return
     if stream.bits & STREAM_RESPONSE_HEAD:
+        if stream.bits & STREAM_LOCAL_REPLY:
+            return
         stream.record.flags |= reply.flag
         stream.record.details = reply.details
         stream_reset(stream)
@@ -320,6 +347,8 @@ cdef void stream_reply(Stream *stream, const LocalReply *reply) noexcept nogil:
     stream.bits |= STREAM_LOCAL_REPLY
     router_end(stream)
     chain_skip_response(stream)
+    if replaces:
+        stream.response_chain.at = 0
     body = local_reply_fill(stream, reply)
     stream_response_head(stream, body.len == 0 or stream.bits & STREAM_HEAD_REQUEST != 0)
     if body.len > 0 and stream.bits & STREAM_ENDED == 0:

@@ -63,11 +63,13 @@ cdef void set_persistence(Stream *stream, bint end) noexcept nogil:
     if stream.bits & STREAM_HTTP10:
         if not head_has(head, H_CONTENT_LENGTH) and not end:
             down.close_after = True
+            down.saw_close = True
         if not down.close_after:
             head_set(head, H_CONNECTION, span(b"keep-alive", 10))
     if stream.engine.draining or stream.listener.retired:
+        if not down.close_after:
+            stat_inc(stream.engine.stats, stream.hcm.stats[HCM_CX_DRAIN_CLOSE])
         down.close_after = True
-        stat_inc(stream.engine.stats, stream.hcm.stats[HCM_CX_DRAIN_CLOSE])
     if stream.bits & STREAM_REQUEST_END == 0:
         if stream.bits & STREAM_TUNNEL == 0:
             down.close_after = True

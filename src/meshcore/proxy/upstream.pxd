@@ -8,6 +8,7 @@ from meshcore.proxy.objects cimport Attempt, Pool, Upstream
 
 cdef Upstream *upstream_dial(Pool *pool, Span *failure) noexcept nogil        # NULL: refused at once, `failure` says why
 cdef void upstream_begin(Upstream *upstream, Attempt *attempt) noexcept nogil
+cdef void upstream_send_raw(Upstream *upstream, Attempt *attempt) noexcept nogil
 cdef void upstream_send_head(Upstream *upstream, Attempt *attempt, bint end) noexcept nogil
 cdef void upstream_send_span(Upstream *upstream, Attempt *attempt, Span data, bint end) noexcept nogil
 cdef void upstream_send_buffer(Upstream *upstream, Attempt *attempt, Buffer *data, bint end) noexcept nogil

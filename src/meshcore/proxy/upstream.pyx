@@ -28,6 +28,7 @@ from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.pool cimport *
 from meshcore.proxy.router cimport *
+from meshcore.proxy.stream cimport stream_trailers
 
 from libc.string cimport strlen
 
@@ -79,6 +80,7 @@ cdef Upstream *upstream_dial(Pool *pool, Span *failure) noexcept nogil:
     upstream.state = UP_CONNECTING
     upstream.close_after = False
     upstream.local_close = False
+    upstream.end_seen = False
     upstream.requests = 0
     upstream.skip = 0
     engine.next_id += 1
@@ -91,7 +93,8 @@ cdef Upstream *upstream_dial(Pool *pool, Span *failure) noexcept nogil:
     breaker_take(&conf.breakers[pool.priority], RESOURCE_CONNECTIONS)
     pool.live += 1
     count(upstream, CLUSTER_CX_TOTAL, 1)
-    count(upstream, CLUSTER_CX_HTTP1_TOTAL, 1)
+    if pool.pending == NULL or not pool.pending.stream.http.route.connect_terminate:
+        count(upstream, CLUSTER_CX_HTTP1_TOTAL, 1)
     gauge(upstream, CLUSTER_CX_ACTIVE, 1)
     atomic_add(&pool.host.stats[HOST_CX_TOTAL], 1)
     atomic_add(&pool.host.stats[HOST_CX_ACTIVE], 1)
@@ -238,11 +241,24 @@ cdef void frame_request(Attempt *attempt, bint end) noexcept nogil:
     head_drop(head, H_TRANSFER_ENCODING)
     if head_has(head, H_CONTENT_LENGTH) or stream.bits & STREAM_CONNECT:
         return
+    if stream.bits & STREAM_UPGRADE:
+        return
     if not end:
         head_set(head, H_TRANSFER_ENCODING, span(b"chunked", 7))
-        attempt.chunked = stream.bits & STREAM_UPGRADE == 0
+        attempt.chunked = True
     elif body_expected(head):
         head_set(head, H_CONTENT_LENGTH, span(b"0", 1))
+
+
+cdef void upstream_send_raw(Upstream *upstream, Attempt *attempt) noexcept nogil:
+    # CONNECT is terminated here: the connection carries the tunnel's bytes and no HTTP.
+    attempt.head_sent = True
+    attempt.end_sent = False
+    attempt.raw = True
+    upstream.message.framing = BODY_RAW
+    upstream.close_after = True
+    http1_body_begin(&upstream.body, &upstream.message)
+    upstream.state = UP_BODY
 
 
 cdef void upstream_send_head(Upstream *upstream, Attempt *attempt, bint end) noexcept nogil:
@@ -429,7 +445,8 @@ cdef void begin_response(Upstream *upstream, Attempt *attempt, Head *head, bint 
             return
         stream.bits |= STREAM_TUNNEL
     if not upstream.message.keep_alive or upstream.message.framing == BODY_RAW:
-        if not upstream.close_after and upstream.message.framing != BODY_RAW and upstream.message.framing != BODY_UNTIL_CLOSE:
+        if not upstream.close_after and upstream.message.framing != BODY_RAW and (
+                upstream.message.framing != BODY_UNTIL_CLOSE or head.version == HTTP_10):
             count(upstream, CLUSTER_CX_CLOSE_NOTIFY, 1)
         upstream.close_after = True
     http1_body_begin(&upstream.body, &upstream.message)
@@ -450,12 +467,17 @@ cdef void finish_response(Upstream *upstream, Attempt *attempt, bint more) noexc
     if attempt.pausing:
         attempt.pausing = False
         upstream_resume(upstream)
+    if more:
+        count(upstream, CLUSTER_CX_PROTOCOL_ERROR, 1)
     if reusable:
         rest(upstream)
         pool_give_back(upstream)
-    else:
-        upstream.local_close = True
-        upstream_close(upstream)
+        return
+    upstream.local_close = not upstream.end_seen
+    if not attempt.end_sent:
+        count(upstream, CLUSTER_CX_DESTROY_WITH_RQ, 1)
+        count(upstream, CLUSTER_CX_DESTROY_LOCAL_WITH_RQ if upstream.local_close else CLUSTER_CX_DESTROY_REMOTE_WITH_RQ, 1)
+    upstream_close(upstream)
 
 
 cdef bint take_body(Upstream *upstream, const char **at, const char *end) noexcept nogil:
@@ -466,8 +488,7 @@ cdef bint take_body(Upstream *upstream, const char **at, const char *end) noexce
     cdef bint over
     cdef int event
     if conf_of(upstream).http1.enable_trailers:
-        head_init(&stream.trailers, &stream.arena, True)
-        trailers = &stream.trailers
+        trailers = stream_trailers(stream, &stream.trailers, True)
     event = http1_body_next(&upstream.body, at, end, &conf_of(upstream).http1, trailers, &data)
     if event == EVENT_MORE:
         return False
@@ -510,12 +531,16 @@ cdef void on_end(Transport *transport, int error) noexcept nogil:
     cdef Attempt *attempt = upstream.attempt
     if upstream.state == UP_CLOSED:
         return
-    if upstream.state == UP_BODY and upstream.body.state == BODY_OPEN and error == 0:
+    if upstream.state == UP_BODY and upstream.body.state == BODY_OPEN and error == 0 and (
+            upstream.message.framing != BODY_RAW or attempt.raw):
+        upstream.end_seen = True
         finish_response(upstream, attempt, False)
         attempt_response_data(attempt, span(b"", 0), True)
         return
-    if upstream.state == UP_HEAD and attempt != NULL and (upstream.held.len > 0 or upstream.skip > 0):
-        attempt.reused = False     # something was answered: not the race of an idle close
+    if (upstream.state == UP_HEAD and upstream.skip > 0) or (upstream.state == UP_BODY and upstream.message.framing != BODY_RAW):
+        count(upstream, CLUSTER_CX_PROTOCOL_ERROR, 1)      # it left inside a message
+        fail(upstream, RESET_PROTOCOL)
+        return
     fail(upstream, RESET_TERMINATION)
 
 

@@ -8,6 +8,7 @@ from meshcore.base.arena cimport Arena
 from meshcore.base.random cimport Random
 from meshcore.base.span cimport Span
 from meshcore.codec.head cimport Head
+from meshcore.observe.format cimport Format
 from meshcore.route.domain_index cimport Domain
 from meshcore.route.matcher cimport HeaderMatcher, QueryMatcher
 from meshcore.route.mutation cimport Mutation
@@ -74,6 +75,34 @@ cdef struct UpgradeRule:
     Span type                      # lower case
     bint enabled
 
+cdef enum:                         # ScopeStat
+    # What a virtual cluster, or a route with a stat_prefix, counts of its requests.
+    SCOPE_RQ_TOTAL
+    SCOPE_RQ_TIMEOUT
+    SCOPE_RQ_RETRY
+    SCOPE_RQ_RETRY_SUCCESS
+    SCOPE_RQ_RETRY_OVERFLOW
+    SCOPE_RQ_RETRY_LIMIT_EXCEEDED
+    SCOPE_RQ_COMPLETED
+    SCOPE_RQ_1XX                   # the five classes
+    SCOPE_RQ_2XX
+    SCOPE_RQ_3XX
+    SCOPE_RQ_4XX
+    SCOPE_RQ_5XX
+    SCOPE_STATS
+
+cdef struct Scope:
+    # Slots in every worker's counters, given at publication.
+    uint32_t stats[SCOPE_STATS]
+    uint32_t codes                 # first of 500: upstream_rq_100 ... upstream_rq_599
+    uint32_t rq_time               # histogram
+
+cdef struct VirtualCluster:
+    Span name
+    const HeaderMatcher *headers
+    uint16_t headers_len           # 0: "other", what no virtual cluster takes
+    Scope scope
+
 cdef struct Route:
     uint32_t order                 # position in the virtual host, first = 0
     uint8_t kind                   # RouteKind
@@ -92,6 +121,8 @@ cdef struct Route:
     uint32_t fraction_of
     Span name
     Span stat_prefix
+    Scope *scope                   # NULL: no stat_prefix
+    bint scoped                    # it has a scope, or its host has virtual clusters
     VirtualHost *host
     # mutations, most specific first (weighted cluster apart): route, virtual host, table; route/finalize applies them in Envoy's order
     const Mutation *mutations[3]
@@ -104,6 +135,7 @@ cdef struct Route:
     uint16_t choices_len
     uint32_t total_weight
     Span cluster_header            # lower case; set instead of choices
+    Span weight_header             # lower case: the number that chooses; empty: a random one
     uint16_t cluster_not_found_code
     Rewrite rewrite                # forward and redirect
     Span host_rewrite
@@ -115,6 +147,11 @@ cdef struct Route:
     int64_t timeout_ms             # 0 = off
     int64_t idle_timeout_ms        # -1 = not set
     int64_t max_duration_ms        # -1 = not set
+    int64_t grpc_timeout_max_ms    # grpc-timeout decides instead, at most this (0 = no limit); -1 = it does not
+    int64_t grpc_timeout_offset_ms
+    bint new_timeouts              # max_stream_duration stands there: `timeout` does not count
+    int64_t body_limit             # of the request body kept for another try; -1 = not set
+    bint body_limit_widens         # ... and it may be more than the connection's limit
     const RetryPolicy *retry       # NULL: none (the virtual host's is already folded in)
     const UpgradeRule *upgrades
     uint16_t upgrades_len
@@ -127,6 +164,7 @@ cdef struct Route:
     uint16_t status
     Span body
     Span content_type
+    const Format *body_format      # NULL: the body as it is
 
 cdef struct VirtualHost:
     Span name
@@ -137,6 +175,9 @@ cdef struct VirtualHost:
     uint8_t require_tls            # 0 none, 1 external only, 2 all
     bint attempt_count_request
     bint attempt_count_response
+    bint timeout_retry_header
+    VirtualCluster *clusters       # in configured order, then "other"; NULL: none
+    uint16_t clusters_len
 
 cdef struct RouteTable:
     Arena arena
@@ -150,6 +191,7 @@ cdef struct RouteTable:
     bint ignore_port
     bint ignore_path_parameters
     bint most_specific_wins
+    Span vhost_header              # lower case: stands for the host; empty: none
     const Span *internal_only      # lower-case header names to strip from external requests
     uint16_t internal_only_len
     int64_t refs                   # atomic: whoever may still read it
@@ -160,9 +202,13 @@ cdef void route_table_unref(RouteTable *table) noexcept nogil                 # 
 cdef int64_t route_tables_live() noexcept nogil                               # tables of the process that are not freed yet
 
 cdef VirtualHost *host_find(const RouteTable *table, Span authority) noexcept nogil              # NULL: none, not even "*"
+cdef VirtualHost *host_of(const RouteTable *table, Head *request) noexcept nogil                 # the same, by vhost_header where there is one
+cdef VirtualCluster *virtual_cluster(const VirtualHost *host, Head *request) noexcept nogil      # the first that matches; NULL: it has none
 # `random`: for runtime fractions; same number for the whole walk. NULL: no route.
 cdef Route *route_find(const VirtualHost *host, Head *request, uint64_t random) noexcept nogil
 cdef ClusterChoice *route_choose(const Route *route, uint64_t random) noexcept nogil             # weighted choice; NULL with cluster_header
+cdef ClusterChoice *route_choose_for(const Route *route, Head *request, uint64_t random) noexcept nogil      # ... by weight_header where there is one
+cdef bint request_is_grpc(Head *request) noexcept nogil                       # by its content-type
 # The path that goes upstream (query kept), in `arena`; returns path itself when nothing is to be rewritten.
 cdef Span route_rewrite_path(const Route *route, Span path, Arena *arena) noexcept nogil
 # The Location of a redirect, in `arena`.

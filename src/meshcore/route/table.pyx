@@ -9,8 +9,8 @@ from libc.string cimport memset
 
 from meshcore.base.arena cimport arena_fini, arena_init, arena_take
 from meshcore.base.atomics cimport atomic_add, atomic_load, atomic_unref
-from meshcore.base.span cimport span, span_is, span_is_nocase
-from meshcore.codec.head cimport H_CONTENT_TYPE, head_value
+from meshcore.base.span cimport parse_u64, span, span_find, span_is, span_is_nocase
+from meshcore.codec.head cimport H_CONTENT_TYPE, Header, head_find_name, head_next, head_value, header_value
 from meshcore.route.domain_index cimport DomainIndex, NO_HOST, domain_index_build, domain_index_find
 from meshcore.route.matcher cimport headers_match_all, queries_match_all
 from meshcore.route.path_build cimport path_index_build
@@ -27,7 +27,7 @@ cdef struct HostIndex:
     PathIndex caseless
     const uint32_t *connects       # PATH_CONNECT routes, ascending
     uint32_t connects_len
-    bint cut_parameters            # the path ends at the first semicolon
+    bint cut_parameters            # path parameters do not count
 
 cdef int64_t live_tables = 0       # atomic
 
@@ -209,7 +209,25 @@ cdef VirtualHost *host_find(const RouteTable *table, Span authority) noexcept no
     return &table.hosts[found] if found != NO_HOST else NULL
 
 
-cdef bint is_grpc(Head *request) noexcept nogil:
+cdef VirtualHost *host_of(const RouteTable *table, Head *request) noexcept nogil:
+    cdef Header *header
+    if table.vhost_header.len == 0:
+        return host_find(table, request.authority)
+    header = head_find_name(request, table.vhost_header)
+    return host_find(table, header_value(header)) if header != NULL else NULL
+
+
+cdef VirtualCluster *virtual_cluster(const VirtualHost *host, Head *request) noexcept nogil:
+    cdef VirtualCluster *cluster
+    cdef uint16_t i
+    for i in range(host.clusters_len):
+        cluster = &host.clusters[i]
+        if headers_match_all(cluster.headers, cluster.headers_len, request):
+            return cluster
+    return NULL
+
+
+cdef bint request_is_grpc(Head *request) noexcept nogil:
     cdef Span kind = head_value(request, H_CONTENT_TYPE)
     return kind.len >= 16 and span_is(span(kind.at, 16), b"application/grpc", 16) and (
         kind.len == 16 or kind.at[16] == 43)
@@ -218,7 +236,7 @@ cdef bint is_grpc(Head *request) noexcept nogil:
 cdef bint conditions_hold(const Route *route, Head *request, Span path, uint64_t random) noexcept nogil:
     if route.fraction_of != 0 and random % route.fraction_of >= route.fraction:
         return False
-    if route.grpc and not is_grpc(request):
+    if route.grpc and not request_is_grpc(request):
         return False
     if not headers_match_all(route.headers, route.headers_len, request):
         return False
@@ -280,17 +298,35 @@ cdef bint is_connect(Head *request) noexcept nogil:
     return span_is(request.method, b"CONNECT", 7) or span_is_nocase(request.protocol, b"connect-udp", 11)
 
 
+cdef Span without_parameters(Span path, Arena *arena) noexcept nogil:
+    # RFC 3986, 3.3: what follows a ";" in a segment is its parameters.
+    cdef char *text
+    cdef uint32_t i
+    cdef uint32_t n = 0
+    cdef bint skipping = False
+    if span_find(path, 59) < 0:
+        return path
+    text = <char *>arena_take(arena, path.len)
+    if text == NULL:
+        return path
+    for i in range(path.len):
+        if path.at[i] == 47:
+            skipping = False
+        elif path.at[i] == 59:
+            skipping = True
+        if not skipping:
+            text[n] = path.at[i]
+            n += 1
+    return span(text, n)
+
+
 cdef Route *route_find(const VirtualHost *host, Head *request, uint64_t random) noexcept nogil:
     cdef const HostIndex *index = <const HostIndex *>host.index
     cdef Span path = path_alone(request.path)
     cdef PathHit cased, caseless
     cdef uint32_t best = NO_ORDER
-    cdef uint32_t i
     if index.cut_parameters:
-        for i in range(path.len):
-            if path.at[i] == 59:
-                path.len = i
-                break
+        path = without_parameters(path, request.arena)
     cased.node = caseless.node = NULL
     cased.exact = caseless.exact = False
     if index.cased.root != NULL and request.path.len > 0:
@@ -319,6 +355,17 @@ cdef ClusterChoice *route_choose(const Route *route, uint64_t random) noexcept n
             if at < route.choices[i].until:
                 return &route.choices[i]
     return &route.choices[0]
+
+
+cdef ClusterChoice *route_choose_for(const Route *route, Head *request, uint64_t random) noexcept nogil:
+    # Only a header that stands there once and holds a number decides; otherwise chance does.
+    cdef Header *header
+    cdef uint64_t wanted
+    if route.weight_header.len > 0:
+        header = head_find_name(request, route.weight_header)
+        if header != NULL and head_next(request, header) == NULL and parse_u64(header_value(header), &wanted):
+            random = wanted
+    return route_choose(route, random)
 
 
 cdef Span route_rewrite_path(const Route *route, Span path, Arena *arena) noexcept nogil:

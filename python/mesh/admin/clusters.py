@@ -1,0 +1,99 @@
+"""/clusters: each cluster with its limits and its hosts with their counters, as text or JSON (envoy.admin.v3.Clusters).
+
+Lines and fields are Envoy's, in its order. What mesh does not count per host (rq_pending_active) is left out rather than shown as 0.
+Called on the pages' thread; hosts are those of the newest host set."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from mesh.admin.hosts import HostFacts, fill_address, hosts
+from mesh.admin.json_text import dumps, shown
+from mesh.admin.pages import Query
+from mesh.filters import Reply
+
+LIMITS = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+COUNTERS = ("cx_connect_fail", "cx_total", "rq_error", "rq_success", "rq_timeout", "rq_total")
+GAUGES = ("cx_active", "rq_active")
+
+
+def page(proxy: Any, query: Query) -> Reply:
+    try:
+        wanted = re.compile(query.params.get("filter", ""))
+    except re.error:
+        return Reply(400, "Invalid re2 regex")
+    messages = {item.name: item for item in proxy.loaded.bootstrap.static_resources.clusters}
+    with proxy.published() as running:
+        found = [
+            (cluster, hosts(cluster, messages.get(name)))
+            for name, cluster in sorted(running.clusters.items())
+            if wanted.search(name)
+        ]
+    if query.params.get("format") == "json":
+        return Reply(200, as_json(found), "application/json")
+    return Reply(200, "".join(as_text(cluster, of) for cluster, of in found))
+
+
+def observability_name(cluster: Any) -> str:
+    return str(cluster.spec.alt_stat_name or cluster.spec.name)
+
+
+def as_text(cluster: Any, of: list[HostFacts]) -> str:
+    spec = cluster.spec
+    lines = [f"observability_name::{observability_name(cluster)}"]
+    for priority, limits in (("default", spec.default), ("high", spec.high)):
+        lines += [f"{priority}_priority::{name}::{getattr(limits, name)}" for name in LIMITS]
+    lines.append("added_via_api::false")
+    for host in of:
+        lines += [f"{host.name}::{name}::{value}" for name, value in host_lines(host)]
+    return "".join(f"{spec.name}::{line}\n" for line in lines)
+
+
+def host_lines(host: HostFacts) -> list[tuple[str, Any]]:
+    endpoint, locality = host.endpoint, host.locality
+    return [
+        *((name, host.stats.get(name, 0)) for name in sorted(COUNTERS + GAUGES)),
+        ("hostname", endpoint.hostname),
+        ("health_flags", "healthy" if endpoint.healthy else "/failed_eds_health"),
+        ("weight", endpoint.weight),
+        ("region", locality.region if locality else ""),
+        ("zone", locality.zone if locality else ""),
+        ("sub_zone", locality.sub_zone if locality else ""),
+        ("canary", "true" if host.canary else "false"),
+        ("priority", endpoint.priority),
+        ("success_rate", -1),
+        ("local_origin_success_rate", -1),
+    ]
+
+
+def as_json(found: list[tuple[Any, list[HostFacts]]]) -> str:
+    from envoy.admin.v3.clusters_pb2 import Clusters
+
+    message = Clusters()
+    for cluster, of in found:
+        status = message.cluster_statuses.add(name=cluster.spec.name, observability_name=observability_name(cluster))
+        for number, limits in enumerate((cluster.spec.default, cluster.spec.high)):
+            threshold = status.circuit_breakers.thresholds.add(priority=number)
+            for name in LIMITS:
+                getattr(threshold, name).value = getattr(limits, name)
+        for host in of:
+            fill_host(host, status.host_statuses.add())
+    return dumps(shown(message))
+
+
+def fill_host(host: HostFacts, status: Any) -> None:
+    from envoy.admin.v3.metrics_pb2 import SimpleMetric
+    from envoy.config.core.v3.health_check_pb2 import HealthStatus
+
+    fill_address(host.endpoint.address, status.address)
+    for kind, names in ((SimpleMetric.COUNTER, COUNTERS), (SimpleMetric.GAUGE, GAUGES)):
+        for name in names:
+            status.stats.add(type=kind, name=name, value=max(0, host.stats.get(name, 0)))
+    status.health_status.eds_health_status = HealthStatus.HEALTHY if host.endpoint.healthy else HealthStatus.UNHEALTHY
+    status.weight = host.endpoint.weight
+    status.hostname = host.endpoint.hostname
+    status.priority = host.endpoint.priority
+    status.locality.SetInParent()
+    if host.locality is not None:
+        status.locality.CopyFrom(host.locality)

@@ -1,0 +1,19 @@
+# Charge: what a response, or its absence, adds to the statistics of its cluster, virtual cluster and route. Worker thread.
+#
+# The router calls these; the stream has its cluster and route. Names and rules are those of Envoy's CodeStats.
+from libc.stdint cimport int64_t, uint16_t
+
+from meshcore.codec.head cimport Head
+from meshcore.observe.counters cimport stat_inc
+from meshcore.proxy.objects cimport Stream
+
+cdef void charge(Stream *stream, uint16_t status) noexcept nogil                       # a response that the client gets
+cdef void charge_retried(Stream *stream, uint16_t status) noexcept nogil               # one that is tried again instead
+cdef void charge_canary(Stream *stream, Head *response) noexcept nogil                 # of a host that calls itself a canary
+cdef void charge_time(Stream *stream) noexcept nogil
+cdef void charge_scopes(Stream *stream, int stat) noexcept nogil                       # a ScopeStat of route and virtual cluster
+
+cdef inline void count_scoped(Stream *stream, int stat) noexcept nogil:
+    # Routes that count nothing apart cost one test.
+    if stream.http.route.scoped:
+        charge_scopes(stream, stat)

@@ -1,0 +1,9 @@
+# Route timeouts: which of the route's times are in force for a request, after its own headers had their word. Worker thread.
+from meshcore.base.span cimport Span
+from meshcore.proxy.objects cimport Stream
+from meshcore.route.table cimport Route
+
+cdef void route_timeouts_set(Stream *stream, Route *route) noexcept nogil      # timeout and per-try timeout; what the upstream is told
+cdef void route_duration_use(Stream *stream, Route *route) noexcept nogil      # max_stream_duration, for a route that has one
+# strict_check_headers: False, and the header to blame, when one of them makes no sense.
+cdef bint strict_headers_hold(Stream *stream, Span *name, Span *value) noexcept nogil

@@ -1,0 +1,1 @@
+"""mesh.aio: the engine inside an asyncio loop, on the standard loop and on uvloop."""

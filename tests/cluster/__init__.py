@@ -1,0 +1,1 @@
+"""Retries, other hosts and circuit breakers."""

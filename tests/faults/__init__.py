@@ -1,0 +1,1 @@
+"""What networks and peers do wrong, at every step of an exchange, on both sides."""

@@ -1,0 +1,1 @@
+"""The life of a serving process: signals, reloads, logs, and limits of the system."""

@@ -1,0 +1,1 @@
+"""What is built and how it starts: metadata, source distribution, scripts, imports."""

@@ -1,0 +1,1 @@
+"""mesh.Proxy as an application uses it."""

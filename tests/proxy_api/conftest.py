@@ -1,0 +1,46 @@
+"""Fixtures: an upstream, and a watch over what a test leaves behind in this process."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+import mesh
+from tests.filters.bootstrap import bootstrap
+from tests.filters.wire import Mirror
+
+
+def open_descriptors() -> set[str]:
+    found = set()
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            found.add(f"{number} {os.readlink(f'/proc/self/fd/{number}')}")
+        except FileNotFoundError:  # the descriptor of the listing itself
+            continue
+    return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm() -> None:
+    """libuv opens a pipe for the whole process with its first loop, and never closes it."""
+    with mesh.Proxy(bootstrap(), concurrency=1):
+        pass
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(warm: None) -> Iterator[None]:
+    gc.collect()
+    before, threads = open_descriptors(), set(threading.enumerate())
+    yield
+    assert open_descriptors() - before == set()
+    assert [t.name for t in threading.enumerate() if t not in threads and not t.name.startswith("asyncio_")] == []
+
+
+@pytest.fixture
+def mirror() -> Iterator[Mirror]:
+    with Mirror() as upstream:
+        yield upstream
