@@ -4,7 +4,7 @@
 
 The application answers `/app/...` itself; the proxy in front of it, which listens on PORT (8080), sends those requests to it and
 everything under `/api/` to two more servers, round robin. A filter of the application decides who may pass: it reads the application's
-own sessions, without a lock and without a hop, because it runs on the application's loop. Ends with Ctrl-C, or when its standard input
+own tickets, without a lock and without a hop, because it runs on the application's loop. Ends with Ctrl-C, or when its standard input
 ends.
 """
 
@@ -19,16 +19,16 @@ from aiohttp import web
 import mesh
 import mesh.aio
 
-SESSIONS: dict[str, str] = {}
+TICKETS: dict[str, str] = {}
 
 
-class KnowsSessions(mesh.Filter):
-    """Lets a request pass whose x-session the application has given out, and tells the upstream whose it is."""
+class KnowsTickets(mesh.Filter):
+    """Lets a request pass whose x-ticket the application has given out, and tells the upstream whose it is."""
 
     async def on_request(self, request: Any) -> mesh.Reply | None:
         if request.path.startswith("/app/login"):
             return None
-        user = SESSIONS.get(request.get("x-session", ""))
+        user = TICKETS.get(request.get("x-ticket", ""))
         if user is None:
             return mesh.Reply(401, "log in first: POST /app/login/NAME\n")
         request.set("x-user", user)
@@ -36,9 +36,9 @@ class KnowsSessions(mesh.Filter):
 
 
 async def login(request: web.Request) -> web.Response:
-    session = f"s{len(SESSIONS)}"
-    SESSIONS[session] = request.match_info["name"]
-    return web.Response(text=session)
+    ticket = f"t{len(TICKETS)}"
+    TICKETS[ticket] = request.match_info["name"]
+    return web.Response(text=ticket)
 
 
 async def hello(request: web.Request) -> web.Response:
@@ -71,7 +71,7 @@ async def serve(app: web.Application) -> tuple[web.AppRunner, int]:
 def configuration(port: int, app: int, backends: list[int]) -> dict[str, Any]:
     return {
         "listen": f"127.0.0.1:{port}",
-        "filters": [{"python": f"{KnowsSessions.__module__}:KnowsSessions"}],
+        "filters": [{"python": f"{KnowsTickets.__module__}:KnowsTickets"}],
         "routes": [
             {"match": "/app/", "to": f"127.0.0.1:{app}"},
             {"match": "/api/", "to": [f"127.0.0.1:{port}" for port in backends], "retries": 1},

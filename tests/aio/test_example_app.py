@@ -38,11 +38,11 @@ def port() -> Iterator[int]:
 
 
 @pytest.mark.slow
-def test_the_app_its_proxy_and_their_shared_sessions(port: int) -> None:
+def test_the_app_its_proxy_and_their_shared_tickets(port: int) -> None:
     refused = ask(port, "/api/hello")
     assert (refused.status, refused.text) == (401, "log in first: POST /app/login/NAME\n")
-    session = ask(port, "/app/login/ada", body=b"{}").text
-    mine = ("x-session", session)
+    ticket = ask(port, "/app/login/ada", body=b"{}").text
+    mine = ("x-ticket", ticket)
     assert ask(port, "/app/hello", mine).text == "hello ada, from the app\n"
     texts = {ask(port, "/api/hello", mine).text for _ in range(8)}
     assert texts == {"hello ada, from one\n", "hello ada, from two\n"}

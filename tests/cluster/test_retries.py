@@ -124,11 +124,10 @@ def test_a_response_that_has_begun_is_never_tried_again() -> None:
 
 
 def test_a_refused_connect_goes_to_another_host() -> None:
-    with Refuser() as dead, Upstream(ok) as alive:
-        with running(bootstrap(dead.port, alive.port, route=policy("connect-failure", 1))) as p:
-            for _ in range(10):
-                assert p.get().status == 200
-            assert counts(p)["retry"] == counts(p)["retry_success"] > 0
+    with Refuser() as dead, Upstream(ok) as alive, running(bootstrap(dead.port, alive.port, route=policy("connect-failure", 1))) as p:
+        for _ in range(10):
+            assert p.get().status == 200
+        assert counts(p)["retry"] == counts(p)["retry_success"] > 0
 
 
 def test_without_a_policy_there_is_one_try() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import pytest
@@ -46,31 +47,29 @@ def test_a_response_ends_whole_for_a_client_that_reads_it_slower_than_the_delaye
             assert client.ended()
 
 
+@pytest.mark.slow
 def test_pipelined_answers_do_not_pile_up_for_a_client_that_does_not_read() -> None:
     route = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": "x" * 4000}}}
     total = 20_000
-    with running(bootstrap(routes=[route], per_connection_buffer_limit_bytes=LIMIT)) as p:
-        with p.client(receive_buffer=SMALL) as client:
-            writer = threading.Thread(target=lambda: _send_all(client, GET * total), daemon=True)
-            writer.start()
-            p.wait_stat("http.test.downstream_rq_total", 10)
-            _settles(p, "http.test.downstream_rq_total")
-            answered = p.down("downstream_rq_total")
-            # What the kernel's buffers and one watermark hold, far from all.
-            assert answered * 4100 < 8 << 20
-            got = 0
-            while got < total:
-                assert client.read_response().status == 200
-                got += 1
-            writer.join(5)
-            assert not writer.is_alive()
+    with running(bootstrap(routes=[route], per_connection_buffer_limit_bytes=LIMIT)) as p, p.client(receive_buffer=SMALL) as client:
+        writer = threading.Thread(target=lambda: _send_all(client, GET * total), daemon=True)
+        writer.start()
+        p.wait_stat("http.test.downstream_rq_total", 10)
+        _settles(p, "http.test.downstream_rq_total")
+        answered = p.down("downstream_rq_total")
+        # What the kernel's buffers and one watermark hold, far from all.
+        assert answered * 4100 < 8 << 20
+        got = 0
+        while got < total:
+            assert client.read_response().status == 200
+            got += 1
+        writer.join(5)
+        assert not writer.is_alive()
 
 
 def _send_all(client: Wire, data: bytes) -> None:
-    try:
+    with contextlib.suppress(OSError):
         client.send(data)
-    except OSError:
-        pass
 
 
 def _settles(p: Running, name: str) -> None:
@@ -81,11 +80,15 @@ def _settles(p: Running, name: str) -> None:
         threading.Event().wait(0.1)
 
 
+@pytest.mark.slow
 def test_pipelined_big_responses_are_stopped_at_the_watermark() -> None:
-    with Upstream(big) as up, running(bootstrap(up.port, per_connection_buffer_limit_bytes=LIMIT)) as p:
-        with p.client(receive_buffer=SMALL) as client:
-            client.send(GET * 4)
-            client.read_until(b"\r\n\r\n")
-            _settles(p, "cluster.up.upstream_cx_rx_bytes_total")
-            assert p.up("upstream_cx_rx_bytes_total") < 2 * BIG
-            client.reset()
+    with (
+        Upstream(big) as up,
+        running(bootstrap(up.port, per_connection_buffer_limit_bytes=LIMIT)) as p,
+        p.client(receive_buffer=SMALL) as client,
+    ):
+        client.send(GET * 4)
+        client.read_until(b"\r\n\r\n")
+        _settles(p, "cluster.up.upstream_cx_rx_bytes_total")
+        assert p.up("upstream_cx_rx_bytes_total") < 2 * BIG
+        client.reset()

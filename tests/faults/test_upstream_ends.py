@@ -3,6 +3,7 @@ that it can see is cut. Never a whole-looking response that is not, and never si
 
 from __future__ import annotations
 
+import threading
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -114,15 +115,18 @@ def test_a_body_that_ends_with_the_connection_is_whole_after_fin() -> None:
 
 
 def test_a_body_that_ends_with_the_connection_is_cut_after_rst() -> None:
+    arrived = threading.Event()
+
     def script(wire: Wire) -> None:
         wire.read_request()
         wire.send(b"HTTP/1.1 200 OK\r\n\r\n0123456789")
-        wire.read_until(b"never")
+        arrived.wait(10)
+        wire.reset()
 
     with Upstream(script) as up, proxied(up.port) as p, p.client() as client:
         client.send(GET)
         client.read_until(b"0123456789")
-        up.connections[0].reset()
+        arrived.set()
         assert b"0\r\n\r\n" not in client.read_all()
 
 

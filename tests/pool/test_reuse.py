@@ -199,15 +199,18 @@ def test_a_try_that_waits_for_a_host_that_leaves_is_still_served() -> None:
             wire.send(OK)
 
     limits = {"thresholds": [{"max_connections": 1}]}
-    with Upstream(script) as old, Upstream() as new:
-        with running(bootstrap(clusters=[cluster("up", old.port, circuit_breakers=limits)])) as p:
-            with p.client() as first, p.client() as second:
-                first.send(GET)
-                old.wait_requests(1)
-                second.send(GET)
-                until(lambda: p.up("upstream_rq_pending_active") == 1)
-                p.proxy.apply(bootstrap(clusters=[cluster("up", new.port, circuit_breakers=limits)]))
-                hold.set()
-                assert first.read_response().body == b"ok"
-                assert second.read_response().body == b"ok"
-            assert len(old.connections) == 1
+    with (
+        Upstream(script) as old,
+        Upstream() as new,
+        running(bootstrap(clusters=[cluster("up", old.port, circuit_breakers=limits)])) as p,
+    ):
+        with p.client() as first, p.client() as second:
+            first.send(GET)
+            old.wait_requests(1)
+            second.send(GET)
+            until(lambda: p.up("upstream_rq_pending_active") == 1)
+            p.proxy.apply(bootstrap(clusters=[cluster("up", new.port, circuit_breakers=limits)]))
+            hold.set()
+            assert first.read_response().body == b"ok"
+            assert second.read_response().body == b"ok"
+        assert len(old.connections) == 1

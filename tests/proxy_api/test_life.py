@@ -95,6 +95,31 @@ def test_async_with_does_not_stop_the_loop_and_runs_async_hooks_on_it(mirror: Mi
     asyncio.run(main())
 
 
+def test_async_with_ends_the_hooks_that_are_out() -> None:
+    ended = []
+
+    async def main() -> None:
+        inside = asyncio.Event()
+
+        class Holds(mesh.Filter):
+            async def on_request(self, request: Any) -> None:
+                inside.set()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    ended.append(request.gone)
+
+        async with mesh.Proxy(bootstrap(Holds), concurrency=1) as proxy:
+            client = Client(proxy.listeners["main"].port)
+            client.send()
+            await inside.wait()
+        assert len(ended) == 1 and len(asyncio.all_tasks()) == 1
+        with client:
+            assert client.ended()
+
+    asyncio.run(main())
+
+
 def test_async_hooks_have_a_loop_of_their_own_when_the_application_has_none() -> None:
     threads = []
 

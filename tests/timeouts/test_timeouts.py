@@ -146,38 +146,38 @@ def test_per_try_timeout_takes_the_next_try(tmp_path: Path) -> None:
 
 def test_the_route_timeout_ends_all_tries(tmp_path: Path) -> None:
     policy = {"retry_on": "5xx", "per_try_timeout": "0.05s", "num_retries": 1000, "retry_back_off": {"base_interval": "0.001s"}}
-    with Upstream(silent) as up:
-        with proxied(up.port, tmp_path, route={"timeout": "0.3s", "retry_policy": policy}) as p, p.client() as client:
-            assert timed(client, GET, 0.3).status == 504
-            assert p.up("upstream_rq_timeout") == 1
-            assert 2 <= p.up("upstream_rq_per_try_timeout") <= 6
+    with (
+        Upstream(silent) as up,
+        proxied(up.port, tmp_path, route={"timeout": "0.3s", "retry_policy": policy}) as p,
+        p.client() as client,
+    ):
+        assert timed(client, GET, 0.3).status == 504
+        assert p.up("upstream_rq_timeout") == 1
+        assert 2 <= p.up("upstream_rq_per_try_timeout") <= 6
     assert line(p).startswith("504 UT response_timeout")
 
 
 def test_stream_idle_timeout_while_the_answer_is_awaited_is_504_si(tmp_path: Path) -> None:
-    with Upstream(silent) as up, proxied(up.port, tmp_path, hcm={"stream_idle_timeout": SHORT}) as p:
-        with p.client() as client:
-            message = timed(client, GET)
-            assert (message.status, message.body) == (504, b"stream timeout")
-            assert p.down("downstream_rq_idle_timeout") == 1
+    with Upstream(silent) as up, proxied(up.port, tmp_path, hcm={"stream_idle_timeout": SHORT}) as p, p.client() as client:
+        message = timed(client, GET)
+        assert (message.status, message.body) == (504, b"stream timeout")
+        assert p.down("downstream_rq_idle_timeout") == 1
     assert line(p).startswith("504 SI stream_idle_timeout 1 /t")
 
 
 def test_stream_idle_timeout_inside_the_upload_is_408_si(tmp_path: Path) -> None:
-    with Upstream(silent) as up, proxied(up.port, tmp_path, hcm={"stream_idle_timeout": SHORT}) as p:
-        with p.client() as client:
-            message = timed(client, POST + b"012")
-            assert message.status == 408
-            assert message.get("connection") == "close"
-            assert client.ended()
+    with Upstream(silent) as up, proxied(up.port, tmp_path, hcm={"stream_idle_timeout": SHORT}) as p, p.client() as client:
+        message = timed(client, POST + b"012")
+        assert message.status == 408
+        assert message.get("connection") == "close"
+        assert client.ended()
     assert line(p).startswith("408 SI stream_idle_timeout 1 /t")
 
 
 def test_stream_idle_timeout_inside_the_response_cuts_it(tmp_path: Path) -> None:
-    with Upstream(stops_in_body) as up, proxied(up.port, tmp_path, hcm={"stream_idle_timeout": SHORT}) as p:
-        with p.client() as client:
-            message = timed(client, GET)
-            assert (message.status, message.body, message.complete) == (200, b"half", False)
+    with Upstream(stops_in_body) as up, proxied(up.port, tmp_path, hcm={"stream_idle_timeout": SHORT}) as p, p.client() as client:
+        message = timed(client, GET)
+        assert (message.status, message.body, message.complete) == (200, b"half", False)
     assert line(p).startswith("200 SI stream_idle_timeout 1 /t")
 
 

@@ -1,7 +1,7 @@
 """mesh.aio.Proxy: a proxy whose engine runs on the thread of an asyncio loop.
 
 It is a mesh.Proxy with one worker and without worker threads. What may block (reading configuration, importing filters, DNS, opening
-logs) happens on helper threads, and only the orders that come out of it reach the loop (LoopWorker), so the application's callbacks never
+logs) happens on threads of the executor, and only the orders that come out of it reach the loop (LoopWorker), so the application's callbacks never
 wait for a configuration. Synchronous filter hooks run on the loop's thread inside the engine's turn; `async def` hooks are tasks of the
 same loop.
 
@@ -23,11 +23,10 @@ from mesh.publish import Publisher
 from meshcore.bind.spec import Address
 
 T = TypeVar("T")
-TASKS_END_S = 1.0
 
 
 class _Embedded(ThreadedProxy):
-    """The same life without worker threads. Its blocking methods are called on helper threads."""
+    """The same life without worker threads. Its blocking methods are called on threads of the executor."""
 
     def __init__(self, source: Any, worker: LoopWorker, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(source, concurrency=1, **options)
@@ -50,11 +49,6 @@ class _Embedded(ThreadedProxy):
             raise
         self.state = "LIVE"
         return self
-
-    @property
-    def filter_runner(self) -> Any:
-        """Where `async def` hooks run; None when no filter has one."""
-        return self._runner
 
     def live_downstreams(self) -> int:
         """Connections of clients."""
@@ -133,10 +127,7 @@ class Proxy:
             proxy, self._proxy, self._stopped = self._proxy, None, True
             if proxy is None:
                 return
-            runner = proxy.filter_runner
             await _to_the_end(asyncio.to_thread(proxy.stop))
-            if runner is not None:
-                await runner.finish(TASKS_END_S)
 
     async def reopen_logs(self) -> None:
         """Opens the access-log files again (after a rotation)."""

@@ -30,6 +30,12 @@ class LoopWorker(Worker):
     """Made with `LoopWorker.on(loop)`, on the loop's thread, which is when it begins to run."""
 
     _loop: asyncio.AbstractEventLoop
+    _thread: int                   # the loop's
+    _busy = False                  # a turn or an order is on the stack
+    _open = True
+    _soon: asyncio.Handle | None = None
+    _alarm: asyncio.TimerHandle | None = None
+    _alarm_due = 0.0               # by the loop's clock
 
     @classmethod
     def on(cls, loop: asyncio.AbstractEventLoop, index: int = 0) -> LoopWorker:
@@ -37,11 +43,6 @@ class LoopWorker(Worker):
         worker = cls(index, True)
         worker._loop = loop
         worker._thread = threading.get_ident()
-        worker._busy = False
-        worker._open = True
-        worker._soon: asyncio.Handle | None = None
-        worker._alarm: asyncio.TimerHandle | None = None
-        worker._alarm_due = 0.0
         loop.add_reader(worker.fileno(), worker._turn)
         worker._arm()
         return worker

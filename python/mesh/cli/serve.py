@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
@@ -88,6 +88,7 @@ def run(options: Options) -> int:
             drain_time_s=options.drain_time_s,
             on_quit=signals.wake,
         )
+        proxy.options = asdict(options)
         try:
             proxy.start()
         except OSError as error:

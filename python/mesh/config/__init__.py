@@ -58,9 +58,7 @@ def load(
     return Loaded(message, plan, origin)
 
 
-def read_bootstrap(
-    source: str | os.PathLike[str] | dict[str, Any] | Message, *, overlay: str | dict[str, Any] | None = None
-) -> Any:
+def read_bootstrap(source: str | os.PathLike[str] | dict[str, Any] | Message, *, overlay: str | dict[str, Any] | None = None) -> Any:
     """The bootstrap message of `source`, short form included, parsed but neither checked nor lowered."""
     return _read(source, overlay)[0]
 

@@ -16,7 +16,7 @@ from meshcore.bind import spec
 BREAKERS = Fields("envoy.config.cluster.v3.CircuitBreakers", {"thresholds"})
 THRESHOLDS = Fields(
     "envoy.config.cluster.v3.CircuitBreakers.Thresholds",
-    {"priority", "max_connections", "max_pending_requests", "max_requests", "max_retries"},
+    {"priority", "max_connections", "max_pending_requests", "max_requests", "max_retries", "track_remaining"},
 )
 DEFAULT, HIGH = 0, 1
 
@@ -37,5 +37,6 @@ def lower(message: Any, low: Lowering, path: str) -> tuple[spec.Thresholds, spec
             max_pending_requests=wrapped_or(item, "max_pending_requests", 1024),
             max_requests=wrapped_or(item, "max_requests", 1024),
             max_retries=wrapped_or(item, "max_retries", 3),
+            track_remaining=item.track_remaining,
         )
     return found.get(DEFAULT, spec.Thresholds()), found.get(HIGH, spec.Thresholds())

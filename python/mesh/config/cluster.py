@@ -30,6 +30,7 @@ CLUSTER = Fields(
         "wait_for_warm_on_init": true, "cleanup_interval": anything, "upstream_http_protocol_options": anything,
         "round_robin_lb_config": unset, "close_connections_on_host_health_failure": anything,
         "ignore_health_on_host_removal": anything, "lb_subset_config": unset, "track_cluster_stats": unset,
+        "preconnect_policy": lambda value: _no_preconnect(value),
         "eds_cluster_config": unset, "protocol_selection": anything,
     },
     instead={"http2_protocol_options": "HTTP/1.1 is; remove it"},
@@ -83,6 +84,12 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
         bind_address=_bind(message, low, path),
         healthy_panic_threshold=_panic(message, low, path),
     )
+
+
+def _no_preconnect(policy: Any) -> bool:
+    """A ratio of 1 is one connection per request that waits, which is what happens without the field."""
+    ratios = (wrapped_or(policy, "per_upstream_preconnect_ratio", 1.0), wrapped_or(policy, "predictive_preconnect_ratio", 1.0))
+    return all(ratio <= 1.0 for ratio in ratios)
 
 
 def _kind(message: Any, low: Lowering, path: str) -> tuple[str, cluster_dns.Options]:

@@ -13,9 +13,7 @@ from mesh.config.errors import join
 from mesh.config.fields import Fields, unset
 from mesh.config.lowering import Lowering, milliseconds_or
 
-CLUSTER_FIELDS = frozenset(
-    {"dns_refresh_rate", "dns_jitter", "dns_failure_refresh_rate", "dns_lookup_family", "typed_dns_resolver_config"}
-)
+CLUSTER_FIELDS = frozenset({"dns_refresh_rate", "dns_jitter", "dns_failure_refresh_rate", "dns_lookup_family", "typed_dns_resolver_config"})
 DNS_CLUSTER = Fields(
     "envoy.extensions.clusters.dns.v3.DnsCluster",
     {
@@ -90,6 +88,4 @@ def _check_resolver(message: Any, low: Lowering, path: str) -> None:
     config, _ = low.unpack(message.typed_dns_resolver_config.typed_config, at, RESOLVER_TYPES, "a DNS resolver")
     if config is not None and not unset(config):
         name = config.ListFields()[0][0].name
-        low.refuse(
-            join(at, name), f"'{name}' is not implemented yet in mesh: names are resolved by the system; remove it"
-        )
+        low.refuse(join(at, name), f"'{name}' is not implemented yet in mesh: names are resolved by the system; remove it")

@@ -15,9 +15,7 @@ from mesh.config.fields import Fields, anything, unset
 from mesh.config.lowering import Lowering, wrapped_or
 from meshcore.bind import spec
 
-ASSIGNMENT = Fields(
-    "envoy.config.endpoint.v3.ClusterLoadAssignment", {"cluster_name", "endpoints"}, harmless={"policy": unset}
-)
+ASSIGNMENT = Fields("envoy.config.endpoint.v3.ClusterLoadAssignment", {"cluster_name", "endpoints"}, harmless={"policy": unset})
 LOCALITY = Fields(
     "envoy.config.endpoint.v3.LocalityLbEndpoints",
     {"lb_endpoints", "priority"},

@@ -23,9 +23,7 @@ STRING = Fields(
     {"text_format", "text_format_source", "json_format", "omit_empty_values", "content_type"},
     harmless={"json_format_options": lambda options: True},
 )
-JSON_OPTIONS = Fields(
-    "envoy.config.core.v3.JsonFormatOptions", {"sort_properties"}, harmless={"sort_properties": unset}
-)
+JSON_OPTIONS = Fields("envoy.config.core.v3.JsonFormatOptions", {"sort_properties"}, harmless={"sort_properties": unset})
 
 
 def lower(message: Any, low: Lowering, path: str) -> tuple[str | None, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import access_log, address, http1, http_filter, local_reply, route_table
+from mesh.config import access_log, address, http1, http_filter, local_reply, request_head, route_table
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything, unset
 from mesh.config.lowering import Lowering, each, milliseconds_or, wrapped_or
@@ -29,7 +29,7 @@ HCM = Fields(
         "merge_slashes", "path_with_escaped_slashes_action", "request_id_extension", "local_reply_config",
         "strip_matching_host_port", "strip_any_host_port", "stream_error_on_invalid_http_message",
         "strip_trailing_host_dot",
-        "append_x_forwarded_port",
+        "append_x_forwarded_port", "original_ip_detection_extensions", "early_header_mutation_extensions",
     },
     harmless={
         "forward_client_cert_details": lambda value: value != ALWAYS_FORWARD_ONLY,
@@ -101,6 +101,10 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Hcm:
         xff_num_trusted_hops=message.xff_num_trusted_hops,
         skip_xff_append=message.skip_xff_append,
         append_x_forwarded_port=message.append_x_forwarded_port,
+        ip_sources=request_head.lower_ip_sources(message, low, path),
+        early_mutations=request_head.lower_early(
+            message.early_header_mutation_extensions, low, join(path, "early_header_mutation_extensions")
+        ),
         internal_cidrs=_internal_cidrs(message, low, path),
         internal_unix_sockets=message.internal_address_config.unix_sockets,
         via=message.via,

@@ -17,9 +17,7 @@ from meshcore.bind import spec
 
 OPTION = Fields("envoy.config.core.v3.HeaderValueOption", {"header", "append", "append_action", "keep_empty_value"})
 VALUE = Fields("envoy.config.core.v3.HeaderValue", {"key", "value", "raw_value"})
-LISTS = frozenset(
-    {"request_headers_to_add", "request_headers_to_remove", "response_headers_to_add", "response_headers_to_remove"}
-)
+LISTS = frozenset({"request_headers_to_add", "request_headers_to_remove", "response_headers_to_add", "response_headers_to_remove"})
 TOKEN = re.compile(r"[0-9a-z!#$%&'*+\-.^_|~\x60]+")
 ACTIONS = ("append", "add_if_absent", "overwrite", "overwrite_if_exists")
 
@@ -61,9 +59,7 @@ def _option(option: Any, low: Lowering, path: str) -> spec.HeaderAdd:
     if option.HasField("append") and option.append_action:
         low.refuse(join(path, "append"), "'append' and 'append_action' are both set, and only one of the two may be")
     if option.header.value and option.header.raw_value:
-        low.refuse(
-            join(path, "header.raw_value"), "'value' and 'raw_value' are both set, and only one of the two may be"
-        )
+        low.refuse(join(path, "header.raw_value"), "'value' and 'raw_value' are both set, and only one of the two may be")
     action = "overwrite" if option.HasField("append") and not option.append.value else ACTIONS[option.append_action]
     value = option.header.value or option.header.raw_value.decode("latin-1")
     check_text(value, low, join(path, "header.value"))

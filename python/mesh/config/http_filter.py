@@ -48,11 +48,7 @@ def lower_all(filters: Any, low: Lowering, path: str) -> tuple[spec.HttpFilter, 
         names.add(item.name)
         last = index == len(filters) - 1
         if one is not None and (one.kind == "router") != last:
-            text = (
-                "the router is a terminal filter and must be the last"
-                if one.kind == "router"
-                else "the last filter must be the router"
-            )
+            text = "the router is a terminal filter and must be the last" if one.kind == "router" else "the last filter must be the router"
             low.refuse(at, text)
         if one is not None and one.kind == "router" and one.disabled:
             low.refuse(join(at, "disabled"), "a terminal filter cannot be disabled")

@@ -29,9 +29,7 @@ OPERATORS = ("eq", "ge", "le", "ne")
 def lower_body_format(message: Any, low: Lowering, path: str) -> spec.AccessLog:
     """A SubstitutionFormatString as the engine formats it; it is written to no file."""
     text, json = formats.lower(message, low, path)
-    return spec.AccessLog(
-        path="", format=text, json=json, json_omit_empty=message.omit_empty_values, content_type=message.content_type
-    )
+    return spec.AccessLog(path="", format=text, json=json, json_omit_empty=message.omit_empty_values, content_type=message.content_type)
 
 
 def lower_mappers(message: Any, low: Lowering, path: str) -> tuple[spec.LocalReplyMapper, ...]:
@@ -70,9 +68,7 @@ def _filter(message: Any, low: Lowering, path: str) -> tuple[str, int, tuple[str
             inner = f"{at}.filters[{index}]"
             one_operator, one_status, one_flags = _filter(item, low, inner)
             if (operator and one_operator) or (flags is not None and one_flags is not None):
-                low.refuse(
-                    inner, "two filters of one kind in one 'and_filter' are not implemented yet in mesh; remove one"
-                )
+                low.refuse(inner, "two filters of one kind in one 'and_filter' are not implemented yet in mesh; remove one")
             operator, status = (one_operator, one_status) if one_operator else (operator, status)
             flags = one_flags if one_flags is not None else flags
     return operator, status, flags

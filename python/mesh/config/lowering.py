@@ -61,9 +61,7 @@ class Lowering:
         """What a DataSource holds; at most `limit` bytes (0 = no limit)."""
         which = source.WhichOneof("specifier")
         if source.HasField("watched_directory"):
-            self.refuse(
-                join(path, "watched_directory"), "'watched_directory' is not implemented yet in mesh; remove it"
-            )
+            self.refuse(join(path, "watched_directory"), "'watched_directory' is not implemented yet in mesh; remove it")
         content = b""
         if which == "inline_string":
             content = source.inline_string.encode()

@@ -14,9 +14,7 @@ from mesh.config.fields import Fields, anything
 from mesh.config.lowering import Lowering
 from meshcore.bind import spec
 
-STRING = Fields(
-    "envoy.type.matcher.v3.StringMatcher", {"exact", "prefix", "suffix", "contains", "safe_regex", "ignore_case"}
-)
+STRING = Fields("envoy.type.matcher.v3.StringMatcher", {"exact", "prefix", "suffix", "contains", "safe_regex", "ignore_case"})
 REGEX = Fields("envoy.type.matcher.v3.RegexMatcher", {"regex"}, harmless={"google_re2": anything})
 SUBSTITUTE = Fields("envoy.type.matcher.v3.RegexMatchAndSubstitute", {"pattern", "substitution"})
 HEADER = Fields(
@@ -34,9 +32,7 @@ def lower_string(message: Any, low: Lowering, path: str) -> spec.StringMatch:
     kind = message.WhichOneof("match_pattern") or "exact"
     if kind == "safe_regex":
         if message.ignore_case:
-            low.refuse(
-                join(path, "ignore_case"), "has no effect on 'safe_regex'; write (?i) at the start of the expression"
-            )
+            low.refuse(join(path, "ignore_case"), "has no effect on 'safe_regex'; write (?i) at the start of the expression")
         return spec.StringMatch("regex", lower_regex(message.safe_regex, low, join(path, kind)))
     value = "" if kind == "custom" else getattr(message, kind)
     return spec.StringMatch(kind, value, message.ignore_case)

@@ -31,9 +31,7 @@ def parse_into(message: Message, tree: Any, report: Report, path: str = "") -> N
             report.refuse(path, str(error))
         return
     if not isinstance(tree, dict):
-        report.refuse(
-            path, f"a mapping with the fields of {schema.short_name(full_name)} belongs here, not {shown(tree)}"
-        )
+        report.refuse(path, f"a mapping with the fields of {schema.short_name(full_name)} belongs here, not {shown(tree)}")
         return
     keys = schema.fields_by_key(full_name)
     taken: dict[str, str] = {}
@@ -125,9 +123,7 @@ def _any(message: Any, tree: Any, report: Report, path: str) -> None:
     full_name = url.rpartition("/")[2]
     found = schema.message_class(full_name)
     if found is None:
-        report.refuse(
-            join(path, "@type"), f"no message of Envoy's API is called '{full_name}'{newer.type_hint(full_name)}"
-        )
+        report.refuse(join(path, "@type"), f"no message of Envoy's API is called '{full_name}'{newer.type_hint(full_name)}")
         return
     inner = found()
     if full_name in WELL_KNOWN:

@@ -50,9 +50,7 @@ def lower(message: Any, low: Lowering, path: str, *, validate_clusters: bool, bo
         stat_prefix=message.stat_prefix,
         retry_buffer_limit=wrapped_or(message, "per_request_buffer_limit_bytes", None),
         body_buffer_limit=wrapped_or(message, "request_body_buffer_limit", None),
-        filter_disabled=lower_filter_disabled(
-            message.typed_per_filter_config, low, join(path, "typed_per_filter_config")
-        ),
+        filter_disabled=lower_filter_disabled(message.typed_per_filter_config, low, join(path, "typed_per_filter_config")),
     )
 
 

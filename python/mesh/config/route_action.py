@@ -85,9 +85,7 @@ def lower_forward(message: Any, low: Lowering, path: str, validate_clusters: boo
         timeout_ms=milliseconds_or(message, "timeout", TIMEOUT_MS),
         idle_timeout_ms=milliseconds_or(message, "idle_timeout", None),  # type: ignore[arg-type]
         **_durations(message, low, join(path, "max_stream_duration")),
-        retry=retry.lower(message.retry_policy, low, join(path, "retry_policy"))
-        if message.HasField("retry_policy")
-        else None,
+        retry=retry.lower(message.retry_policy, low, join(path, "retry_policy")) if message.HasField("retry_policy") else None,
         upgrades=upgrades,
         connect_terminate=terminate,
         connect_allow_post=allow_post,

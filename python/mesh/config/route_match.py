@@ -38,9 +38,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.RouteMatch:
         path=value,
         case_sensitive=wrapped_or(message, "case_sensitive", True),
         headers=each(message.headers, join(path, "headers"), lambda m, at: matcher.lower_header(m, low, at)),
-        query=each(
-            message.query_parameters, join(path, "query_parameters"), lambda m, at: matcher.lower_query(m, low, at)
-        ),
+        query=each(message.query_parameters, join(path, "query_parameters"), lambda m, at: matcher.lower_query(m, low, at)),
         runtime_fraction=lower_fraction(message.runtime_fraction, low, join(path, "runtime_fraction"))
         if message.HasField("runtime_fraction")
         else None,

@@ -56,8 +56,6 @@ def _check_unique(hosts: tuple[spec.VirtualHost, ...], low: Lowering, path: str)
         for position, domain in enumerate(host.domains):
             folded = domain.lower()
             if folded in domains:
-                text = (
-                    f"'{domain}' belongs to virtual_hosts[{domains[folded]}] already; a domain stands once in a table"
-                )
+                text = f"'{domain}' belongs to virtual_hosts[{domains[folded]}] already; a domain stands once in a table"
                 low.refuse(f"{path}[{index}].domains[{position}]", text)
             domains.setdefault(folded, index)

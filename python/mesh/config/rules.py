@@ -177,9 +177,7 @@ def _number(spec: Any) -> Check:
 
 def _duration(spec: Any) -> Check:
     bounds = _bounds(spec, lambda value: value.seconds + value.nanos / 1e9, unit="s")
-    return lambda value: _out_of_bounds(
-        value.seconds + value.nanos / 1e9, bounds, f"{value.seconds + value.nanos / 1e9:g}s"
-    )
+    return lambda value: _out_of_bounds(value.seconds + value.nanos / 1e9, bounds, f"{value.seconds + value.nanos / 1e9:g}s")
 
 
 def _bounds(spec: Any, number: Callable[[Any], Any], unit: str = "") -> list[tuple[str, Any, str]]:
@@ -255,9 +253,7 @@ def _enum(spec: Any, item: FieldDescriptor) -> Check | None:
 
     def test(value: int) -> str | None:
         if (value not in known and spec.defined_only) or value in not_in or (only and value not in only):
-            names = ", ".join(
-                v.name for v in known.values() if v.number not in not_in and (not only or v.number in only)
-            )
+            names = ", ".join(v.name for v in known.values() if v.number not in not_in and (not only or v.number in only))
             return f"{value} is not accepted; one of {names}"
         return None
 

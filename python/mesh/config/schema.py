@@ -46,9 +46,7 @@ def _imported(full_name: str) -> Descriptor | None:
         folders = list(importlib.import_module(package).__path__)
     except ImportError:
         return None
-    stems = {
-        entry[: -len("_pb2.py")] for folder in folders for entry in os.listdir(folder) if entry.endswith("_pb2.py")
-    }
+    stems = {entry[: -len("_pb2.py")] for folder in folders for entry in os.listdir(folder) if entry.endswith("_pb2.py")}
     for stem in sorted(stems, key=lambda stem: (stem != snake, not snake.startswith(stem), stem)):
         importlib.import_module(f"{package}.{stem}_pb2")
         if descriptor := _registered(full_name):

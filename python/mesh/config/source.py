@@ -30,9 +30,7 @@ SHORT_KEYS = {"listen", "routes"}
 class Source:
     """One read configuration: either `tree` (with `lines`) or bytes of a protobuf."""
 
-    def __init__(
-        self, origin: str, *, tree: Any = None, text: str | None = None, fill: Callable[[Message], None] | None = None
-    ):
+    def __init__(self, origin: str, *, tree: Any = None, text: str | None = None, fill: Callable[[Message], None] | None = None):
         self.origin = origin
         self.tree = tree
         self._lines = yaml_tree.Lines(text) if text is not None else None
@@ -73,9 +71,7 @@ def from_path(path: str | os.PathLike[str]) -> Source:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(
-            [Problem("", f"is not UTF-8 text: byte {error.start} is {raw[error.start]:#04x}", origin)]
-        ) from None
+        raise ConfigError([Problem("", f"is not UTF-8 text: byte {error.start} is {raw[error.start]:#04x}", origin)]) from None
     if extension in TEXT_PROTO:
         return Source(origin, fill=lambda message: _fill_text(message, text, origin))
     if extension == ".json" or (extension not in (".yaml", ".yml") and text.lstrip().startswith("{")):
@@ -88,9 +84,7 @@ def from_yaml(text: str, origin: str) -> Source:
 
 
 def from_tree(tree: dict[str, Any], origin: str = "<dict>") -> Source:
-    if problems := [
-        Problem(path, f"a key must be text, not {shown(key)}", origin) for path, key in _odd_keys(tree, "")
-    ]:
+    if problems := [Problem(path, f"a key must be text, not {shown(key)}", origin) for path, key in _odd_keys(tree, "")]:
         raise ConfigError(problems)
     return Source(origin, tree=tree)
 

@@ -40,20 +40,14 @@ def lower(message: Any, low: Lowering, path: str, *, validate_clusters: bool, bo
         ),
         mutation=header_mutation.lower(message, low, path),
         require_tls=REQUIRE_TLS[message.require_tls] if message.require_tls < len(REQUIRE_TLS) else "none",
-        retry=retry.lower(message.retry_policy, low, join(path, "retry_policy"))
-        if message.HasField("retry_policy")
-        else None,
+        retry=retry.lower(message.retry_policy, low, join(path, "retry_policy")) if message.HasField("retry_policy") else None,
         include_request_attempt_count=message.include_request_attempt_count,
         include_attempt_count_in_response=message.include_attempt_count_in_response,
         include_is_timeout_retry_header=message.include_is_timeout_retry_header,
-        virtual_clusters=each(
-            message.virtual_clusters, join(path, "virtual_clusters"), lambda item, at: _virtual_cluster(item, low, at)
-        ),
+        virtual_clusters=each(message.virtual_clusters, join(path, "virtual_clusters"), lambda item, at: _virtual_cluster(item, low, at)),
         retry_buffer_limit=wrapped_or(message, "per_request_buffer_limit_bytes", None),
         body_buffer_limit=wrapped_or(message, "request_body_buffer_limit", None),
-        filter_disabled=route.lower_filter_disabled(
-            message.typed_per_filter_config, low, join(path, "typed_per_filter_config")
-        ),
+        filter_disabled=route.lower_filter_disabled(message.typed_per_filter_config, low, join(path, "typed_per_filter_config")),
     )
 
 

@@ -9,6 +9,7 @@ is called on a worker's thread when a stream goes before its hook has answered.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from typing import Any
 
@@ -55,12 +56,10 @@ class LoopRunner:
             view.answer(RuntimeError("the hook was cancelled"))
             self._tasks.discard(task)
             raise error
-        except BaseException as error:
+        except BaseException as error:  # SystemExit too: it would end the loop, and every other hook with it
             result = error
         view.answer(result)
         self._tasks.discard(task)
-        if isinstance(result, (KeyboardInterrupt, SystemExit)):
-            raise result
 
     def cancel(self, task: asyncio.Task[None]) -> None:
         try:
@@ -69,7 +68,11 @@ class LoopRunner:
             return
 
     def stop(self) -> None:
-        """The loop belongs to somebody else, who may await `finish`."""
+        """Cancels what still runs and waits for it, unless this is the loop's own thread or the loop does not run any more."""
+        if not self.loop.is_running() or asyncio._get_running_loop() is self.loop:
+            return
+        with contextlib.suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(self.finish(), self.loop).result(2 * TASKS_END_S)
 
     async def finish(self, timeout: float = TASKS_END_S) -> None:
         """On the loop: cancels what still runs, and waits at most `timeout` seconds for it."""
@@ -92,7 +95,7 @@ class OwnLoopRunner(LoopRunner):
         """Cancels what still runs and ends the thread."""
         if self.loop.is_closed():
             return
-        asyncio.run_coroutine_threadsafe(self.finish(), self.loop).result()
+        super().stop()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()

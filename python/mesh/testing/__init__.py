@@ -16,10 +16,10 @@ threads are Python's own: no part of the engine is used to test the engine. Noth
 
 from mesh.testing.bootstrap import bootstrap, cluster, listener
 from mesh.testing.cutter import Cutter
-from mesh.testing.running import LIMIT_S, Leak, Running, open_descriptors, running, until
+from mesh.testing.running import Leak, Running, open_descriptors, running, until
 from mesh.testing.serving import Serving
 from mesh.testing.upstream import Refuser, Stalled, Upstream, ok
-from mesh.testing.wire import Ended, Message, Wire, connect
+from mesh.testing.wire import LIMIT_S, Ended, Message, Wire, connect
 
 __all__ = [
     "LIMIT_S",

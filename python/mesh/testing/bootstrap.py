@@ -68,9 +68,7 @@ def listener(
 
 def bootstrap(*up: int, clusters: list[dict[str, Any]] | None = None, admin: bool = False, **fields: Any) -> dict[str, Any]:
     """A whole bootstrap: cluster `up` on the ports `up` (or `clusters`), one `listener(**fields)`."""
-    made: dict[str, Any] = {
-        "static_resources": {"listeners": [listener(**fields)], "clusters": clusters or [cluster("up", *up)]}
-    }
+    made: dict[str, Any] = {"static_resources": {"listeners": [listener(**fields)], "clusters": clusters or [cluster("up", *up)]}}
     if admin:
         made["admin"] = {"address": address(0)}
     return made

@@ -259,6 +259,7 @@ cdef list response_hook(Visit *visit, list parked):
         if copy == NULL:
             raise MemoryError
         view.head = copy
+        visit.headers = copy.headers
         return park(visit, view, <object>visit.settings.on_response, parked)
     try:
         decide(visit, (<object>visit.settings.on_response)(view))
@@ -283,6 +284,8 @@ cdef int returned(Visit *visit) except -1:
     cdef View view = <View>visit.view
     result = view.result
     take_away(visit)
+    if visit.response and visit.item.stream.response.headers != visit.headers:
+        return 0                   # a timeout has filled the head anew and answered
     if isinstance(result, BaseException):
         raise result
     view_apply(view, visit)

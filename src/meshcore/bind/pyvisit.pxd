@@ -7,6 +7,7 @@
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint8_t, uint32_t
 
+from meshcore.codec.head cimport Header
 from meshcore.filter.http cimport Batch, BatchItem, LocalReply
 from meshcore.run.worker cimport Worker
 
@@ -33,6 +34,7 @@ cdef struct Visit:
     Settings *settings
     Desk *desk
     PyObject *view                 # the view that a parked hook holds (a reference); NULL: none
+    Header *headers                # of the response that a parked hook was shown
     uint32_t slot                  # in the park table; 0 = not parked
     bint response                  # which direction stands still
     bint replied                   # this filter has answered: its own reply does not come back to it

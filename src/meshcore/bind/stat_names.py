@@ -57,6 +57,7 @@ SCOPE = (
     "upstream_rq_retry_overflow", "upstream_rq_retry_limit_exceeded", "upstream_rq_completed", "upstream_rq_1xx",
     "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx",
 )
+BREAKERS = (("cx", "cx"), ("rq_pending", "pending"), ("rq", "rq"), ("rq_retry", "retries"))  # as in cluster/breaker
 GAUGES = frozenset({
     "downstream_cx_active",
     "downstream_cx_http1_active",

@@ -20,6 +20,7 @@ cdef class ClusterTable:
     cdef ClusterConf *conf         # one reference
     cdef dict hosts                # (address, hostname) -> HostRef: hosts keep their identity over updates
     cdef uint32_t next_slot
+    cdef tuple track_remaining     # (default, high)
 
     cdef HostRef host_of(self, endpoint)
 

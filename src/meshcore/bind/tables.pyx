@@ -5,12 +5,12 @@ be replaced alone; so is a cluster's host set. Statistics get their slots here, 
 """
 import socket
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc
 from libc.string cimport memcpy, memset, strdup
 
 from meshcore.base.arena cimport Arena, arena_init
-from meshcore.base.atomics cimport atomic_ref, atomic_store
+from meshcore.base.atomics cimport atomic_load, atomic_ref, atomic_store
 from meshcore.base.span cimport Span, span
 from meshcore.bind.format cimport compile_json, compile_text
 from meshcore.bind.matchers cimport compile_headers, compile_string, keep, keep_lower, take
@@ -499,6 +499,9 @@ cdef class ClusterTable:
             address_fill(spec.bind_address, &conf.bind_address)
         conf.breakers = <Breaker *>take(&conf.arena, 2 * sizeof(Breaker))
         fill_breakers(spec, conf.breakers)
+        self.track_remaining = (spec.default.track_remaining, spec.high.track_remaining)
+        for name, value in self.breaker_gauges().items():
+            registry.set_gauge(prefix + name, value)
 
     def __dealloc__(self):
         cluster_conf_unref(self.conf)
@@ -531,6 +534,20 @@ cdef class ClusterTable:
         present = {(endpoint.address, endpoint.hostname) for endpoint in endpoints}
         self.hosts = {key: ref for key, ref in self.hosts.items() if key in present}
         return result
+
+    def breaker_gauges(self):
+        """{stat: value} of the circuit breakers of both priorities, below the cluster's name."""
+        cdef Breaker *breaker
+        cdef int64_t used
+        found = {}
+        for i, priority in enumerate(("default", "high")):
+            breaker = &self.conf.breakers[<int>i]
+            for resource, (kind, remaining) in enumerate(stat_names.BREAKERS):
+                used = atomic_load(&breaker.used[<int>resource])
+                found[f"circuit_breakers.{priority}.{kind}_open"] = int(used >= breaker.limit[<int>resource])
+                left = max(0, breaker.limit[<int>resource] - used) if self.track_remaining[i] else 0
+                found[f"circuit_breakers.{priority}.remaining_{remaining}"] = left
+        return found
 
     def host_stats(self):
         """[(address text, hostname, healthy, {stat: value})] of the hosts of the newest set, for /clusters."""

@@ -9,6 +9,7 @@ from libc.string cimport memcpy, memset
 from meshcore.base.arena cimport arena_copy
 from meshcore.base.span cimport Span, lower, span, span_is_nocase, span_trim, write_u64
 from meshcore.codec.head cimport *
+from meshcore.conf.tables cimport IpSource
 from meshcore.observe.record cimport ADDRESS_TEXT, address_write
 from meshcore.proxy.downstream cimport downstream_local
 from meshcore.proxy.objects cimport *
@@ -130,7 +131,35 @@ cdef void set_scheme(Stream *stream) noexcept nogil:
         head.scheme = span(b"http", 4)
 
 
-cdef bint client_identify(Stream *stream) noexcept nogil:
+cdef bint ask_source(Stream *stream, const IpSource *source, bint *trusted) noexcept nogil:
+    cdef Head *head = &stream.request
+    cdef Header *header
+    cdef bint found
+    if source.header.len == 0:
+        found = xff_address(head, source.hops, &stream.remote, trusted)
+        if source.append:
+            append_peer(stream, &stream.down.remote)
+        return found
+    header = head_find_name(head, source.header)
+    trusted[0] = source.trusted
+    return header != NULL and address_parse(span_trim(header_value(header)), &stream.remote)
+
+
+cdef bint ask_sources(Stream *stream, bint *trusted, uint16_t *reject) noexcept nogil:
+    # original_ip_detection_extensions: the first that finds an address; one of them may insist.
+    cdef HcmConf *hcm = stream.hcm
+    cdef uint8_t i
+    for i in range(hcm.ip_sources_len):
+        if ask_source(stream, &hcm.ip_sources[i], trusted):
+            return True
+        if hcm.ip_sources[i].reject_status:
+            reject[0] = hcm.ip_sources[i].reject_status
+            break
+    trusted[0] = False
+    return False
+
+
+cdef bint client_identify(Stream *stream, uint16_t *reject) noexcept nogil:
     cdef HcmConf *hcm = stream.hcm
     cdef Head *head = &stream.request
     cdef IpAddress *peer = &stream.down.remote
@@ -152,7 +181,10 @@ cdef bint client_identify(Stream *stream) noexcept nogil:
             set_port(stream)
         found = True
     else:
-        found = xff_address(head, hcm.trusted_hops, &stream.remote, &trusted_check)
+        if hcm.ip_sources_len > 0:
+            found = ask_sources(stream, &trusted_check, reject)
+        else:
+            found = xff_address(head, hcm.trusted_hops, &stream.remote, &trusted_check)
         if not found:
             stream.remote = peer[0]
         if not head_has(head, H_X_FORWARDED_PROTO):

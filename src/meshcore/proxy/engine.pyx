@@ -5,6 +5,7 @@ from libc.string cimport memset
 from posix.unistd cimport close
 
 from meshcore.base.clock cimport clock_wall_us
+from meshcore.base.hash cimport xxhash64
 from meshcore.base.slab cimport slab_fini, slab_init
 from meshcore.base.span cimport span_equal
 from meshcore.cluster.balancer cimport balancer_fini, balancer_init, balancer_reset
@@ -58,6 +59,7 @@ cdef void engine_fini(Engine *engine) noexcept nogil:
     free(engine.logs)
     free(engine.listeners)
     free(engine.clusters)
+    free(engine.names)
     loop_fini(&engine.loop)
     slab_fini(&engine.downstreams)
     slab_fini(&engine.upstreams)
@@ -323,6 +325,7 @@ cdef void engine_set_cluster(Engine *engine, ClusterConf *conf, HostSet *hosts) 
     if engine.clusters[conf.index] != NULL:
         retire_cluster(engine.clusters[conf.index])
     engine.clusters[conf.index] = cluster
+    add_name(engine, conf.index)
 
 
 cdef void engine_set_hosts(Engine *engine, uint32_t index, HostSet *hosts) noexcept nogil:
@@ -371,13 +374,48 @@ cdef void engine_drop_cluster(Engine *engine, uint32_t index) noexcept nogil:
         retire_cluster(cluster)
 
 
-cdef ClusterLocal *engine_find_cluster(Engine *engine, Span name) noexcept nogil:
-    # Only cluster_header routes come here: names arrive at run time.
+cdef uint32_t *name_slot(Engine *engine, Span name) noexcept nogil:
+    # Open addressing: where the name stands, or the empty place where it belongs. An index keeps its name for ever (conf indexes are
+    # given out by name), so entries are never removed.
+    cdef uint32_t at = <uint32_t>xxhash64(name.at, name.len, 0) & (engine.names_cap - 1)
+    cdef uint32_t index
+    while engine.names[at] != 0:
+        index = engine.names[at] - 1
+        if engine.clusters[index] != NULL and span_equal(engine.clusters[index].conf.name, name):
+            break
+        at = (at + 1) & (engine.names_cap - 1)
+    return &engine.names[at]
+
+
+cdef bint add_name(Engine *engine, uint32_t index) noexcept nogil:
+    cdef uint32_t *old = engine.names
+    cdef uint32_t cap = engine.names_cap
     cdef uint32_t i
-    for i in range(engine.clusters_cap):
-        if engine.clusters[i] != NULL and span_equal(engine.clusters[i].conf.name, name):
-            return engine.clusters[i]
-    return NULL
+    cdef uint32_t *slot
+    if 2 * (engine.names_len + 1) > cap:
+        engine.names = <uint32_t *>calloc(64 if cap == 0 else 2 * cap, sizeof(uint32_t))
+        if engine.names == NULL:
+            engine.names = old
+            return False
+        engine.names_cap = 64 if cap == 0 else 2 * cap
+        engine.names_len = 0
+        for i in range(cap):
+            if old[i] != 0 and engine.clusters[old[i] - 1] != NULL and old[i] - 1 != index:
+                add_name(engine, old[i] - 1)
+        free(old)
+    slot = name_slot(engine, engine.clusters[index].conf.name)
+    if slot[0] == 0:
+        slot[0] = index + 1
+        engine.names_len += 1
+    return True
+
+
+cdef ClusterLocal *engine_find_cluster(Engine *engine, Span name) noexcept nogil:
+    cdef uint32_t *slot
+    if engine.names_cap == 0:
+        return NULL
+    slot = name_slot(engine, name)
+    return NULL if slot[0] == 0 else engine.clusters[slot[0] - 1]
 
 
 # --- logs, clock, liveness ------------------------------------------------------------------------------------------

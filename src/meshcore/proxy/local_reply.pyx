@@ -5,7 +5,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from meshcore.base.arena cimport arena_copy, arena_take
-from meshcore.base.span cimport Span, span, span_is_nocase, write_u64
+from meshcore.base.span cimport Span, span, span_is, span_is_nocase, write_u64
 from meshcore.codec.head cimport *
 from meshcore.conf.tables cimport ReplyMapper
 from meshcore.observe.format cimport Format, format_bound, format_write
@@ -16,6 +16,7 @@ from meshcore.route.mutation cimport mutate_response
 
 cdef enum:
     GRPC_UNKNOWN = 2
+    GRPC_DEADLINE_EXCEEDED = 4
     GRPC_INTERNAL = 13
     GRPC_UNAUTHENTICATED = 16
     GRPC_PERMISSION_DENIED = 7
@@ -90,6 +91,7 @@ cdef Span local_reply_fill(Stream *stream, const LocalReply *reply) noexcept nog
     cdef Span type = stream.hcm.reply_content_type
     cdef Span body = reply.body
     cdef uint16_t status = reply.status
+    cdef bint too_long = span_is(reply.details, b"max_duration_timeout", 20)
     cdef uint16_t i
     stream.record.flags |= reply.flag
     stream.record.details = reply.details
@@ -125,7 +127,7 @@ cdef Span local_reply_fill(Stream *stream, const LocalReply *reply) noexcept nog
         head.status = 200
         stream.record.status = 200
         head_set(head, H_CONTENT_TYPE, span(b"application/grpc", 16))
-        set_number(head, H_GRPC_STATUS, grpc_status(status))
+        set_number(head, H_GRPC_STATUS, GRPC_DEADLINE_EXCEEDED if too_long else grpc_status(status))
         if body.len > 0:
             head_set(head, H_GRPC_MESSAGE, body)
         return span(b"", 0)

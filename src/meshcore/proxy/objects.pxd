@@ -35,6 +35,9 @@ cdef struct Engine:
     ListenerLocal *retired         # replaced or removed ones that still have connections
     ClusterLocal **clusters        # by ClusterConf.index; NULL: none
     uint32_t clusters_cap
+    uint32_t *names                # hash of a cluster's name -> 1 + its index; for cluster_header
+    uint32_t names_cap             # a power of two
+    uint32_t names_len
     LogFile **logs                 # by LogConf.file
     uint32_t logs_cap
     Slab downstreams

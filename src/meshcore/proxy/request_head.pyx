@@ -20,6 +20,7 @@ from meshcore.proxy.objects cimport *
 from meshcore.proxy.path_normal cimport *
 from meshcore.proxy.stream cimport stream_reply, stream_reply_simple
 from meshcore.filter.http cimport LocalReply
+from meshcore.route.mutation cimport mutate_request
 
 
 cdef inline bint refuse(Stream *stream, uint16_t status, Span details) noexcept nogil:
@@ -281,6 +282,8 @@ cdef void add_request_id(Stream *stream, bint edge) noexcept nogil:
 cdef bint request_head_prepare(Stream *stream) noexcept nogil:
     cdef HcmConf *hcm = stream.hcm
     cdef Head *head = &stream.request
+    cdef uint16_t reject = 0
+    cdef uint16_t i
     cdef bint edge
     if stream.message.expect_continue and not hcm.proxy_100_continue:
         stat_inc(stream.engine.stats, hcm.stats[HCM_RQ_1XX])
@@ -301,10 +304,15 @@ cdef bint request_head_prepare(Stream *stream) noexcept nogil:
     if not normalize(stream):
         return False
     strip_host(stream)
+    for i in range(hcm.early_len):
+        mutate_request(&hcm.early[i], head, &stream.record)
     drop_hop_headers(stream)
     merge_lines(head, H_X_FORWARDED_FOR)
     merge_lines(head, H_X_REQUEST_ID)
-    edge = client_identify(stream)
+    edge = client_identify(stream, &reject)
+    if reject:
+        stat_inc(stream.engine.stats, hcm.stats[HCM_RQ_REJECTED_VIA_IP_DETECTION])
+        return refuse(stream, reject, span(b"rejecting_because_detection_failed", 34))
     head_drop(head, H_ENVOY_INTERNAL)
     head_drop(head, H_X_FORWARDED_CLIENT_CERT)
     if stream.bits & STREAM_INTERNAL:

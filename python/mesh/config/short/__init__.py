@@ -94,9 +94,7 @@ def _place(places: Places, base: str, hosts: route.Hosts) -> None:
                 places.add(f"{at}.{inner}", f"{source}.{key}")
 
 
-def _listener(
-    number: int, bound: dict[str, Any], tree: dict[str, Any], hosts: route.Hosts, reader: Reader
-) -> dict[str, Any]:
+def _listener(number: int, bound: dict[str, Any], tree: dict[str, Any], hosts: route.Hosts, reader: Reader) -> dict[str, Any]:
     suffix = "" if number == 0 else f"_{number + 1}"
     hcm: dict[str, Any] = {
         "@type": HCM_TYPE,
@@ -121,9 +119,7 @@ def _listener(
     return {
         "name": f"main{suffix}",
         "address": bound,
-        "filter_chains": [
-            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": hcm}]}
-        ],
+        "filter_chains": [{"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": hcm}]}],
     }
 
 
@@ -133,9 +129,7 @@ def _filters(items: Any, reader: Reader) -> list[dict[str, Any]]:
     for item, path in reader.mappings(items, "filters"):
         reader.keys(item, ("python", "config", "name"), path)
         if not isinstance(item.get("python"), str):
-            reader.refuse(
-                f"{path}.python" if "python" in item else path, "a filter needs 'python: package.module:Class'"
-            )
+            reader.refuse(f"{path}.python" if "python" in item else path, "a filter needs 'python: package.module:Class'")
             continue
         value = {"class": item["python"], "config": item.get("config") or {}}
         typed = {

@@ -25,9 +25,7 @@ REDIRECT_CODES = {
 STATUS_RANGE = (200, 599)
 
 
-def tree(
-    kind: str, item: dict[str, Any], path: str, match: Match, clusters: Clusters, reader: Reader
-) -> dict[str, Any]:
+def tree(kind: str, item: dict[str, Any], path: str, match: Match, clusters: Clusters, reader: Reader) -> dict[str, Any]:
     """The action part of an Envoy route."""
     if kind == "to":
         return {"route": _forward(item, path, match, clusters, reader)}

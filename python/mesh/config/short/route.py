@@ -74,11 +74,7 @@ def _route(item: dict[str, Any], path: str, clusters: Clusters, reader: Reader) 
     reader.keys(item, KEYS, path)
     chosen = [key for key in ACTIONS if key in item]
     if len(chosen) != 1:
-        text = (
-            f"{' and '.join(map(repr, chosen))} exclude each other"
-            if chosen
-            else "needs one of 'to', 'reply', 'redirect'"
-        )
+        text = f"{' and '.join(map(repr, chosen))} exclude each other" if chosen else "needs one of 'to', 'reply', 'redirect'"
         reader.refuse(path, text)
         return []
     if chosen[0] != "to":

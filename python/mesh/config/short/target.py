@@ -102,9 +102,7 @@ class Clusters:
             items = [(key, weight, join(path, key)) for key, weight in value.items()]
         else:
             listed = value if isinstance(value, list) else [value]
-            items = [
-                (item, 1, f"{path}[{index}]" if isinstance(value, list) else path) for index, item in enumerate(listed)
-            ]
+            items = [(item, 1, f"{path}[{index}]" if isinstance(value, list) else path) for index, item in enumerate(listed)]
         if not items:
             self._reader.refuse(path, "needs at least one HOST:PORT")
         found = []
@@ -133,17 +131,13 @@ class Clusters:
             name = setting["balance"]
             if not isinstance(name, str) or name not in BALANCE:
                 close = nearest(str(name), BALANCE)
-                reader.refuse(
-                    join(path, "balance"), f"{shown(name)} is not accepted; one of {', '.join(BALANCE)}{close}"
-                )
+                reader.refuse(join(path, "balance"), f"{shown(name)} is not accepted; one of {', '.join(BALANCE)}{close}")
             limits["lb_policy"] = BALANCE.get(str(name), "ROUND_ROBIN")
         if "connect_timeout" in setting:
             limits["connect_timeout"] = reader.duration(setting["connect_timeout"], join(path, "connect_timeout"))
         if "dns_refresh" in setting:
             limits["dns_refresh_rate"] = reader.duration(setting["dns_refresh"], join(path, "dns_refresh"))
-        thresholds = {
-            envoy: reader.count(setting[key], join(path, key)) for key, envoy in THRESHOLDS.items() if key in setting
-        }
+        thresholds = {envoy: reader.count(setting[key], join(path, key)) for key, envoy in THRESHOLDS.items() if key in setting}
         if thresholds:
             limits["circuit_breakers"] = {"thresholds": [thresholds]}
         shared: dict[str, Any] = {}
