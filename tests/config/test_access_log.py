@@ -62,32 +62,55 @@ def test_streams_are_files_too(stream: str, path: str) -> None:
 
 def test_filters_narrow_together() -> None:
     found = everything().listeners[0].hcm.access_logs[0]
-    assert (found.status_at_least, found.not_health_check, found.response_flags) == (400, True, ("UH", "NR"))
+    assert found.filter is not None and found.filter.test == "and"
+    assert found.filter.parts[:3] == (
+        spec.LogFilter("status", "ge", 400),
+        spec.LogFilter("not_health_check"),
+        spec.LogFilter("flags", flags=("UH", "NR")),
+    )
     assert found.json_omit_empty
-    assert log(filter={"response_flag_filter": {}}).response_flags == ()
-    both = {"and_filter": {"filters": [status(400), status(500)]}}
-    assert log(filter=both).status_at_least == 500
+    assert log(filter={"response_flag_filter": {}}).filter == spec.LogFilter("flags")
+    assert log().filter is None
+
+
+@pytest.mark.parametrize(("op", "word"), [("EQ", "eq"), ("GE", "ge"), ("LE", "le"), ("NE", "ne")])
+def test_filters_compare_in_every_way(op: str, word: str) -> None:
+    assert log(filter=status(200, op)).filter == spec.LogFilter("status", word, 200)
+    comparison = {"op": op, "value": {"default_value": 7, "runtime_key": "k"}}
+    assert log(filter={"duration_filter": {"comparison": comparison}}).filter == spec.LogFilter("duration", word, 7)
+
+
+def test_filters_nest() -> None:
+    either = {"or_filter": {"filters": [status(400), {"and_filter": {"filters": [status(1), status(2, "LE")]}}]}}
+    inner = spec.LogFilter("and", parts=(spec.LogFilter("status", "ge", 1), spec.LogFilter("status", "le", 2)))
+    assert log(filter=either).filter == spec.LogFilter("or", parts=(spec.LogFilter("status", "ge", 400), inner))
+
+
+def test_a_fraction_keeps_its_default() -> None:
+    sampled = {"numerator": 5, "denominator": "TEN_THOUSAND"}
+    found = log(filter={"runtime_filter": {"runtime_key": "k", "percent_sampled": sampled}}).filter
+    assert found == spec.LogFilter("fraction", value=5, whole=10_000)
+    found = log(filter={"runtime_filter": {"runtime_key": "k", "use_independent_randomness": True}}).filter
+    assert found == spec.LogFilter("fraction", whole=100, independent=True)
+
+
+def test_filters_by_header_grpc_status_and_type() -> None:
+    header = {"name": "X-Log", "string_match": {"exact": "yes"}}
+    found = log(filter={"header_filter": {"header": header}}).filter
+    assert found == spec.LogFilter("header", header=spec.HeaderMatch("x-log", spec.StringMatch("exact", "yes")))
+    statuses = {"statuses": ["UNAVAILABLE", "OK"], "exclude": True}
+    found = log(filter={"grpc_status_filter": statuses}).filter
+    assert found == spec.LogFilter("grpc_status", numbers=(14, 0), exclude=True)
+    assert log(filter={"log_type_filter": {"types": ["DownstreamEnd"]}}).filter == spec.LogFilter("log_type", numbers=(6,))
 
 
 @pytest.mark.parametrize(
     ("filter", "path"),
     [
-        (status(200, "EQ"), "status_code_filter.comparison.op: 'EQ' is not implemented yet in mesh; GE is"),
+        ({"traceable_filter": {}}, "traceable_filter: 'traceable_filter' is not implemented yet in mesh"),
         (
-            {"duration_filter": {"comparison": {"value": {"runtime_key": "k"}}}},
-            "duration_filter: 'duration_filter' is not",
-        ),
-        (
-            {"or_filter": {"filters": [status(400), status(500)]}},
-            "or_filter: 'or_filter' is not implemented yet in mesh",
-        ),
-        (
-            {"and_filter": {"filters": [{"response_flag_filter": {}}, {"response_flag_filter": {}}]}},
-            "and_filter.filters[1]: a second 'response_flag_filter'",
-        ),
-        (
-            {"and_filter": {"filters": [status(400), {"runtime_filter": {"runtime_key": "k"}}]}},
-            "and_filter.filters[1].runtime_filter: ",
+            {"or_filter": {"filters": [status(400), {"metadata_filter": {}}]}},
+            "or_filter.filters[1].metadata_filter: 'metadata_filter' is not implemented yet in mesh",
         ),
     ],
 )

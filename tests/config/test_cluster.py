@@ -28,7 +28,7 @@ def test_each_setting_lands_where_the_engine_reads_it() -> None:
         spec.Endpoint(spec.Address("/tmp/up.sock", -1)),
     )
     assert (found.lb, found.alt_stat_name, found.connect_timeout_ms, found.buffer_limit) == ("random", "alt", 250, 4096)
-    assert found.default == spec.Thresholds(1, 2, 3, 4)
+    assert found.default == spec.Thresholds(1, 2, 3, 4, track_remaining=True)
     assert found.high == spec.Thresholds(5, 6, 7, 8)
     assert found.bind_address == spec.Address("127.0.0.2", 0)
     assert found.tcp_keepalive == (3, 4, 5)
@@ -137,3 +137,9 @@ def test_a_host_without_traffic_is_known_as_unhealthy() -> None:
 def test_a_second_entry_for_one_priority_is_refused_because_it_would_be_ignored() -> None:
     with pytest.raises(ConfigError, match=r"thresholds\[1\].priority: the thresholds of DEFAULT stand here twice"):
         cluster(cluster={"circuit_breakers": {"thresholds": [{"max_requests": 1}, {"max_requests": 2}]}})
+
+
+def test_a_preconnect_ratio_of_one_asks_for_nothing() -> None:
+    assert cluster(cluster={"preconnect_policy": {"per_upstream_preconnect_ratio": 1.0}}) == cluster()
+    with pytest.raises(ConfigError, match="'preconnect_policy' is not implemented yet"):
+        cluster(cluster={"preconnect_policy": {"predictive_preconnect_ratio": 2.0}})

@@ -23,7 +23,6 @@ NOT_YET = {
     "Cluster.respect_dns_ttl",  # the system's resolver tells no TTL
     "Endpoint.priority",  # priorities other than 0 are refused
     "DnsTarget.priority",
-    "DirectResponse.content_type",  # comes from body_format, which is refused
 }
 
 

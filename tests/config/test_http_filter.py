@@ -36,6 +36,22 @@ def test_a_python_filter_is_its_class_and_its_config(struct: str, url: str) -> N
     assert json.loads(found[0].settings[1]) == {"a": None, "z": [1, 1.5]}
 
 
+def test_the_router_keeps_its_settings() -> None:
+    settings = {
+        "suppress_envoy_headers": True,
+        "dynamic_stats": False,
+        "respect_expected_rq_timeout": True,
+        "strict_check_headers": ["x-envoy-max-retries"],
+    }
+    [found] = chain({"name": "router", "typed_config": {"@type": ROUTER_TYPE, **settings}})
+    assert found.settings == spec.Router(True, False, True, ("x-envoy-max-retries",))
+
+
+def test_a_header_that_the_router_cannot_check_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"strict_check_headers: .*'x-other' is not accepted"):
+        chain({"name": "router", "typed_config": {"@type": ROUTER_TYPE, "strict_check_headers": ["x-other"]}})
+
+
 def test_a_disabled_filter_says_so() -> None:
     assert everything().listeners[0].hcm.filters[0] == spec.HttpFilter(
         "py", "python", ("pkg.mod:Class", '{"a":["x"],"b":1}'), disabled=True
@@ -80,8 +96,8 @@ def test_without_a_config_a_python_filter_gets_an_empty_one() -> None:
             "http_filters[0].typed_config: 'envoy.extensions.filters.http.cors.v3.Cors' is not implemented yet in mesh",
         ),
         (
-            [{"name": "r", "typed_config": {"@type": ROUTER_TYPE, "suppress_envoy_headers": True}}],
-            "http_filters[0].typed_config.suppress_envoy_headers: 'suppress_envoy_headers' is not implemented yet",
+            [{"name": "r", "typed_config": {"@type": ROUTER_TYPE, "upstream_log": [{}]}}],
+            "http_filters[0].typed_config.upstream_log: 'upstream_log' is not implemented yet",
         ),
     ],
 )

@@ -48,6 +48,9 @@ def test_a_forward_keeps_every_setting() -> None:
         timeout_ms=0,
         idle_timeout_ms=1000,
         max_stream_duration_ms=2000,
+        grpc_timeout_header_max_ms=3000,
+        grpc_timeout_header_offset_ms=100,
+        new_timeouts=True,
         retry=spec.RetryPolicy(
             retry_on=("5xx", "retriable-status-codes"),
             num_retries=4,
@@ -70,6 +73,7 @@ def test_a_weighted_connect_route() -> None:
             spec.WeightedCluster("web", 1, spec.HeaderMutation(request_remove=("x-w",)), "w"),
             spec.WeightedCluster("names", 3),
         ),
+        weight_header="x-pick",
         auto_host_rewrite=True,
         upgrades=(("connect", True),),
         connect_terminate=True,
@@ -189,3 +193,24 @@ def test_clusters_are_looked_up_unless_told_not_to() -> None:
         route(action={"cluster": "gone"})
     found = hcm(action={"cluster": "gone"}, route_config={"validate_clusters": False})
     assert found.routes.virtual_hosts[0].routes[0].action == spec.Forward(cluster="gone")
+
+
+def test_hosts_keep_virtual_clusters_and_limits() -> None:
+    [host] = everything().listeners[0].hcm.routes.virtual_hosts
+    condition = spec.HeaderMatch(":path", spec.StringMatch("prefix", "/v"))
+    assert host.virtual_clusters == (spec.VirtualCluster("vc", (condition,)),)
+    assert host.include_is_timeout_retry_header is True
+    assert (host.retry_buffer_limit, host.body_buffer_limit) == (1000, 2000)
+    assert (host.routes[0].retry_buffer_limit, host.routes[0].body_buffer_limit) == (3000, 4000)
+    assert everything().listeners[0].hcm.routes.vhost_header == "x-vhost"
+
+
+def test_an_empty_max_stream_duration_still_switches_the_timeout_off() -> None:
+    found = route(action={"max_stream_duration": {}}).action
+    assert found == spec.Forward(cluster="web", new_timeouts=True)
+
+
+def test_direct_bodies_can_be_formats() -> None:
+    text, tree = (one.action for one in routes()[-2:])
+    assert text == spec.DirectResponse(200, content_type="text/x", format="%PROTOCOL%", omit_empty=True)
+    assert tree == spec.DirectResponse(200, content_type="application/json", json={"p": "%PROTOCOL%"})

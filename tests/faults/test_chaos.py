@@ -162,7 +162,7 @@ def test_nothing_survives_the_storm(seed: int, concurrency: int) -> None:
             thread.start()
         for n in range(12):
             ports = [(one.port,), (two.port,), (one.port, two.port)][n % 3]
-            p.proxy.apply(config(*ports, limit=3 + n % 2, tries=1 + n % 3))
+            p.proxy.apply(config(*ports, limit=3 + n // 6, tries=2 + n // 8))
             threads[n % CLIENTS].join(0.1)
         for thread in threads:
             thread.join(60)

@@ -1,8 +1,8 @@
 """Everything at once: hooks that wait, raise, reply and let pass, clients that leave at any moment, timeouts and new configurations.
 
-Nothing is asserted about a single request but that what was answered is one of the answers that are possible; the proof is that the engine
-survives (run it under the sanitizers too), that no request is forgotten, and that nothing is alive afterwards. The order of events is random and
-from a fixed seed, as far as threads let it be.
+Nothing is asserted about a single request but that what was answered is one of the answers that are possible; the proof is that the
+engine survives (run it under the sanitizers too), that no request is forgotten, and that nothing is alive afterwards. The order of events
+is random and from a fixed seed, as far as threads let it be.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 
 import mesh
 from tests.filters.bootstrap import bootstrap, python_filter
-from tests.filters.doors import OpenDoor
+from tests.filters.doors import Door, OpenDoor
 from tests.filters.test_parked_hooks import settled
 from tests.filters.wire import Client, Mirror
 
@@ -87,8 +87,18 @@ def visitor(port: int, seed: int, statuses: set[int], lost: list[str]) -> None:
                     break
 
 
+def all_logged(door: Door, kind: type[Storm]) -> int:
+    """How many requests there were, once each has been logged; the last ones may come from connections that are closed already."""
+    waited = threading.Event()
+    for _ in range(500):
+        total = door.stat("http.ingress.downstream_rq_total")
+        if kind.logged == total and door.stat("http.ingress.downstream_rq_active") == 0:
+            return total
+        waited.wait(0.01)
+    raise AssertionError(f"{kind.logged} requests were logged of {total}")
+
+
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_the_engine_outlives_a_storm(opened: OpenDoor, mirror: Mirror) -> None:
     kind = type("Storm", (Storm,), {"logged": 0})
     statuses: set[int] = set()
@@ -110,7 +120,7 @@ def test_the_engine_outlives_a_storm(opened: OpenDoor, mirror: Mirror) -> None:
             door.apply(source(version))
             threads[version % THREADS].join(0.05)
         settled(door, before + 2 * THREADS)  # idle connections to the upstream may stay, with their transports
-        total, active = door.stat("http.ingress.downstream_rq_total"), door.stat("http.ingress.downstream_rq_active")
-    assert lost == [] and active == 0
+        total = all_logged(door, kind)
+    assert lost == []
     assert statuses <= {200, 203, 408, 500, 504} and {200, 203, 500} <= statuses
-    assert kind.logged == total > THREADS * REQUESTS * 0.5
+    assert total > THREADS * REQUESTS * 0.5

@@ -199,6 +199,20 @@ def test_a_response_hook_replaces_any_response(opened: OpenDoor, mirror: Mirror,
         assert details(log) == "python_filter_reply"
 
 
+def test_a_hook_that_gives_orders_to_its_own_proxy_is_refused_instead_of_waiting_for_itself(opened: OpenDoor) -> None:
+    class Asks(mesh.Filter):
+        def on_request(self, request: Any) -> mesh.Reply:
+            try:
+                return mesh.Reply(200, str(door.proxy.live_objects()))
+            except RuntimeError as error:
+                return mesh.Reply(409, str(error))
+
+    with opened(bootstrap(Asks)) as door:
+        answer = ask(door.port)
+        assert answer.status == 409 and "cannot give orders" in answer.text
+        assert door.live > 0
+
+
 def test_a_client_that_leaves_before_the_response_is_logged(opened: OpenDoor) -> None:
     log = logged()
     with socket.create_server(("127.0.0.1", 0)) as silent, opened(bootstrap(log, upstream=silent.getsockname()[1])) as door:

@@ -43,7 +43,7 @@ def stops_in_body(wire: Wire) -> None:
 def proxied(up: int, tmp_path: Path, **fields: Any) -> Iterator[Running]:
     """A proxy with a log; when the block ends, `p.lines` are its lines."""
     log = tmp_path / "log"
-    fields.setdefault("hcm", {}).setdefault("delayed_close_timeout", "0.05s")
+    fields["hcm"] = {"delayed_close_timeout": "0.05s", "drain_timeout": "0.05s", **fields.get("hcm", {})}
     cluster_fields = fields.pop("cluster", {})
     config = bootstrap(clusters=[cluster("up", up, **cluster_fields)], log=str(log), **fields)
     with running(config) as p:
@@ -265,6 +265,19 @@ def test_an_idle_connection_is_closed_after_its_time(tmp_path: Path, served: int
         assert client.ended()
         assert time.monotonic() - start >= SHORT_S - 0.005
         assert p.down("downstream_cx_idle_timeout") == 1
+
+
+def test_a_request_that_comes_while_an_idle_connection_drains_is_answered(tmp_path: Path) -> None:
+    """Its client cannot have known: as in Envoy, drain_timeout is left for such a request."""
+    hcm = {"common_http_protocol_options": {"idle_timeout": SHORT}, "drain_timeout": "5s"}
+    with Upstream() as up, proxied(up.port, tmp_path, hcm=hcm) as p, p.client() as client:
+        client.send(GET)
+        assert client.read_response().status == 200
+        p.wait_stat("http.test.downstream_cx_idle_timeout", 1)
+        client.send(GET)
+        message = client.read_response()
+        assert (message.body, message.get("connection")) == (b"ok", "close")
+        assert client.ended()
 
 
 def test_a_request_in_flight_is_not_idle(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """mesh.aio.Proxy: a proxy whose engine runs on the thread of an asyncio loop.
 
 It is a mesh.Proxy with one worker and without worker threads. What may block (reading configuration, importing filters, DNS, opening
-logs) happens on threads of the executor, and only the orders that come out of it reach the loop (LoopWorker), so the application's callbacks never
-wait for a configuration. Synchronous filter hooks run on the loop's thread inside the engine's turn; `async def` hooks are tasks of the
-same loop.
+logs) happens on threads of the executor, and only the orders that come out of it reach the loop (LoopWorker), so the application's
+callbacks never wait for a configuration. Synchronous filter hooks run on the loop's thread inside the engine's turn; `async def` hooks
+are tasks of the same loop.
 
 Made and used on the loop's thread. `stop` leaves nothing: no thread, descriptor, reader, timer or task.
 """

@@ -75,7 +75,8 @@ def lower(message: Any, low: Lowering, path: str) -> spec.HttpFilter | None:
             respect_expected_rq_timeout=config.respect_expected_rq_timeout,
             strict_check_headers=tuple(name.lower() for name in config.strict_check_headers),
         )
-        return spec.HttpFilter(message.name, "router", settings, message.disabled)
+        plain = settings == spec.Router()
+        return spec.HttpFilter(message.name, "router", None if plain else settings, message.disabled)
     python = _python(config, low, at)
     return spec.HttpFilter(message.name, "python", python, message.disabled) if python else None
 

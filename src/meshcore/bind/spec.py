@@ -260,7 +260,8 @@ class AccessLog:
 
 @dataclass(slots=True, frozen=True)
 class HttpFilter:
-    """`kind`: router | python | buffer | ... `settings` is what that kind needs, in a tuple or frozen dataclass."""
+    """`kind`: router | python | buffer | ... `settings` is what that kind needs, in a tuple or frozen dataclass (router: `Router`, None
+    when it says nothing)."""
 
     name: str
     kind: str

@@ -544,7 +544,7 @@ cdef class ClusterTable:
             breaker = &self.conf.breakers[<int>i]
             for resource, (kind, remaining) in enumerate(stat_names.BREAKERS):
                 used = atomic_load(&breaker.used[<int>resource])
-                found[f"circuit_breakers.{priority}.{kind}_open"] = int(used >= breaker.limit[<int>resource])
+                found[f"circuit_breakers.{priority}.{kind}_open"] = int(used > 0 and used >= breaker.limit[<int>resource])
                 left = max(0, breaker.limit[<int>resource] - used) if self.track_remaining[i] else 0
                 found[f"circuit_breakers.{priority}.remaining_{remaining}"] = left
         return found

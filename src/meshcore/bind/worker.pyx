@@ -4,6 +4,7 @@ Every order goes through the worker's mailbox and is waited for without the GIL,
 finish first. An embedded worker has no thread: its orders are carried out on the spot. After `close` the object is dead.
 """
 import os
+from threading import get_ident
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -36,6 +37,7 @@ cdef class Worker:
 
     cdef WorkerStruct *worker
     cdef readonly bint embedded
+    cdef object thread             # whose `run` this is; None: it does not run
 
     def __cinit__(self, uint32_t index, bint embedded=False):
         cdef int error = 0
@@ -57,8 +59,10 @@ cdef class Worker:
 
     def run(self):
         """Serves on the calling thread until `stop`; the GIL is released."""
+        self.thread = get_ident()
         with nogil:
             worker_run(self.worker)
+        self.thread = None
 
     def step(self):
         """Embedded: does what is ready now, without sleeping."""
@@ -81,6 +85,8 @@ cdef class Worker:
         cdef Message *message
         if self.worker == NULL:
             raise RuntimeError("this worker is closed")
+        if self.thread is not None and self.thread == get_ident():
+            raise RuntimeError("a filter hook cannot give orders to the proxy that runs it: hand them to another thread")
         message = <Message *>calloc(1, sizeof(Message))
         if message == NULL:
             raise MemoryError

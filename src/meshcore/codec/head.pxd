@@ -130,13 +130,18 @@ cdef Header *head_add(Head *head, Span name, Span value, uint8_t id) noexcept no
 cdef bint head_add_copy(Head *head, Span name, Span value) noexcept nogil              # copies both, lowers the name
 cdef bint head_set(Head *head, uint8_t id, Span value) noexcept nogil                  # replaces all of that id by one (in place of the first)
 cdef bint head_set_copy(Head *head, uint8_t id, Span value) noexcept nogil
-cdef void head_drop(Head *head, uint8_t id) noexcept nogil                             # all of that id
+cdef void head_drop_all(Head *head, uint8_t id) noexcept nogil
 cdef void head_drop_name(Head *head, Span lower_name) noexcept nogil
 cdef void head_drop_at(Head *head, uint16_t index) noexcept nogil
 cdef Header *head_find_name(Head *head, Span lower_name) noexcept nogil                # first, or NULL
 cdef Header *head_next(Head *head, Header *after) noexcept nogil                       # next with the same name, or NULL
 cdef Span head_join(Head *head, Header *first) noexcept nogil                          # all values of that name with "," between (in the arena)
 cdef bint head_append_value(Head *head, uint8_t id, Span value) noexcept nogil         # "old,value", or sets it
+
+cdef inline void head_drop(Head *head, uint8_t id) noexcept nogil:
+    # All of that id; nearly always there is none.
+    if head.first[id] != 0:
+        head_drop_all(head, id)
 
 cdef inline Header *head_find(Head *head, uint8_t id) noexcept nogil:
     return &head.headers[head.first[id] - 1] if head.first[id] != 0 else NULL

@@ -139,7 +139,7 @@ cdef void head_drop_at(Head *head, uint16_t index) noexcept nogil:
                 return
 
 
-cdef void head_drop(Head *head, uint8_t id) noexcept nogil:
+cdef void head_drop_all(Head *head, uint8_t id) noexcept nogil:
     while head.first[id] != 0:
         head_drop_at(head, head.first[id] - 1)
 

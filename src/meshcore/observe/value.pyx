@@ -261,7 +261,7 @@ cdef void operator_value(const Operator *op, Record *record, char *scratch, Valu
     elif op.kind == OP_PROTOCOL:
         set_text(out, protocols[record.protocol])
     elif op.kind == OP_UPSTREAM_PROTOCOL:
-        if record.upstream_local != NULL:
+        if record.upstream_local != NULL and record.upstream_protocol <= HTTP_3:
             set_text(out, protocols[record.upstream_protocol])
     elif op.kind == OP_FLAGS or op.kind == OP_FLAGS_LONG:
         flags_value(op, record, scratch, out)

@@ -52,8 +52,6 @@ cdef uint64_t grpc_status(Record *record) noexcept nogil:
         return status
     if record.response != NULL and parse_u64(head_value(record.response, H_GRPC_STATUS), &status):
         return status
-    if record.status == 200:
-        return 0
     if record.status == 400:
         return 13
     if record.status == 401:

@@ -28,6 +28,10 @@ cdef void charge_as(Stream *stream, uint16_t status, int completed, int classes,
         stat_inc(stats, codes + status - 100)
     elif classes == CLUSTER_RQ_1XX:
         stat_inc(stats, conf.stats[CLUSTER_RQ_UNKNOWN])
+    elif classes == CLUSTER_EXTERNAL_1XX:
+        stat_inc(stats, conf.stats[CLUSTER_EXTERNAL_UNKNOWN])
+    elif classes == CLUSTER_INTERNAL_1XX:
+        stat_inc(stats, conf.stats[CLUSTER_INTERNAL_UNKNOWN])
 
 
 cdef void charge_scope(Stream *stream, const Scope *scope, uint16_t status) noexcept nogil:

@@ -138,7 +138,7 @@ cdef bint ask_source(Stream *stream, const IpSource *source, bint *trusted) noex
     if source.header.len == 0:
         found = xff_address(head, source.hops, &stream.remote, trusted)
         if source.append:
-            append_peer(stream, &stream.down.remote)
+            append_peer(stream, &stream.hcm.local_address if is_loopback(&stream.down.remote) else &stream.down.remote)
         return found
     header = head_find_name(head, source.header)
     trusted[0] = source.trusted
@@ -183,6 +183,8 @@ cdef bint client_identify(Stream *stream, uint16_t *reject) noexcept nogil:
     else:
         if hcm.ip_sources_len > 0:
             found = ask_sources(stream, &trusted_check, reject)
+            if reject[0]:
+                return False
         else:
             found = xff_address(head, hcm.trusted_hops, &stream.remote, &trusted_check)
         if not found:

@@ -135,7 +135,6 @@ cdef void on_closed(Transport *transport) noexcept nogil:
     gauge(down, HCM_CX_ACTIVE, -1)
     if down.spoke:
         gauge(down, HCM_CX_HTTP1_ACTIVE, -1)
-    count(down, HCM_CX_TX_BYTES, <int64_t>transport.sent)
     gauge_add(engine.stats, listener.conf.stats[LISTENER_CX_ACTIVE], -1)
     stat_inc(engine.stats, listener.conf.stats[LISTENER_CX_DESTROY])
     histogram_record(engine.stats, listener.conf.cx_length, (clock_ns(&engine.loop.clock) - down.started_ns) // NS_PER_MS)
@@ -186,7 +185,7 @@ cdef void close_quiet(Downstream *down) noexcept nogil:
     if down.stream != NULL or down.held.len > 0:
         return
     if clock_ms(&down.engine.loop.clock) >= due:
-        close_gracefully(down, True)
+        close_gracefully(down, down.engine.draining or down.listener.retired)
     else:
         wheel_arm(&down.engine.loop.wheel, &down.timer, due)
 
@@ -208,6 +207,12 @@ cdef void arm_idle(Downstream *down) noexcept nogil:
         wheel_arm(&down.engine.loop.wheel, &down.timer, due)
 
 
+cdef void begin_drain(Downstream *down) noexcept nogil:
+    # Envoy's drain sequence: a request that comes within drain_timeout is still answered, with Connection: close.
+    down.close_after = True
+    wheel_arm(&down.engine.loop.wheel, &down.timer, clock_ms(&down.engine.loop.clock) + hcm_of(down).drain_ms)
+
+
 cdef void on_timer(Timer *timer) noexcept nogil:
     cdef Downstream *down = <Downstream *>timer.owner
     cdef HcmConf *hcm = hcm_of(down)
@@ -226,7 +231,8 @@ cdef void on_timer(Timer *timer) noexcept nogil:
         return
     if hcm.max_connection_ms and not down.close_after and now >= down.started_ns // NS_PER_MS + hcm.max_connection_ms:
         count(down, HCM_CX_MAX_DURATION_REACHED, 1)
-        down.close_after = True
+        begin_drain(down)
+        return
     if down.close_after and down.stream == NULL and down.held.len == 0:
         close_quiet(down)
         return
@@ -237,7 +243,10 @@ cdef void on_timer(Timer *timer) noexcept nogil:
         return
     elif hcm.idle_ms and now >= down.idle_ns // NS_PER_MS + hcm.idle_ms:
         count(down, HCM_CX_IDLE_TIMEOUT, 1)
-        close_gracefully(down, not down.spoke)
+        if down.spoke and not down.close_after:
+            begin_drain(down)
+        else:
+            close_gracefully(down, True)
         return
     arm_idle(down)
 

@@ -10,11 +10,18 @@ from meshcore.base.buffer cimport CHUNK, Buffer
 from meshcore.base.span cimport Span, span
 from meshcore.codec.head cimport *
 from meshcore.codec.http1_write cimport *
+from meshcore.conf.stat_ids cimport HCM_CX_TX_BYTES
 from meshcore.io.transport cimport *
+from meshcore.observe.counters cimport stat_add
 from meshcore.proxy.objects cimport *
 
 cdef enum:
     COPY_MAX = 2048                # a body piece up to this size is copied behind the head: one buffer, one cheaper system call
+
+
+cdef inline void sent(Downstream *down, Stream *stream, uint64_t n) noexcept nogil:
+    stream.record.downstream_wire_tx += n
+    stat_add(down.engine.stats, stream.hcm.stats[HCM_CX_TX_BYTES], n)
 
 
 cdef void frame_response(Stream *stream, bint end) noexcept nogil:
@@ -57,7 +64,7 @@ cdef void downstream_send_head(Downstream *down, Stream *stream, bint end) noexc
         n = http1_write_response(&stream.response, stream.bits & STREAM_HTTP10 != 0, &stream.hcm.http1, room)
         transport_copy(transport, room, n)
     stream.record.downstream_header_tx += n
-    stream.record.downstream_wire_tx += n
+    sent(down, stream, n)
     transport_flush(transport)
 
 
@@ -96,7 +103,7 @@ cdef void downstream_send_span(Downstream *down, Stream *stream, Span data, bint
             transport_copy(transport, b"0\r\n\r\n", 5)
     else:
         append(transport, data.at, data.len)
-    stream.record.downstream_wire_tx += transport.out.len - before
+    sent(down, stream, transport.out.len - before)
     transport_flush(transport)
 
 
@@ -114,7 +121,7 @@ cdef void downstream_send_buffer(Downstream *down, Stream *stream, Buffer *data,
             transport_copy(transport, b"0\r\n\r\n", 5)
     else:
         transport_move(transport, data)
-    stream.record.downstream_wire_tx += transport.out.len - before
+    sent(down, stream, transport.out.len - before)
     transport_flush(transport)
 
 
@@ -133,5 +140,5 @@ cdef void downstream_send_trailers(Downstream *down, Stream *stream, Head *trail
             return
         n = http1_write_trailers(trailers, room)
         transport_copy(transport, room, n)
-        stream.record.downstream_wire_tx += n
+        sent(down, stream, n)
     transport_flush(transport)

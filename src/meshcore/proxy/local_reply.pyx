@@ -9,12 +9,13 @@ from meshcore.base.span cimport Span, span, span_is, span_is_nocase, write_u64
 from meshcore.codec.head cimport *
 from meshcore.conf.tables cimport ReplyMapper
 from meshcore.observe.format cimport Format, format_bound, format_write
-from meshcore.observe.record cimport Record
+from meshcore.observe.record cimport *
 from meshcore.proxy.objects cimport *
 from meshcore.route.finalize cimport route_mutate_response
 from meshcore.route.mutation cimport mutate_response
 
 cdef enum:
+    TRIED = FLAG_UT | FLAG_LR | FLAG_UR | FLAG_UF | FLAG_UC | FLAG_UO | FLAG_UPE | FLAG_UMSDR      # the router answers for a try
     GRPC_UNKNOWN = 2
     GRPC_DEADLINE_EXCEEDED = 4
     GRPC_INTERNAL = 13
@@ -104,6 +105,8 @@ cdef Span local_reply_fill(Stream *stream, const LocalReply *reply) noexcept nog
                 head_add(head, header_name(&reply.head.headers[i]), header_value(&reply.head.headers[i]), reply.head.headers[i].id)
     if stream.cluster != NULL:
         route_mutate_response(stream.http.route, stream.choice, head, &stream.record)
+    if reply.flag & TRIED and stream.cluster != NULL and stream.host.attempt_count_response:
+        set_number(head, H_ENVOY_ATTEMPT_COUNT, stream.tries)
     if type.len == 0 or format == NULL:
         type = span(b"text/plain", 10)
     if reply.content_type.len > 0:

@@ -33,11 +33,13 @@ cdef void route_timeouts_set(Stream *stream, Route *route) noexcept nogil:
     cdef size_t n
     stream.timeout_ms = 0 if route.new_timeouts else <uint32_t>route.timeout_ms
     stream.try_timeout_ms = 0 if route.retry == NULL else route.retry.per_try_timeout_ms
-    if not (stream.hcm.router.respect_expected_timeout and
-            number_of(head, H_ENVOY_EXPECTED_RQ_TIMEOUT_MS, &stream.timeout_ms)):
+    # What an egress proxy before us has already decided stands.
+    if stream.hcm.router.respect_expected_timeout and head_has(head, H_ENVOY_EXPECTED_RQ_TIMEOUT_MS):
+        number_of(head, H_ENVOY_EXPECTED_RQ_TIMEOUT_MS, &stream.timeout_ms)
+    else:
         number_of(head, H_ENVOY_UPSTREAM_RQ_TIMEOUT_MS, &stream.timeout_ms)
+        head_drop(head, H_ENVOY_UPSTREAM_RQ_TIMEOUT_MS)
     number_of(head, H_ENVOY_UPSTREAM_RQ_PER_TRY_TIMEOUT_MS, &stream.try_timeout_ms)
-    head_drop(head, H_ENVOY_UPSTREAM_RQ_TIMEOUT_MS)
     head_drop(head, H_ENVOY_UPSTREAM_RQ_PER_TRY_TIMEOUT_MS)
     if stream.timeout_ms and stream.try_timeout_ms >= stream.timeout_ms:
         stream.try_timeout_ms = 0
@@ -109,11 +111,8 @@ cdef void route_duration_use(Stream *stream, Route *route) noexcept nogil:
     timer_cancel(&stream.engine.loop.wheel, &stream.duration)
     if limited:
         wheel_arm(&stream.engine.loop.wheel, &stream.duration, clock_ms(&stream.engine.loop.clock) + ms)
-    if request_is_grpc(head):
-        if limited:
-            set_grpc_timeout(head, ms)
-        else:
-            head_drop(head, H_GRPC_TIMEOUT)
+    if limited and request_is_grpc(head):
+        set_grpc_timeout(head, ms)
 
 
 # --- strict_check_headers -------------------------------------------------------------------------------------------

@@ -23,7 +23,6 @@ from meshcore.conf.tables cimport ClusterConf
 from meshcore.filter.http cimport LocalReply
 from meshcore.io.transport cimport transport_local
 from meshcore.observe.counters cimport gauge_add, stat_add, stat_inc
-from meshcore.observe.format cimport format_bound, format_write
 from meshcore.observe.record cimport *
 from meshcore.proxy.charge cimport *
 from meshcore.proxy.downstream cimport downstream_pause, downstream_resume
@@ -31,10 +30,12 @@ from meshcore.proxy.engine cimport cluster_unuse, engine_find_cluster
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.pool cimport pool_cancel, pool_of, pool_request
 from meshcore.proxy.retry cimport *
+from meshcore.proxy.route_head cimport route_head_rewrite, route_head_set_host
+from meshcore.proxy.route_reply cimport route_reply, route_reply_tls, route_reply_wants_tls
 from meshcore.proxy.route_timeouts cimport route_timeouts_set, strict_headers_hold
 from meshcore.proxy.stream cimport *
 from meshcore.proxy.upstream cimport *
-from meshcore.route.finalize cimport route_mutate_request, route_mutate_response
+from meshcore.route.finalize cimport route_mutate_response
 from meshcore.route.table cimport *
 
 cdef enum:
@@ -58,75 +59,6 @@ cdef inline uint8_t priority_of(Stream *stream) noexcept nogil:
     return 1 if stream.http.route.priority_high else 0
 
 
-# --- answers without an upstream ------------------------------------------------------------------------------------
-
-
-cdef void reply_with(Stream *stream, uint16_t status, Span body, Span type, Span details, Head *extra) noexcept nogil:
-    cdef LocalReply reply
-    reply.status = status
-    reply.flag = 0
-    reply.body = body
-    reply.content_type = type
-    reply.details = details
-    reply.head = extra
-    stream_reply(stream, &reply)
-
-
-cdef Span formatted_body(Stream *stream, Route *route) noexcept nogil:
-    cdef size_t bound
-    cdef char *room
-    stream.record.local_body = route.body
-    bound = format_bound(route.body_format, &stream.record)
-    room = <char *>arena_take(&stream.arena, bound)
-    return span(room, format_write(route.body_format, &stream.record, room, room + bound) - room) if room != NULL else route.body
-
-
-cdef void reply_route(Stream *stream, Route *route) noexcept nogil:
-    # Direct responses and redirects carry the route's response header mutations, other local replies do not.
-    cdef Head extra
-    cdef Span body = route.body
-    head_init(&extra, &stream.arena, True)
-    stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_DIRECT_RESPONSE])
-    if route.status == 201 or route.status // 100 == 3:
-        head_set(&extra, H_LOCATION, route_redirect_location(route, &stream.request, &stream.arena))
-    if route.kind == ROUTE_REDIRECT and route.rewrite.path.len == 0:
-        rewrite_path(stream, route)        # logs show the new path, as Envoy's
-    extra.status = route.status
-    stream.record.response = &extra
-    route_mutate_response(route, NULL, &extra, &stream.record)
-    if route.body_format != NULL:
-        body = formatted_body(stream, route)
-    stream.record.response = NULL
-    reply_with(stream, route.status, body, route.content_type, span(b"direct_response", 15), &extra)
-
-
-cdef void require_tls(Stream *stream) noexcept nogil:
-    # virtual_host.require_tls on a plain connection: the same URL with https.
-    cdef Head extra
-    cdef Head *head = &stream.request
-    cdef size_t n = 8 + head.authority.len + head.path.len
-    cdef char *text = <char *>arena_take(&stream.arena, n)
-    if text == NULL:
-        return
-    memcpy(text, b"https://", 8)
-    memcpy(text + 8, head.authority.at, head.authority.len)
-    memcpy(text + 8 + head.authority.len, head.path.at, head.path.len)
-    head_init(&extra, &stream.arena, True)
-    head_set(&extra, H_LOCATION, span(text, n))
-    stream.record.route_name.len = 0
-    stream.record.cluster.len = 0
-    stream.record.cluster_stat_name.len = 0
-    stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_DIRECT_RESPONSE])
-    reply_with(stream, 301, span(b"", 0), span(b"", 0), span(b"direct_response", 15), &extra)
-
-
-cdef bint tls_missing(Stream *stream) noexcept nogil:
-    cdef uint8_t rule = 0 if stream.host == NULL else stream.host.require_tls
-    if rule == 0 or head_value(&stream.request, H_X_FORWARDED_PROTO).len == 5:
-        return False
-    return rule == 2 or stream.bits & STREAM_INTERNAL == 0
-
-
 # --- choosing -------------------------------------------------------------------------------------------------------
 
 
@@ -142,43 +74,6 @@ cdef ClusterLocal *find_cluster(Stream *stream, Route *route) noexcept nogil:
             cluster = engine_find_cluster(stream.engine, header_value(header))
             stream.record.cluster = header_value(header)
     return cluster
-
-
-cdef void rewrite_host(Stream *stream, Route *route, Span host) noexcept nogil:
-    # The old host stays readable: x-envoy-original-host always, x-forwarded-host when asked for.
-    cdef Head *head = &stream.request
-    if host.len == 0:
-        return
-    if not stream.hcm.router.suppress_envoy_headers:
-        head_set(head, H_ENVOY_ORIGINAL_HOST, head.authority)
-    if route.append_x_forwarded_host:
-        head_append_value(head, H_X_FORWARDED_HOST, head.authority)
-    head.authority = host
-
-
-cdef void rewrite_path(Stream *stream, Route *route) noexcept nogil:
-    cdef Head *head = &stream.request
-    cdef Span path = route_rewrite_path(route, head.path, &stream.arena)
-    if path.at != head.path.at or path.len != head.path.len:
-        if not stream.hcm.router.suppress_envoy_headers:
-            head_set(head, H_ENVOY_ORIGINAL_PATH, head.path)
-        head.path = path
-
-
-cdef void rewrite_head(Stream *stream, Route *route) noexcept nogil:
-    # Envoy's finalizeRequestHeaders: mutations, then host, then path.
-    cdef Head *head = &stream.request
-    cdef Header *header
-    route_mutate_request(route, stream.choice, head, &stream.record)
-    if stream.choice != NULL and stream.choice.host_rewrite.len > 0:
-        head.authority = stream.choice.host_rewrite
-    elif route.host_rewrite.len > 0:
-        rewrite_host(stream, route, route.host_rewrite)
-    elif route.host_rewrite_header.len > 0:
-        header = head_find_name(head, route.host_rewrite_header)
-        if header != NULL:
-            rewrite_host(stream, route, header_value(header))
-    rewrite_path(stream, route)
 
 
 cdef void set_attempts(Stream *stream) noexcept nogil:
@@ -202,15 +97,15 @@ cdef void router_request_head(Stream *stream, bint end) noexcept nogil:
     cdef Span blamed
     cdef Span value
     stat_inc(stream.engine.stats, stream.hcm.stats[HCM_ROUTER_RQ_TOTAL])
-    if tls_missing(stream):
-        require_tls(stream)
+    if route_reply_wants_tls(stream):
+        route_reply_tls(stream)
         return
     if route == NULL:
         stat_inc(stream.engine.stats, stream.hcm.stats[HCM_NO_ROUTE])
         stream_reply_simple(stream, 404, FLAG_NR, span(b"route_not_found", 15), span(b"", 0))
         return
     if route.kind != ROUTE_FORWARD:
-        reply_route(stream, route)
+        route_reply(stream, route)
         return
     cluster = find_cluster(stream, route)
     if cluster == NULL:
@@ -232,7 +127,7 @@ cdef void router_request_head(Stream *stream, bint end) noexcept nogil:
         return
     route_timeouts_set(stream, route)
     retry_prepare(stream)
-    rewrite_head(stream, route)
+    route_head_rewrite(stream, route)
     plan_replay(stream, end)
     if stream.bits & STREAM_CONNECT and not route.connect_terminate:
         stream.request.path.len = 0
@@ -317,7 +212,7 @@ cdef void start_try(Stream *stream, bint fresh) noexcept nogil:
 cdef void rewrite_to_host(Stream *stream, Host *host) noexcept nogil:
     cdef char *name = arena_copy(&stream.arena, host.hostname.at, host.hostname.len)
     if name != NULL:
-        rewrite_host(stream, stream.http.route, span(name, host.hostname.len))
+        route_head_set_host(stream, stream.http.route, span(name, host.hostname.len))
 
 
 cdef void arm_try(Attempt *attempt) noexcept nogil:
@@ -411,6 +306,7 @@ cdef void open_tunnel(Stream *stream, Attempt *attempt, Upstream *upstream) noex
     stream.bits |= STREAM_TUNNEL
     attempt.response_started = True
     stream.record.upstream_first_rx_ns = clock_ns(&stream.engine.loop.clock)
+    stream.record.upstream_protocol = NO_PROTOCOL
     stream.record.details = span(b"via_upstream", 12)
     head_init(&stream.response, &stream.arena, True)
     stream.response.status = 200

@@ -345,6 +345,8 @@ cdef void stream_reply(Stream *stream, const LocalReply *reply) noexcept nogil:
         stream_reset(stream)
         return
     stream.bits |= STREAM_LOCAL_REPLY
+    if reply.status == 400 and not stream.hcm.stream_error_on_invalid and stream.down != NULL:
+        stream.down.close_after = True     # Envoy takes each 400 of its own for a broken message
     router_end(stream)
     chain_skip_response(stream)
     if replaces:

@@ -151,7 +151,6 @@ cdef void upstream_close(Upstream *upstream) noexcept nogil:
     gauge(upstream, CLUSTER_CX_ACTIVE, -1)
     count(upstream, CLUSTER_CX_DESTROY, 1)
     count(upstream, CLUSTER_CX_DESTROY_LOCAL if upstream.local_close else CLUSTER_CX_DESTROY_REMOTE, 1)
-    count(upstream, CLUSTER_CX_TX_BYTES, <int64_t>upstream.transport.sent)
     histogram_record(engine.stats, conf_of(upstream).cx_length_ms, (clock_ns(&engine.loop.clock) - upstream.started_ns) // NS_PER_MS)
     breaker_give(&conf_of(upstream).breakers[pool.priority], RESOURCE_CONNECTIONS)
     atomic_add(&pool.host.stats[HOST_CX_ACTIVE], -1)
@@ -283,6 +282,7 @@ cdef void upstream_send_head(Upstream *upstream, Attempt *attempt, bint end) noe
             return
         n = http1_write_request(head, &conf.http1, conf.send_full_url, room)
         transport_copy(upstream.transport, room, n)
+    count(upstream, CLUSTER_CX_TX_BYTES, <int64_t>n)
     attempt.stream.record.upstream_header_tx += n
     attempt.stream.record.upstream_wire_tx += n
     attempt.head_sent = True
@@ -331,6 +331,7 @@ cdef void upstream_send_buffer(Upstream *upstream, Attempt *attempt, Buffer *dat
 
 
 cdef void sent(Upstream *upstream, Attempt *attempt, uint64_t n, bint end) noexcept nogil:
+    count(upstream, CLUSTER_CX_TX_BYTES, <int64_t>n)
     attempt.stream.record.upstream_wire_tx += n
     attempt.sent_bytes += n
     if end:
@@ -424,11 +425,11 @@ cdef bint take_head(Upstream *upstream, const char **at, const char *end) noexce
         fail(upstream, RESET_HEADERS_TOO_LARGE if upstream.message.error == HTTP1_HEAD_TOO_LARGE else RESET_PROTOCOL)
         return False
     at[0] += used
-    if stream.record.upstream_first_rx_ns == 0:
-        stream.record.upstream_first_rx_ns = clock_ns(&upstream.engine.loop.clock)
     if head.status < 200 and head.status != 101:
         attempt_interim(attempt, head)
         return upstream.state == UP_HEAD
+    if stream.record.upstream_first_rx_ns == 0:
+        stream.record.upstream_first_rx_ns = clock_ns(&upstream.engine.loop.clock)
     stream.record.upstream_header_rx += used
     begin_response(upstream, attempt, head, at[0] < end)
     return upstream.state == UP_BODY
@@ -533,7 +534,7 @@ cdef void on_end(Transport *transport, int error) noexcept nogil:
         return
     if upstream.state == UP_BODY and upstream.body.state == BODY_OPEN and error == 0 and (
             upstream.message.framing != BODY_RAW or attempt.raw):
-        upstream.end_seen = True
+        upstream.end_seen = not attempt.raw
         finish_response(upstream, attempt, False)
         attempt_response_data(attempt, span(b"", 0), True)
         return
