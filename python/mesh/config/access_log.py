@@ -81,7 +81,7 @@ def lower_filter(message: Any, low: Lowering, path: str) -> spec.LogFilter | Non
     FILTER.check(message, low.report, path)
     which = message.WhichOneof("filter_specifier")
     at = join(path, which or "")
-    inner = getattr(message, which) if which else None
+    inner: Any = getattr(message, which) if which else None
     if which in ("status_code_filter", "duration_filter"):
         operator, value = _comparison(inner.comparison, low, join(at, "comparison"))
         return spec.LogFilter(which.removesuffix("_filter").removesuffix("_code"), op=operator, value=value)

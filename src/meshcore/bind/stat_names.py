@@ -1,7 +1,8 @@
 """Names of the statistics in conf/stat_ids.pxd, in the same order; a test holds the two together.
 
-Names are Envoy's, without the prefix (`http.<stat_prefix>.`, `listener.<address>.`, `cluster.<name>.`). `LAZY` ones appear when they are first
-counted, as in Envoy. `SCOPE` is what a virtual cluster or a route with a stat_prefix has (ScopeStat in route/table.pxd). `upstream_rq_replayed` is ours: requests sent again after a stale connection, which Envoy answers with 503.
+Names are Envoy's, without the prefix (`http.<stat_prefix>.`, `listener.<address>.`, `cluster.<name>.`). `LAZY` ones appear when they are
+first counted, as in Envoy. `SCOPE` is what a virtual cluster or a route with a stat_prefix has (ScopeStat in route/table.pxd).
+`upstream_rq_replayed` is ours: requests sent again after a stale connection, which Envoy answers with 503.
 """
 
 HCM = (
@@ -18,7 +19,8 @@ HCM = (
     "downstream_rq_rx_reset", "downstream_rq_tx_reset", "downstream_rq_too_large",
     "downstream_rq_non_relative_path", "downstream_rq_failed_path_normalization",
     "downstream_rq_redirected_with_normalized_path", "downstream_rq_response_before_rq_complete",
-    "downstream_rq_ws_on_non_ws_route", "downstream_rq_rejected_via_ip_detection", "rs_too_large", "no_route", "no_cluster", "rq_total", "rq_redirect",
+    "downstream_rq_ws_on_non_ws_route", "downstream_rq_rejected_via_ip_detection",
+    "rs_too_large", "no_route", "no_cluster", "rq_total", "rq_redirect",
     "rq_direct_response", "rq_reset_after_downstream_response_started",
     "downstream_flow_control_paused_reading_total", "downstream_flow_control_resumed_reading_total",
 )
