@@ -31,7 +31,7 @@ class FakeProxy:
 
     def __init__(self, source: Any, script: dict[str, Callable[[FakeProxy], None]], **options: Any) -> None:
         self.source = source
-        self.options = options
+        self.given = options
         self.calls: list[str] = []
         self.applied: list[Loaded] = []
         self.listeners = {"main": Address("127.0.0.1", 10000)}
@@ -120,7 +120,7 @@ def test_the_proxy_gets_what_the_command_line_says(
     node = {"id": "n", "cluster": "c", "zone": "z"}
     _, proxy = serving({"start": send(signal.SIGTERM)}, concurrency=3, node=node, admin_address_path=str(address))
     assert proxy.source.plan.node == {"id": "n", "cluster": "c", "locality": {"zone": "z"}}
-    assert (proxy.options["concurrency"], proxy.options["log_level"], proxy.options["drain_time_s"]) == (3, "info", 7)
+    assert (proxy.given["concurrency"], proxy.given["log_level"], proxy.given["drain_time_s"]) == (3, "info", 7)
     assert address.read_text() == "127.0.0.1:9901"
     err = capsys.readouterr().err
     assert "[info][main] listener 'main' on 127.0.0.1:10000\n" in err and "admin address: 127.0.0.1:9901\n" in err
@@ -181,7 +181,7 @@ def test_sigusr1_reopens_the_logs(serving: Callable[..., Any]) -> None:
 
 
 def test_an_admin_request_to_quit_ends_at_once(serving: Callable[..., Any]) -> None:
-    code, proxy = serving({"start": lambda proxy: threading.Thread(target=proxy.options["on_quit"]).start()})
+    code, proxy = serving({"start": lambda proxy: threading.Thread(target=proxy.given["on_quit"]).start()})
     assert code == 0 and proxy.calls == ["start", "stop"]
 
 
