@@ -11,9 +11,9 @@ import re
 from typing import Any
 
 import pytest
+
 from mesh.admin import stats_json, stats_prometheus, stats_text
 from mesh.admin.stats_query import StatsQuery
-
 from meshcore.bind.distribution import Distribution, HistogramSample, Sample
 from tests.observe.real_envoy import Observed, observe
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from mesh.admin import stats_json, stats_prometheus, stats_text
 from mesh.admin.stats_query import BadQuery, StatsQuery
-
 from meshcore.bind.stats import StatsRegistry
 
 
