@@ -163,9 +163,9 @@ class Publisher:
 
     # --- listeners ---
 
-    def _prepare_listeners(self, plan: Plan) -> list[tuple[LiveListener, list[list[tuple[int, bool]]]]]:
+    def _prepare_listeners(self, plan: Plan) -> list[tuple[LiveListener, list[list[int]]]]:
         """Builds tables and binds sockets for what is new or changed; on failure everything is closed again."""
-        prepared: list[tuple[LiveListener, list[list[tuple[int, bool]]]]] = []
+        prepared: list[tuple[LiveListener, list[list[int]]]] = []
         try:
             for spec in plan.listeners:
                 live = self.listeners.get(spec.name)
@@ -201,7 +201,7 @@ class Publisher:
             table.set_port(bound[0].port)
         return LiveListener(spec, index, bound, table)
 
-    def _install_listener(self, live: LiveListener, fds: list[list[tuple[int, bool]]]) -> None:
+    def _install_listener(self, live: LiveListener, fds: list[list[int]]) -> None:
         old = self.listeners.get(live.spec.name)
         if fds and old is not None:
             for worker in self.workers:
@@ -248,19 +248,19 @@ def stat_address(address: Address) -> str:
     return f"{host}_{address.port}".replace(":", "_")
 
 
-def _bind(spec: Listener, workers: int) -> tuple[tuple[Address, ...], list[list[tuple[int, bool]]]]:
+def _bind(spec: Listener, workers: int) -> tuple[tuple[Address, ...], list[list[int]]]:
     """One socket per worker and address. A port of 0 is the same free port for all workers."""
-    fds: list[list[tuple[int, bool]]] = [[] for _ in range(workers)]
+    fds: list[list[int]] = [[] for _ in range(workers)]
     bound = []
     try:
         for address in (spec.address, *spec.additional_addresses):
             actual = address
             for n in range(workers):
                 if n > 0 and (address.port < 0 or not spec.reuse_port):
-                    fds[n].append((os.dup(fds[0][-1][0]), address.port < 0))
+                    fds[n].append(os.dup(fds[0][-1]))
                     continue
                 descriptor, port = bind_socket(actual, spec.reuse_port)
-                fds[n].append((descriptor, address.port < 0))
+                fds[n].append(descriptor)
                 if address.port >= 0:
                     actual = Address(address.host, port)
             bound.append(actual)
@@ -270,7 +270,7 @@ def _bind(spec: Listener, workers: int) -> tuple[tuple[Address, ...], list[list[
     return tuple(bound), fds
 
 
-def _close_all(fds: list[list[tuple[int, bool]]]) -> None:
+def _close_all(fds: list[list[int]]) -> None:
     for per_worker in fds:
-        for descriptor, _is_pipe in per_worker:
+        for descriptor in per_worker:
             os.close(descriptor)

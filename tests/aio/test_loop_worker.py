@@ -151,7 +151,7 @@ def _listen_on_nothing(worker: LoopWorker) -> None:
     from meshcore.bind.tables import ListenerTable
 
     table = ListenerTable(spec, 0, publisher.registry, {}, {}, "", "test")
-    worker.set_listener(table, [(1 << 20, False)], 1)
+    worker.set_listener(table, [1 << 20], 1)
 
 
 def test_an_order_after_the_loop_was_closed_does_not_wait_for_it() -> None:

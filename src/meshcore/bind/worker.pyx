@@ -114,12 +114,14 @@ cdef class Worker:
         return value
 
     def set_listener(self, ListenerTable table, fds, int backlog):
-        """`fds`: [(descriptor, is a Unix socket)]; they belong to the worker from here on."""
-        cdef Message *message = self.order(ORDER_SET_LISTENER)
+        """`fds`: bound sockets, at most FDS_MAX (8); they belong to the worker from here on. ValueError for more."""
+        cdef Message *message
+        if len(fds) > FDS_MAX:
+            raise ValueError(f"a listener has at most {FDS_MAX} addresses, {len(fds)} were given")
+        message = self.order(ORDER_SET_LISTENER)
         self.take_tables(message, table)
-        for i, (fd, is_pipe) in enumerate(fds):
+        for i, fd in enumerate(fds):
             message.fds[i] = fd
-            message.pipes[i] = is_pipe
         message.fds_len = len(fds)
         message.backlog = backlog
         self.carry_out(message)

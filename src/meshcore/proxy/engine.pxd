@@ -16,7 +16,7 @@ cdef void engine_fini(Engine *engine) noexcept nogil                          # 
 cdef void engine_tick(Engine *engine) noexcept nogil                          # end of an iteration: batch, then the streams that ended
 
 # fds: one bound socket per address, ownership passes. Returns 0 or a negative errno (then the listener is not installed).
-cdef int engine_set_listener(Engine *engine, ListenerConf *conf, RouteTable *routes, const int *fds, const bint *pipes, uint32_t n,
+cdef int engine_set_listener(Engine *engine, ListenerConf *conf, RouteTable *routes, const int *fds, uint32_t n,
                              int backlog) noexcept nogil
 cdef void engine_update_listener(Engine *engine, ListenerConf *conf, RouteTable *routes) noexcept nogil   # same sockets; old connections drain
 cdef void engine_set_routes(Engine *engine, uint32_t listener, RouteTable *routes) noexcept nogil         # same connections, next requests

@@ -149,7 +149,7 @@ cdef void listener_unuse(ListenerLocal *listener) noexcept nogil:
         free(listener)
 
 
-cdef int engine_set_listener(Engine *engine, ListenerConf *conf, RouteTable *routes, const int *fds, const bint *pipes, uint32_t n,
+cdef int engine_set_listener(Engine *engine, ListenerConf *conf, RouteTable *routes, const int *fds, uint32_t n,
                              int backlog) noexcept nogil:
     cdef ListenerLocal *listener
     cdef uint32_t i

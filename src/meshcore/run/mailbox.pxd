@@ -40,7 +40,6 @@ cdef struct Message:
     void *table
     void *second                   # routes or hosts
     int fds[FDS_MAX]
-    bint pipes[FDS_MAX]
     uint32_t fds_len
     int backlog
     int result

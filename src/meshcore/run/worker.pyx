@@ -28,7 +28,7 @@ cdef void carry_out(Worker *worker, Message *message) noexcept nogil:
         engine_drop_cluster(engine, message.index)
     elif order == ORDER_SET_LISTENER:
         message.result = engine_set_listener(engine, <ListenerConf *>message.table, <RouteTable *>message.second, message.fds,
-                                             message.pipes, message.fds_len, message.backlog)
+                                             message.fds_len, message.backlog)
     elif order == ORDER_UPDATE_LISTENER:
         engine_update_listener(engine, <ListenerConf *>message.table, <RouteTable *>message.second)
     elif order == ORDER_DROP_LISTENER:
