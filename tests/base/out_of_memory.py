@@ -9,10 +9,9 @@ import ctypes
 from collections.abc import Callable
 from typing import Any
 
+from mesh.codec import ProtocolError, RequestParser
 from meshcore.bind.basetest import Blocks, Chain, Pool, Structs, chunk_bytes
 from meshcore.bind.headtest import Fields
-
-from mesh.codec import ProtocolError, RequestParser
 
 PRELOADED = ctypes.CDLL(None)
 TRIES_MAX = 50

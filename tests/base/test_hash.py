@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from meshcore.bind.basetest import mix64, xxhash64
 
 PRIME32 = 2654435761

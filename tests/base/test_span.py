@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from meshcore.bind.basetest import decimal, equal_nocase, find, has_token, hexadecimal, is_nocase, parse_number, tokens, trim
 
 U64 = st.integers(0, 2**64 - 1)

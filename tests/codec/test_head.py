@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
 from meshcore.bind.headtest import Fields, identify, known
 
 KNOWN = ["connection", "cookie", "x-forwarded-for", "via"]

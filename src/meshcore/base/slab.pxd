@@ -1,6 +1,7 @@
 # Slab: a free list of equal structs (streams, connections, write requests), one list per kind and worker.
 #
-# Structs are carved from 64 KiB pages (bigger structs get a page each), so a struct costs its own size and no malloc header. Pages are kept until the worker ends.
+# Structs are carved from 64 KiB pages (bigger structs get a page each), so a struct costs its own size and no malloc header.
+# Pages are kept until the worker ends.
 # Not thread-safe: a slab belongs to its worker.
 from libc.stdint cimport uint32_t, uint64_t
 

@@ -4,13 +4,13 @@ Each class wraps one struct and calls one function per method, so that a test ca
 Runs on the caller's thread under the GIL; the memory goes with the objects.
 """
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from meshcore.base.arena cimport Arena, BlockPool, arena_copy, arena_fini, arena_init, arena_take, pool_fini, pool_init
 from meshcore.base.buffer cimport *
-from meshcore.base.clock cimport Clock, clock_init, clock_ms, clock_ns, clock_stale, clock_wall_us, monotonic_ns
+from meshcore.base.clock cimport Clock, clock_init, clock_ms, clock_ns, clock_stale, clock_wall_us
 from meshcore.base.hash cimport mix64 as c_mix64, xxhash64 as c_xxhash64
 from meshcore.base.random cimport Random, random_init, random_seed, random_u64
 from meshcore.base.slab cimport Slab, slab_fini, slab_free, slab_init, slab_new

@@ -67,9 +67,9 @@ def picohttp_request(bytes raw, uint32_t n):
     cdef const char *at = raw
     cdef size_t length = len(raw)
     cdef int result = 0
-    cdef uint32_t i
+    cdef uint32_t _i
     with nogil:
-        for i in range(n):
+        for _i in range(n):
             headers_len = HEADERS_MAX
             result = parse(at, length, &method, &method_len, &path, &path_len, &minor, headers, &headers_len, 0)
     assert result == <int>length
@@ -82,10 +82,10 @@ def parse_request(bytes raw, uint32_t n):
     cdef size_t length = len(raw)
     cdef size_t used = 0
     cdef int result = HTTP1_OK
-    cdef uint32_t i
+    cdef uint32_t _i
     begin(&bench)
     with nogil:
-        for i in range(n):
+        for _i in range(n):
             head_init(&bench.head, &bench.arena, False)
             result = http1_parse_request(at, length, 0, &bench.options, &bench.head, &bench.message, &used)
             arena_fini(&bench.arena)
@@ -99,10 +99,10 @@ def parse_response(bytes raw, uint32_t n):
     cdef size_t length = len(raw)
     cdef size_t used = 0
     cdef int result = HTTP1_OK
-    cdef uint32_t i
+    cdef uint32_t _i
     begin(&bench)
     with nogil:
-        for i in range(n):
+        for _i in range(n):
             head_init(&bench.head, &bench.arena, True)
             result = http1_parse_response(at, length, 0, &bench.options, False, False, &bench.head, &bench.message, &used)
             arena_fini(&bench.arena)
@@ -119,14 +119,14 @@ def write_request(bytes raw, uint32_t n):
     cdef size_t written = 0
     cdef int result
     cdef char *out
-    cdef uint32_t i
+    cdef uint32_t _i
     begin(&bench)
     head_init(&bench.head, &bench.arena, False)
     result = http1_parse_request(at, length, 0, &bench.options, &bench.head, &bench.message, &used)
     assert result == HTTP1_OK
     out = <char *>malloc(http1_head_bound(&bench.head))
     with nogil:
-        for i in range(n):
+        for _i in range(n):
             written = http1_head_bound(&bench.head)
             written = http1_write_request(&bench.head, &bench.options, False, out)
     free(out)
@@ -143,11 +143,11 @@ def read_chunked(bytes raw, uint32_t n):
     cdef const char *at
     cdef Span data
     cdef int event = EVENT_MORE
-    cdef uint32_t i
+    cdef uint32_t _i
     begin(&bench)
     bench.message.framing = BODY_CHUNKED
     with nogil:
-        for i in range(n):
+        for _i in range(n):
             at = start
             http1_body_begin(&body, &bench.message)
             while True:
@@ -165,14 +165,14 @@ def buffer_copy_drain(uint32_t size, uint32_t n):
     cdef iovec vectors[IOVECS]
     cdef char *bytes_ = <char *>malloc(size)
     cdef bint good = True
-    cdef uint32_t i
+    cdef uint32_t _i
     if bytes_ == NULL:
         raise MemoryError
     memset(bytes_, 1, size)
     buffers_init(&pool, 64)
     buffer_init(&buffer)
     with nogil:
-        for i in range(n):
+        for _i in range(n):
             good = good and buffer_copy(&pool, &buffer, bytes_, size)
             buffer_iovecs(&buffer, vectors, IOVECS)
             buffer_drain(&pool, &buffer, size)
@@ -189,13 +189,13 @@ def buffer_borrow_drain(uint32_t size, uint32_t n):
     cdef iovec vectors[IOVECS]
     cdef char *bytes_ = <char *>malloc(size)
     cdef bint good = True
-    cdef uint32_t i
+    cdef uint32_t _i
     if bytes_ == NULL:
         raise MemoryError
     buffers_init(&pool, 64)
     buffer_init(&buffer)
     with nogil:
-        for i in range(n):
+        for _i in range(n):
             good = good and buffer_borrow(&pool, &buffer, bytes_, size)
             buffer_iovecs(&buffer, vectors, IOVECS)
             buffer_drain(&pool, &buffer, size)
@@ -212,7 +212,7 @@ def buffer_share_move(uint32_t size, uint32_t n):
     cdef Buffer moved
     cdef char *bytes_ = <char *>malloc(size)
     cdef bint good
-    cdef uint32_t i
+    cdef uint32_t _i
     if bytes_ == NULL:
         raise MemoryError
     memset(bytes_, 1, size)
@@ -222,7 +222,7 @@ def buffer_share_move(uint32_t size, uint32_t n):
     buffer_init(&moved)
     good = buffer_copy(&pool, &source, bytes_, size)
     with nogil:
-        for i in range(n):
+        for _i in range(n):
             good = good and buffer_share(&pool, &shared, &source)
             buffer_move(&moved, &shared)
             buffer_fini(&pool, &moved)
@@ -240,13 +240,13 @@ def wheel_arm_cancel(uint32_t ahead_ms, uint32_t n):
     """The timeout of a request: armed, and cancelled when the answer is there."""
     cdef Wheel *wheel = <Wheel *>malloc(sizeof(Wheel))
     cdef Timer timer
-    cdef uint32_t i
+    cdef uint32_t _i
     if wheel == NULL:
         raise MemoryError
     wheel_init(wheel, 1000)
     timer_init(&timer, nothing, NULL)
     with nogil:
-        for i in range(n):
+        for _i in range(n):
             wheel_arm(wheel, &timer, 1000 + ahead_ms)
             timer_cancel(wheel, &timer)
     free(wheel)
@@ -256,13 +256,13 @@ def wheel_arm_fire(uint32_t step_ms, uint32_t n):
     """A timer that fires `n` times, `step_ms` apart."""
     cdef Wheel *wheel = <Wheel *>malloc(sizeof(Wheel))
     cdef Timer timer
-    cdef uint32_t i
+    cdef uint32_t _i
     if wheel == NULL:
         raise MemoryError
     wheel_init(wheel, 0)
     timer_init(&timer, nothing, NULL)
     with nogil:
-        for i in range(n):
+        for _i in range(n):
             wheel_arm(wheel, &timer, wheel.now_ms + step_ms)
             wheel_advance(wheel, wheel.now_ms + step_ms)
     free(wheel)

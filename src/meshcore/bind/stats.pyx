@@ -24,7 +24,7 @@ cdef class Stat:
     cdef readonly size_t slot
     cdef public int owners
     cdef public uint64_t base      # raw count that belongs to an earlier owner of the slot, or to the time before a reset
-    cdef public uint64_t base_fell # gauges: the same of the second slot
+    cdef public uint64_t base_fell  # gauges: the same of the second slot
     cdef public object value       # of a gauge that is set, or of a text
     cdef public bint touched
     cdef public dict bins          # histograms: {bin: count} as of the last flush

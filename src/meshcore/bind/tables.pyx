@@ -10,7 +10,7 @@ from libc.stdlib cimport calloc
 from libc.string cimport memcpy, memset, strdup
 
 from meshcore.base.arena cimport Arena, arena_init
-from meshcore.base.atomics cimport atomic_load, atomic_ref, atomic_store
+from meshcore.base.atomics cimport atomic_load, atomic_store
 from meshcore.base.span cimport Span, span
 from meshcore.bind.format cimport compile_json, compile_text
 from meshcore.bind.matchers cimport compile_headers, compile_string, keep, keep_lower, take
@@ -21,7 +21,6 @@ from meshcore.cluster.balancer cimport LB_RANDOM, LB_ROUND_ROBIN
 from meshcore.cluster.breaker cimport *
 from meshcore.cluster.host cimport *
 from meshcore.codec.http1 cimport UNDERSCORES_ALLOW, UNDERSCORES_DROP, UNDERSCORES_REJECT, Http1Options
-from meshcore.conf.stat_ids cimport CLUSTER_STATS, HCM_STATS, LISTENER_STATS
 from meshcore.conf.tables cimport *
 from meshcore.route.mutation cimport Mutation
 from meshcore.observe.format cimport Format

@@ -4,7 +4,6 @@ Strict: CR LF or nothing, hex digits only, at least one, and no size beyond 64 b
 handed out as spans of the input, never copied. The state table is BodyState in http1.pxd; `body_state_name` prints it.
 """
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memchr
 
 from meshcore.base.span cimport span
 from meshcore.codec.http1 cimport *

@@ -6,7 +6,7 @@ Content-Length and Transfer-Encoding never go: the body behind them would lose i
 from libc.stdint cimport uint8_t
 
 from meshcore.base.arena cimport arena_copy
-from meshcore.base.span cimport Span, list_has, lower, span, span_is, span_is_nocase, span_next_token
+from meshcore.base.span cimport Span, list_has, lower, span, span_is_nocase, span_next_token
 from meshcore.codec.head cimport *
 from meshcore.codec.http1 cimport *
 

@@ -4,7 +4,7 @@ Doubtful lines are judged as Envoy 1.40 judges them, unless that would let two p
 docs/decisions/http1-strictness.md. Folded lines (RFC 9112, 5.2) are joined as the RFC allows: the line ends go, the blanks stay.
 Any thread; owns nothing.
 """
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memchr, memcpy, memset
 
 from meshcore.base.span cimport list_has, parse_u64, span, span_is_nocase, span_trim

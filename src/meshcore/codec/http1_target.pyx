@@ -5,7 +5,7 @@ can serve (HTTP1_BAD_URL, HTTP1_INVALID_SCHEME). The absolute form overrides Hos
 normalised here. Any thread; the byte classes are filled at import and read-only afterwards.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memchr, memcpy, memset
+from libc.string cimport memcpy, memset
 
 from meshcore.base.span cimport Span, parse_u64, span, span_find, span_is, span_is_nocase
 from meshcore.codec.head cimport *

@@ -3,7 +3,7 @@
 When the process has no descriptor left, a waiting connection would keep the loop awake for ever. So each server holds one in reserve: it is
 given up, the connection is accepted and closed with it, and the reserve is opened again. The service goes on with what it has.
 """
-from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EINVAL, EMFILE, ENFILE, ENOMEM, errno
+from libc.errno cimport ECONNABORTED, EINTR, EINVAL, EMFILE, ENFILE, ENOMEM, errno
 from libc.stdlib cimport calloc, free
 from posix.fcntl cimport O_CLOEXEC, O_RDONLY, open
 from posix.unistd cimport close, unlink
@@ -66,9 +66,9 @@ cdef void on_event(uv_poll_t *poll, int status, int events) noexcept nogil:
     cdef Server *server = <Server *>poll.data
     cdef Transport *transport
     cdef Loop *loop = server.loop
-    cdef int i
+    cdef int _i
     cdef int fd
-    for i in range(ACCEPTS):
+    for _i in range(ACCEPTS):
         if server.closing:
             break
         fd = accept4(server.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)

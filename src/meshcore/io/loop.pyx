@@ -88,9 +88,9 @@ cdef void loop_run(Loop *loop) noexcept nogil:
 cdef void loop_run_once(Loop *loop) noexcept nogil:
     # A NOWAIT run polls after its prepare hook: what the poll gathered is handed on here, and watchers that this started are only in the
     # kernel's set after another poll (uv_backend_timeout is 0 until then).
-    cdef int n
+    cdef int _i
     clock_stale(&loop.clock)
-    for n in range(ROUNDS):
+    for _i in range(ROUNDS):
         uv_run(&loop.uv, UV_RUN_NOWAIT)
         on_prepare(&loop.prepare)
         if uv_backend_timeout(&loop.uv) != 0:

@@ -4,7 +4,7 @@ The loop (libuv) says when a socket is ready; recv and send are called here. Out
 copied into owned chunks and goes on when the socket is writable. Watching changes only on back-pressure, so a request costs two recv and two
 send and no epoll_ctl. A failed write closes nothing by itself: the owner hears on_end from a later event, not inside its own call.
 """
-from libc.errno cimport EAGAIN, ECONNRESET, EINPROGRESS, EINTR, EINVAL, ENOMEM, errno
+from libc.errno cimport EAGAIN, EINPROGRESS, EINTR, EINVAL, ENOMEM, errno
 from posix.unistd cimport close
 
 from meshcore.base.buffer cimport (

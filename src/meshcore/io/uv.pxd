@@ -99,7 +99,6 @@ cdef extern from "<uv.h>" nogil:
     int uv_async_init(uv_loop_t *, uv_async_t *, uv_async_cb) noexcept
     int uv_async_send(uv_async_t *) noexcept
 
-
     int uv_fs_write(uv_loop_t *, uv_fs_t *, uv_file, const uv_buf_t *, unsigned int, int64_t offset, uv_fs_cb) noexcept
     void uv_fs_req_cleanup(uv_fs_t *) noexcept
     const char *uv_strerror(int) noexcept

@@ -3,8 +3,8 @@
 Owns a reader for just this shape; whatever else the object holds is skipped as JSON. A choice may be another COALESCE, to a depth of
 DEPTH_MAX. Main thread only; everything it makes lives in the arena of the table that is being built.
 """
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memset
 
 from meshcore.base.arena cimport arena_take
 from meshcore.base.span cimport parse_u64, span, span_is

@@ -96,7 +96,7 @@ cdef struct Record:
     uint64_t response_first_tx_ns
     uint64_t response_end_ns
     uint64_t end_ns                # when the stream ended; what a log line counts up to
-    uint64_t upstream_connected_ns # when the pool had a connection ready
+    uint64_t upstream_connected_ns  # when the pool had a connection ready
     uint64_t upstream_connect_start_ns      # of the connection that was used, long ago when it was reused
     uint64_t upstream_connect_end_ns
     uint64_t bytes_received        # body bytes from downstream

@@ -8,7 +8,7 @@ from libc.string cimport memcpy
 
 from meshcore.base.random cimport Random, random_init, random_u64
 from meshcore.base.span cimport Span, span, span_find, write_u64
-from meshcore.codec.head cimport HTTP_10, HTTP_11, HTTP_2, HTTP_3
+from meshcore.codec.head cimport HTTP_3
 from meshcore.observe.operator cimport *
 from meshcore.observe.record cimport *
 from meshcore.observe.value_head cimport grpc_status_value, header_bytes, header_value_of, path_value, query_parameter, query_value, xfcc_value

@@ -6,7 +6,7 @@ the caller's scratch. Nothing here can fail, whatever bytes a peer sent.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from meshcore.base.span cimport Span, parse_u64, span, span_find, span_is, span_is_nocase, write_u64
+from meshcore.base.span cimport Span, parse_u64, span, span_find, span_is_nocase, write_u64
 from meshcore.codec.head cimport *
 from meshcore.observe.operator cimport *
 
@@ -255,8 +255,8 @@ cdef uint64_t grpc_from_http(uint16_t status) noexcept nogil:
 cdef bint grpc_status(Record *record, uint64_t *status, bint *invalid) noexcept nogil:
     # From the trailers, from the head of a trailers-only answer, else from the HTTP status.
     cdef Head *head = record.trailers
-    cdef int i
-    for i in range(2):
+    cdef int _i
+    for _i in range(2):
         if head != NULL and head_value(head, H_GRPC_STATUS).len > 0:
             invalid[0] = not parse_u64(head_value(head, H_GRPC_STATUS), status)
             return True

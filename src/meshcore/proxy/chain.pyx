@@ -4,7 +4,7 @@ Each direction stands at one filter (Chain.at). A filter that stops holds the he
 with back-pressure to the side it comes from, and goes on when the filter resumes. Bodies pass filters as Buffers only when some filter of this
 connection manager looks at bodies; otherwise they go as spans straight to the router or the client.
 """
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t
 from libc.string cimport memset
 
 from meshcore.base.arena cimport arena_take

@@ -3,11 +3,10 @@
 With use_remote_address the immediate peer is the client (or, behind N trusted proxies, the N-th address of x-forwarded-for from the right),
 and the peer is appended to x-forwarded-for. Without it x-forwarded-for is believed: its last address (or the one N before it).
 """
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
-from meshcore.base.arena cimport arena_copy
-from meshcore.base.span cimport Span, lower, span, span_is_nocase, span_trim, write_u64
+from meshcore.base.span cimport Span, span, span_is_nocase, span_trim, write_u64
 from meshcore.codec.head cimport *
 from meshcore.conf.tables cimport IpSource
 from meshcore.observe.record cimport ADDRESS_TEXT, address_write

@@ -7,13 +7,12 @@ is over. The states are DownState in objects.pxd; `down_state_name` prints them.
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from meshcore.base.atomics cimport atomic_add
 from meshcore.base.clock cimport clock_ms, clock_ns
 from meshcore.base.held cimport held_append, held_drop, held_fini
 from meshcore.base.slab cimport slab_free, slab_new
 from meshcore.base.span cimport span
 from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
-from meshcore.codec.head cimport H_TRANSFER_ENCODING, head_has, head_init
+from meshcore.codec.head cimport H_TRANSFER_ENCODING, head_has
 from meshcore.codec.http1 cimport *
 from meshcore.codec.http1_body cimport http1_body_begin, http1_body_next
 from meshcore.codec.http1_parse cimport http1_error_details, http1_error_status, http1_parse_request

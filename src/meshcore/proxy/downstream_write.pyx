@@ -3,7 +3,7 @@
 Decides the framing of the outgoing response (RFC 9112, 6.3, and the choices of Envoy's codec), writes heads and chunk frames, and appends
 body bytes by reference. Nothing is sent here: the transport sends when the event is over.
 """
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint64_t
 
 from meshcore.base.arena cimport arena_take
 from meshcore.base.buffer cimport CHUNK, Buffer

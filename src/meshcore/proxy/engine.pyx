@@ -1,5 +1,5 @@
 """Engine: one worker's data plane. See engine.pxd for the law."""
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 from posix.unistd cimport close
@@ -332,7 +332,6 @@ cdef void engine_set_hosts(Engine *engine, uint32_t index, HostSet *hosts) noexc
     # Pools of hosts that stay keep their connections; those of hosts that left are retired.
     cdef ClusterLocal *cluster
     cdef HostSet *old
-    cdef uint32_t i
     if index >= engine.clusters_cap or engine.clusters[index] == NULL:
         host_set_unref(hosts)
         return

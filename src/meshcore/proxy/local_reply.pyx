@@ -1,10 +1,9 @@
 """Local replies: head and body of a response that no upstream gave, in the three shapes Envoy knows: plain text, a configured format, and
 for gRPC requests a 200 with the error in grpc-status and grpc-message.
 """
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.stdint cimport uint8_t, uint16_t, uint64_t
 
-from meshcore.base.arena cimport arena_copy, arena_take
+from meshcore.base.arena cimport arena_take
 from meshcore.base.span cimport Span, span, span_is, span_is_nocase, write_u64
 from meshcore.codec.head cimport *
 from meshcore.conf.tables cimport ReplyMapper

@@ -4,11 +4,10 @@ request id. What is wrong is answered here, with Envoy's status and response-cod
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from meshcore.base.arena cimport arena_copy, arena_take
+from meshcore.base.arena cimport arena_take
 from meshcore.base.random cimport random_u64
-from meshcore.base.span cimport Span, list_has, span_find, parse_u64, span, span_is, span_is_nocase, write_hex
+from meshcore.base.span cimport Span, list_has, span_find, parse_u64, span
 from meshcore.codec.head cimport *
-from meshcore.codec.http1 cimport BODY_NONE
 from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport *
 from meshcore.observe.counters cimport stat_inc

@@ -2,7 +2,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from meshcore.base.random cimport random_u64
-from meshcore.base.span cimport Span, list_has, parse_u64, span, span_is
+from meshcore.base.span cimport Span, list_has, parse_u64, span_is
 from meshcore.codec.head cimport *
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.router cimport RESET_CONNECT_REFUSED, RESET_CONNECT_TIMEOUT, RESET_OVERFLOW

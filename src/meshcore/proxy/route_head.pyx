@@ -2,7 +2,6 @@
 
 The old host and path stay readable in x-envoy-original-host and x-envoy-original-path, unless the router suppresses Envoy's headers.
 """
-from meshcore.base.span cimport span
 from meshcore.codec.head cimport *
 from meshcore.proxy.objects cimport *
 from meshcore.route.finalize cimport route_mutate_request

@@ -3,7 +3,7 @@
 Request headers may set the timeouts (an edge has dropped them from external requests before). A route with `max_stream_duration` has no
 `timeout`; where it says so, the client's grpc-timeout takes its place, capped and shortened.
 """
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from meshcore.base.clock cimport clock_ms
 from meshcore.base.span cimport parse_u64, span, span_next_token, write_u64

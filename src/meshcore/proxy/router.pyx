@@ -12,16 +12,14 @@ from meshcore.base.atomics cimport atomic_add, atomic_ref
 from meshcore.base.buffer cimport *
 from meshcore.base.clock cimport clock_ms, clock_ns
 from meshcore.base.slab cimport slab_free, slab_new
-from meshcore.base.span cimport Span, parse_u64, span, write_u64
-from meshcore.base.wheel cimport Timer, timer_armed, timer_cancel, timer_init, wheel_arm
+from meshcore.base.span cimport Span, span, write_u64
+from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.cluster.balancer cimport balancer_panics, balancer_pick
 from meshcore.cluster.breaker cimport *
 from meshcore.cluster.host cimport *
 from meshcore.codec.head cimport *
 from meshcore.conf.stat_ids cimport *
-from meshcore.conf.tables cimport ClusterConf
 from meshcore.filter.http cimport LocalReply
-from meshcore.io.transport cimport transport_local
 from meshcore.observe.counters cimport gauge_add, stat_add, stat_inc
 from meshcore.observe.record cimport *
 from meshcore.proxy.charge cimport *

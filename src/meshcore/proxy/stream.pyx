@@ -1,21 +1,20 @@
 """Stream: birth, request events, timeouts and local replies. See stream.pxd for the law; how it ends is in stream_end.pyx."""
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint64_t
 from libc.string cimport memset
 
-from meshcore.base.arena cimport arena_copy, arena_init, arena_take
+from meshcore.base.arena cimport arena_init, arena_take
 from meshcore.base.clock cimport clock_ms, clock_ns, clock_wall_us
 from meshcore.base.random cimport random_u64
 from meshcore.base.slab cimport slab_new
-from meshcore.base.span cimport Span, span, span_equal, span_is, span_is_nocase, write_u64
-from meshcore.base.wheel cimport Timer, timer_armed, timer_cancel, timer_init, wheel_arm
+from meshcore.base.span cimport Span, span, span_is, span_is_nocase
+from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.codec.head cimport *
-from meshcore.codec.http1 cimport BODY_NONE
 from meshcore.conf.stat_ids cimport *
 from meshcore.filter.http cimport HttpStream, LocalReply, StreamOps
 from meshcore.observe.counters cimport gauge_add, stat_inc
 from meshcore.observe.record cimport *
 from meshcore.proxy.chain cimport *
-from meshcore.proxy.downstream cimport downstream_cut, downstream_local, downstream_pause, downstream_resume
+from meshcore.proxy.downstream cimport downstream_cut, downstream_local
 from meshcore.proxy.downstream_write cimport downstream_send_interim
 from meshcore.proxy.local_reply cimport local_reply_fill
 from meshcore.proxy.objects cimport *

@@ -9,7 +9,6 @@ from meshcore.base.arena cimport arena_fini
 from meshcore.base.buffer cimport buffer_fini
 from meshcore.base.clock cimport clock_ns
 from meshcore.base.slab cimport slab_free
-from meshcore.base.span cimport span
 from meshcore.base.wheel cimport timer_cancel
 from meshcore.conf.stat_ids cimport *
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_inc

@@ -3,9 +3,7 @@
 The order is Envoy's mutateResponseHeaders and encodeHeaders.
 """
 from libc.stdint cimport uint16_t, uint64_t
-from libc.string cimport memcpy
 
-from meshcore.base.arena cimport arena_copy
 from meshcore.base.clock cimport clock_ns
 from meshcore.base.span cimport span
 from meshcore.codec.head cimport *

@@ -6,7 +6,7 @@ candidate is asked only after its path matched.
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memchr, memcmp
 
-from meshcore.base.span cimport lower, parse_u64, span, span_equal, span_equal_nocase, span_is, write_u64
+from meshcore.base.span cimport lower, parse_u64, span, span_is, write_u64
 from meshcore.codec.head cimport H_OTHER, HTTP_2, Header, head_drop_at, head_find, head_find_name, head_join, head_next, header_value
 from meshcore.route.regex cimport regex_full
 
