@@ -4,7 +4,7 @@
 from libc.stdint cimport int64_t, uint16_t
 
 from meshcore.codec.head cimport Head
-from meshcore.observe.counters cimport stat_inc
+from meshcore.observe.counters cimport gauge_add, stat_add
 from meshcore.proxy.objects cimport Stream
 
 cdef void charge(Stream *stream, uint16_t status) noexcept nogil                       # a response that the client gets
@@ -12,6 +12,13 @@ cdef void charge_retried(Stream *stream, uint16_t status) noexcept nogil        
 cdef void charge_canary(Stream *stream, Head *response) noexcept nogil                 # of a host that calls itself a canary
 cdef void charge_time(Stream *stream) noexcept nogil
 cdef void charge_scopes(Stream *stream, int stat) noexcept nogil                       # a ScopeStat of route and virtual cluster
+
+cdef inline void count(Stream *stream, int stat, int64_t n) noexcept nogil:
+    # A ClusterStat.
+    stat_add(stream.engine.stats, stream.cluster.conf.stats[stat], n)
+
+cdef inline void gauge(Stream *stream, int stat, int64_t n) noexcept nogil:
+    gauge_add(stream.engine.stats, stream.cluster.conf.stats[stat], n)
 
 cdef inline void count_scoped(Stream *stream, int stat) noexcept nogil:
     # Routes that count nothing apart cost one test.

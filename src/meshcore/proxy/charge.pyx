@@ -10,7 +10,7 @@ from meshcore.base.span cimport span_is
 from meshcore.codec.head cimport H_ENVOY_UPSTREAM_CANARY, head_has, head_value
 from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport ClusterConf
-from meshcore.observe.counters cimport histogram_record
+from meshcore.observe.counters cimport histogram_record, stat_inc
 from meshcore.proxy.objects cimport *
 from meshcore.route.table cimport SCOPE_RQ_1XX, SCOPE_RQ_COMPLETED, Scope
 

@@ -9,8 +9,9 @@ from meshcore.cluster.host cimport HOST_CX_CONNECT_FAIL, host_unref
 from meshcore.conf.stat_ids cimport *
 from meshcore.observe.counters cimport gauge_add, stat_add
 from meshcore.proxy.engine cimport cluster_unuse
+from meshcore.proxy.failure cimport attempt_failed
 from meshcore.proxy.objects cimport *
-from meshcore.proxy.router cimport *
+from meshcore.proxy.attempt cimport RESET_CONNECT_REFUSED, RESET_CONNECT_TIMEOUT, RESET_OVERFLOW, attempt_ready
 from meshcore.proxy.upstream cimport upstream_begin, upstream_close, upstream_dial
 
 

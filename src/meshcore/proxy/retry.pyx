@@ -5,7 +5,7 @@ from meshcore.base.random cimport random_u64
 from meshcore.base.span cimport Span, list_has, parse_u64, span_is
 from meshcore.codec.head cimport *
 from meshcore.proxy.objects cimport *
-from meshcore.proxy.router cimport RESET_CONNECT_REFUSED, RESET_CONNECT_TIMEOUT, RESET_OVERFLOW
+from meshcore.proxy.attempt cimport RESET_CONNECT_REFUSED, RESET_CONNECT_TIMEOUT, RESET_OVERFLOW
 from meshcore.route.matcher cimport headers_match_any
 from meshcore.route.table cimport *
 

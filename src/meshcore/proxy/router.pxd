@@ -1,20 +1,9 @@
-# Router: the last filter. Chooses the cluster and host, tries, retries, replays, and hands the response back to the stream.
+# Router: the last filter. Chooses the cluster, starts the first try and feeds it the request.
 #
-# The stream calls router_request_*; a pool calls attempt_ready or attempt_failed; an upstream connection calls attempt_*. Worker thread.
-from libc.stdint cimport uint8_t, uint64_t
-
+# The stream calls router_request_*. A try is in attempt.pyx, what follows a bad one in failure.pyx, its answer in attempt_response.pyx. Worker
+# thread; router_end lets go of everything upstream, router_let_go of the cluster when the stream is freed.
 from meshcore.base.span cimport Span
-from meshcore.codec.head cimport Head
-from meshcore.proxy.objects cimport Attempt, Stream, Upstream
-
-cdef enum ResetReason:
-    RESET_CONNECT_REFUSED          # remote connection failure
-    RESET_CONNECT_TIMEOUT
-    RESET_TERMINATION              # connection closed before the response was complete
-    RESET_PROTOCOL                 # the upstream sent what is not HTTP
-    RESET_OVERFLOW                 # a breaker is open
-    RESET_LOCAL                    # we gave up (timeout, memory)
-    RESET_HEADERS_TOO_LARGE
+from meshcore.proxy.objects cimport Stream
 
 cdef void router_request_head(Stream *stream, bint end) noexcept nogil
 cdef void router_request_data(Stream *stream, Span data, bint end) noexcept nogil
@@ -22,12 +11,3 @@ cdef void router_request_trailers(Stream *stream) noexcept nogil
 cdef void router_end(Stream *stream) noexcept nogil                           # lets go of everything upstream
 cdef void router_let_go(Stream *stream) noexcept nogil                        # of host and cluster, when the stream is freed
 cdef void router_request_complete(Stream *stream) noexcept nogil              # the client has sent everything: the route timeout starts
-
-cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil
-cdef void attempt_failed(Attempt *attempt, uint8_t reason, Span failure) noexcept nogil       # before or after it had a connection
-cdef void attempt_interim(Attempt *attempt, Head *head) noexcept nogil
-cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil    # stream.response is filled
-cdef void attempt_response_data(Attempt *attempt, Span data, bint end) noexcept nogil
-cdef void attempt_response_trailers(Attempt *attempt) noexcept nogil
-cdef void attempt_upload_full(Attempt *attempt) noexcept nogil
-cdef void attempt_upload_low(Attempt *attempt) noexcept nogil

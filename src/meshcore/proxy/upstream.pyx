@@ -27,7 +27,9 @@ from meshcore.io.transport cimport *
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.pool cimport *
-from meshcore.proxy.router cimport *
+from meshcore.proxy.attempt cimport *
+from meshcore.proxy.attempt_response cimport *
+from meshcore.proxy.failure cimport attempt_failed
 from meshcore.proxy.stream cimport stream_trailers
 
 from libc.string cimport strlen

@@ -1,0 +1,215 @@
+"""Attempt: from the choice of a host to the request on its connection. See attempt.pxd for the law."""
+from libc.string cimport memset
+
+from meshcore.base.arena cimport arena_copy
+from meshcore.base.atomics cimport atomic_add, atomic_ref
+from meshcore.base.buffer cimport *
+from meshcore.base.clock cimport clock_ms, clock_ns
+from meshcore.base.slab cimport slab_free, slab_new
+from meshcore.base.span cimport span, write_u64
+from meshcore.base.wheel cimport timer_cancel, timer_init, wheel_arm
+from meshcore.cluster.balancer cimport balancer_panics, balancer_pick
+from meshcore.cluster.breaker cimport *
+from meshcore.cluster.host cimport *
+from meshcore.codec.head cimport *
+from meshcore.conf.stat_ids cimport *
+from meshcore.observe.record cimport *
+from meshcore.proxy.charge cimport *
+from meshcore.proxy.downstream cimport downstream_pause, downstream_resume
+from meshcore.proxy.failure cimport on_try_duration, on_try_idle, on_try_timeout
+from meshcore.proxy.objects cimport *
+from meshcore.proxy.pool cimport pool_cancel, pool_of, pool_request
+from meshcore.proxy.route_head cimport route_head_set_host
+from meshcore.proxy.stream cimport *
+from meshcore.proxy.upstream cimport *
+from meshcore.route.table cimport SCOPE_RQ_TOTAL
+
+
+# --- a host -------------------------------------------------------------------------------------------------------------
+
+
+cdef void set_attempts(Stream *stream) noexcept nogil:
+    cdef char text[20]
+    cdef size_t n
+    if stream.host.attempt_count_request:
+        n = write_u64(text, stream.tries)
+        head_set_copy(&stream.request, H_ENVOY_ATTEMPT_COUNT, span(text, n))
+
+
+cdef void no_host(Stream *stream) noexcept nogil:
+    count(stream, CLUSTER_CX_NONE_HEALTHY, 1)
+    charge(stream, 503)
+    stream_reply_simple(stream, 503, FLAG_UH, span(b"no_healthy_upstream", 19), span(b"no healthy upstream", 19))
+
+
+cdef void rewrite_to_host(Stream *stream, Host *host) noexcept nogil:
+    cdef char *name = arena_copy(&stream.arena, host.hostname.at, host.hostname.len)
+    if name != NULL:
+        route_head_set_host(stream, stream.http.route, span(name, host.hostname.len))
+
+
+cdef void start_try(Stream *stream, bint fresh) noexcept nogil:
+    cdef ClusterLocal *cluster = stream.cluster
+    cdef Engine *engine = stream.engine
+    cdef Attempt *attempt
+    cdef Pool *pool
+    cdef Host *host
+    stream.tries += 1
+    stream.record.attempts = stream.tries
+    if cluster.hosts == NULL or cluster.hosts.len == 0 or balancer_panics(&cluster.balancer):
+        count(stream, CLUSTER_LB_HEALTHY_PANIC, 1)
+    host = balancer_pick(&cluster.balancer, 0)
+    if host == NULL:
+        no_host(stream)
+        return
+    pool = pool_of(cluster, host, priority_of(stream))
+    attempt = <Attempt *>slab_new(&engine.attempts)
+    if pool == NULL or attempt == NULL:
+        if attempt != NULL:
+            slab_free(&engine.attempts, attempt)
+        stream_reply_simple(stream, 503, FLAG_LR, span(b"local_reset", 11), span(b"", 0))
+        return
+    memset(attempt, 0, sizeof(Attempt))
+    attempt.stream = stream
+    attempt.host = host
+    atomic_ref(&host.refs)
+    attempt.fresh = fresh or stream.http.route.connect_terminate
+    attempt.started_ns = clock_ns(&engine.loop.clock)
+    timer_init(&attempt.timer, on_try_timeout, attempt)
+    timer_init(&attempt.idle, on_try_idle, attempt)
+    timer_init(&attempt.duration, on_try_duration, attempt)
+    stream.attempt = attempt
+    stream.record.upstream_remote = &host.address
+    stream.record.upstream_hostname = host.hostname
+    set_attempts(stream)
+    if stream.http.route.auto_host_rewrite and host.hostname.len > 0:
+        rewrite_to_host(stream, host)
+    if stream.bits & STREAM_REQUEST_TIMED:
+        arm_try(attempt)
+    pool_request(pool, attempt)
+
+
+# --- its timeouts -------------------------------------------------------------------------------------------------------
+
+
+cdef void arm_try(Attempt *attempt) noexcept nogil:
+    cdef Stream *stream = attempt.stream
+    if stream.try_timeout_ms:
+        wheel_arm(&stream.engine.loop.wheel, &attempt.timer, clock_ms(&stream.engine.loop.clock) + stream.try_timeout_ms)
+    touch_try(attempt)
+
+
+cdef void touch_try(Attempt *attempt) noexcept nogil:
+    # per_try_idle_timeout: any sign of life of the upstream puts it off.
+    cdef Stream *stream = attempt.stream
+    if stream.retry != NULL and stream.retry.per_try_idle_timeout_ms:
+        wheel_arm(&stream.engine.loop.wheel, &attempt.idle,
+                  clock_ms(&stream.engine.loop.clock) + stream.retry.per_try_idle_timeout_ms)
+
+
+# --- its end ------------------------------------------------------------------------------------------------------------
+
+
+cdef void keep_host(Stream *stream, Host *host) noexcept nogil:
+    if stream.used_host != NULL:
+        host_unref(stream.used_host)
+    stream.used_host = host
+
+
+cdef void drop_attempt(Attempt *attempt) noexcept nogil:
+    # The try is over, well or not; its connection was given back or closed before.
+    cdef Stream *stream = attempt.stream
+    timer_cancel(&stream.engine.loop.wheel, &attempt.timer)
+    timer_cancel(&stream.engine.loop.wheel, &attempt.idle)
+    timer_cancel(&stream.engine.loop.wheel, &attempt.duration)
+    if attempt.head_sent:
+        gauge(stream, CLUSTER_RQ_ACTIVE, -1)
+        atomic_add(&attempt.host.stats[HOST_RQ_ACTIVE], -1)
+        breaker_give(breaker_of(stream), RESOURCE_REQUESTS)
+    stream.attempt = NULL
+    # Logs and headers may still name the host: the stream's own reference keeps it.
+    keep_host(stream, attempt.host)
+    slab_free(&stream.engine.attempts, attempt)
+
+
+cdef void give_up(Attempt *attempt) noexcept nogil:
+    if attempt.upstream != NULL:
+        upstream_abandon(attempt.upstream)
+    else:
+        pool_cancel(attempt)
+    drop_attempt(attempt)
+
+
+# --- its connection -----------------------------------------------------------------------------------------------------
+
+
+cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil:
+    cdef Stream *stream = attempt.stream
+    cdef Record *record = &stream.record
+    cdef bint end
+    cdef Buffer body
+    breaker_take(breaker_of(stream), RESOURCE_REQUESTS)
+    count(stream, CLUSTER_RQ_TOTAL, 1)
+    count_scoped(stream, SCOPE_RQ_TOTAL)
+    gauge(stream, CLUSTER_RQ_ACTIVE, 1)
+    atomic_add(&attempt.host.stats[HOST_RQ_TOTAL], 1)
+    atomic_add(&attempt.host.stats[HOST_RQ_ACTIVE], 1)
+    record.upstream_connected_ns = clock_ns(&stream.engine.loop.clock)
+    record.upstream_first_tx_ns = record.upstream_connected_ns
+    record.upstream_connection_id = upstream.id
+    record.upstream_protocol = HTTP_11
+    stream.upstream_local = upstream.local
+    record.upstream_local = &stream.upstream_local
+    if stream.cluster.conf.max_stream_ms:
+        wheel_arm(&stream.engine.loop.wheel, &attempt.duration, clock_ms(&stream.engine.loop.clock) + stream.cluster.conf.max_stream_ms)
+    if stream.bits & STREAM_CONNECT and stream.http.route.connect_terminate:
+        open_tunnel(stream, attempt, upstream)
+        return
+    upstream_send_head(upstream, attempt, stream.message.framing == 0)
+    if stream.message.framing == 0:
+        record.upstream_last_tx_ns = record.upstream_first_tx_ns
+        return
+    buffer_init(&body)
+    if stream.bits & STREAM_REPLAY_LOST:
+        buffer_move(&body, &stream.waiting)
+    elif not buffer_share(&stream.engine.loop.buffers, &body, &stream.replay):
+        stream.bits |= STREAM_REPLAY_LOST
+        buffer_move(&body, &stream.replay)
+    end = stream.bits & STREAM_REQUEST_PASSED != 0
+    if body.len > 0 or end:
+        upstream_send_buffer(upstream, attempt, &body, end and stream.bits & STREAM_TRAILERS == 0)
+    if end and stream.bits & STREAM_TRAILERS:
+        upstream_send_trailers(upstream, attempt, stream.request_trailers)
+    if end:
+        record.upstream_last_tx_ns = record.upstream_first_tx_ns
+    if stream.down != NULL:
+        downstream_resume(stream.down, PAUSE_WAITING_FULL)
+
+
+cdef void open_tunnel(Stream *stream, Attempt *attempt, Upstream *upstream) noexcept nogil:
+    # CONNECT ends here: what waited goes out raw, the client gets its 200, and bytes flow both ways.
+    cdef Buffer body
+    upstream_send_raw(upstream, attempt)
+    buffer_init(&body)
+    buffer_move(&body, &stream.waiting)
+    if body.len > 0:
+        upstream_send_buffer(upstream, attempt, &body, False)
+    stream.bits |= STREAM_TUNNEL
+    attempt.response_started = True
+    stream.record.upstream_first_rx_ns = clock_ns(&stream.engine.loop.clock)
+    stream.record.upstream_protocol = NO_PROTOCOL
+    stream.record.details = span(b"via_upstream", 12)
+    head_init(&stream.response, &stream.arena, True)
+    stream.response.status = 200
+    charge(stream, 200)
+    stream_response_head(stream, False)
+
+
+cdef void attempt_upload_full(Attempt *attempt) noexcept nogil:
+    if attempt.stream.down != NULL:
+        downstream_pause(attempt.stream.down, PAUSE_UPSTREAM_FULL)
+
+
+cdef void attempt_upload_low(Attempt *attempt) noexcept nogil:
+    if attempt.stream.down != NULL:
+        downstream_resume(attempt.stream.down, PAUSE_UPSTREAM_FULL)

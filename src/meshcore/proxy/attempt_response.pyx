@@ -1,0 +1,99 @@
+"""What an attempt's upstream answers: kept from the client when another try follows, else handed to the stream. See attempt_response.pxd."""
+from libc.stdint cimport uint16_t, uint64_t
+
+from meshcore.base.atomics cimport atomic_add
+from meshcore.base.clock cimport clock_ns
+from meshcore.base.span cimport Span, span, write_u64
+from meshcore.base.wheel cimport timer_cancel
+from meshcore.cluster.host cimport HOST_RQ_ERROR, HOST_RQ_SUCCESS
+from meshcore.codec.head cimport *
+from meshcore.conf.stat_ids cimport *
+from meshcore.proxy.attempt cimport drop_attempt, give_up, touch_try
+from meshcore.proxy.charge cimport *
+from meshcore.proxy.failure cimport give_retry, limit_exceeded, try_again
+from meshcore.proxy.objects cimport *
+from meshcore.proxy.retry cimport retry_wants_response
+from meshcore.proxy.stream cimport *
+from meshcore.route.finalize cimport route_mutate_response
+from meshcore.route.table cimport SCOPE_RQ_RETRY_SUCCESS
+
+cdef enum:
+    NS_PER_MS = 1000000
+
+
+cdef void attempt_interim(Attempt *attempt, Head *head) noexcept nogil:
+    cdef Stream *stream = attempt.stream
+    if head.status == 100 and attempt.interim:
+        return                     # Envoy takes one 100 per response
+    charge(stream, head.status)
+    attempt.interim = True
+    stream.retry_on = 0            # a part of this try's answer was taken: there is no other try
+    if stream.hcm.proxy_100_continue:
+        stream_interim(stream, head)
+
+
+cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
+    cdef Stream *stream = attempt.stream
+    cdef Head *head = &stream.response
+    cdef uint16_t status = head.status
+    cdef char text[20]
+    cdef size_t n
+    cdef uint64_t now = clock_ns(&stream.engine.loop.clock)
+    timer_cancel(&stream.engine.loop.wheel, &attempt.timer)
+    give_retry(stream)
+    atomic_add(&attempt.host.stats[HOST_RQ_ERROR if status >= 500 else HOST_RQ_SUCCESS], 1)
+    if retry_wants_response(stream):
+        if try_again(stream):
+            charge_retried(stream, status)
+            if not end:
+                give_up(attempt)
+            else:
+                drop_attempt(attempt)
+            return
+        if stream.retries_left == 0:
+            limit_exceeded(stream)
+    elif stream.tries > 1:
+        count(stream, CLUSTER_RQ_RETRY_SUCCESS, 1)
+        count_scoped(stream, SCOPE_RQ_RETRY_SUCCESS)
+    charge(stream, status)
+    charge_canary(stream, head)
+    attempt.response_started = True
+    stream.record.details = span(b"via_upstream", 12)
+    if stream.record.request_end_ns:
+        n = write_u64(text, (now - stream.record.request_end_ns) // NS_PER_MS)
+    else:
+        n = write_u64(text, 0)
+    if not stream.hcm.router.suppress_envoy_headers:
+        head_drop(head, H_ENVOY_UPSTREAM_SERVICE_TIME)
+    if stream.record.request_end_ns and not stream.hcm.router.suppress_envoy_headers:
+        head_set_copy(head, H_ENVOY_UPSTREAM_SERVICE_TIME, span(text, n))
+    if stream.host.attempt_count_response:
+        n = write_u64(text, stream.tries)
+        head_set_copy(head, H_ENVOY_ATTEMPT_COUNT, span(text, n))
+    stream.record.response = head
+    stream.record.status = status
+    route_mutate_response(stream.http.route, stream.choice, head, &stream.record)
+    if end:
+        response_over(stream, attempt)
+    stream_response_head(stream, end)
+
+
+cdef void response_over(Stream *stream, Attempt *attempt) noexcept nogil:
+    # Charged before the last byte goes downstream, because that ends the stream.
+    stream.bits |= STREAM_UPSTREAM_DONE
+    charge_time(stream)
+    drop_attempt(attempt)
+
+
+cdef void attempt_response_data(Attempt *attempt, Span data, bint end) noexcept nogil:
+    cdef Stream *stream = attempt.stream
+    touch_try(attempt)
+    if end:
+        response_over(stream, attempt)
+    stream_response_data(stream, data, end)
+
+
+cdef void attempt_response_trailers(Attempt *attempt) noexcept nogil:
+    cdef Stream *stream = attempt.stream
+    response_over(stream, attempt)
+    stream_response_trailers(stream)
