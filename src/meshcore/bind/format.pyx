@@ -16,6 +16,7 @@ from libc.string cimport memcpy, memset
 
 from meshcore.base.arena cimport arena_copy, arena_fini, arena_init, arena_take
 from meshcore.base.span cimport Span, span
+from meshcore.bind.metadata cimport filter_state_fill, metadata_fill
 from meshcore.codec.head cimport *
 from meshcore.observe.format cimport *
 from meshcore.observe.record cimport Attempt, IpAddress, Record, address_write
@@ -206,6 +207,10 @@ cdef int _fill(Arena *arena, Record *record, dict facts) except -1:
             record.response = _head(arena, value, True)
         elif name == "trailers":
             record.trailers = _head(arena, value, True)
+        elif name == "metadata":
+            metadata_fill(arena, value, &record.metadata)
+        elif name == "filter_state":
+            filter_state_fill(arena, value, &record.filter_state)
         elif name == "attempted":
             attempts = <Attempt *>arena_take(arena, len(value) * sizeof(Attempt))
             record.attempted = attempts

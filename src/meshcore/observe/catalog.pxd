@@ -28,6 +28,7 @@ cdef enum ArgumentGrammar:
     GRAMMAR_HOSTNAME
     GRAMMAR_XFCC                   # an element of x-forwarded-client-cert
     GRAMMAR_COALESCE               # JSON: the operators to try
+    GRAMMAR_DYNAMIC                # NAMESPACE[:KEY...]
     GRAMMAR_METADATA               # SOURCE:...
     GRAMMAR_FILTER_STATE           # KEY[:PLAIN|TYPED|FIELD:NAME]
     GRAMMAR_FREE                   # accepted; the operator never has a value here

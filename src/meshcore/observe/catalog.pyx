@@ -241,7 +241,7 @@ ABSENT = (
     "DOWNSTREAM_LOCAL_OTHERNAME_SAN"
 )
 ABSENT_WITH_TIME = "UPSTREAM_PEER_CERT_V_START UPSTREAM_PEER_CERT_V_END DOWNSTREAM_PEER_CERT_V_START DOWNSTREAM_PEER_CERT_V_END"
-ABSENT_WITH_ARGUMENT = "DYNAMIC_METADATA FILTER_STATE UPSTREAM_FILTER_STATE METADATA CLUSTER_METADATA UPSTREAM_METADATA"
+ABSENT_WITH_ARGUMENT = "UPSTREAM_FILTER_STATE CLUSTER_METADATA UPSTREAM_METADATA"
 WITHOUT_LENGTH = ("CLUSTER_METADATA", "UPSTREAM_METADATA")
 REFUSED = "CEL TYPED_CEL FILE_CONTENT SECRET DYNAMIC_MODULE ROUTE_RESOLUTION_TIME_US"
 
@@ -259,14 +259,24 @@ cdef _absent():
         entry.argument = ARGUMENT_REQUIRED
         entry.grammar = GRAMMAR_FREE
         entry.length = name not in WITHOUT_LENGTH
-        if name == "METADATA":
-            entry.grammar = GRAMMAR_METADATA
-        elif name.endswith("FILTER_STATE"):
+        if name.endswith("FILTER_STATE"):
             entry.grammar = GRAMMAR_FILTER_STATE
     for name in REFUSED.split():
         entry = _row(name, OP_ABSENT)
         entry.argument = ARGUMENT_OPTIONAL
         entry.grammar = GRAMMAR_REFUSED
+        entry.length = True
+
+
+cdef _stores():
+    cdef Entry *entry
+    for name, kind, grammar in (
+        ("DYNAMIC_METADATA", OP_METADATA, GRAMMAR_DYNAMIC), ("METADATA", OP_METADATA, GRAMMAR_METADATA),
+        ("FILTER_STATE", OP_FILTER_STATE, GRAMMAR_FILTER_STATE),
+    ):
+        entry = _row(name, kind)
+        entry.argument = ARGUMENT_REQUIRED
+        entry.grammar = grammar
         entry.length = True
 
 
@@ -276,6 +286,7 @@ _numbers()
 _texts()
 _addresses()
 _absent()
+_stores()
 
 
 cdef const Entry *catalog_find(Span name) noexcept nogil:

@@ -238,6 +238,8 @@ cdef char *put_text(Span text, uint8_t form, char *at, char *end) noexcept nogil
 cdef char *put_value(const Value *value, uint8_t form, bint omit_empty, char *at, char *end) noexcept nogil:
     if value.kind == VALUE_TEXT:
         return put_text(value.text, form, at, end)
+    if value.kind == VALUE_JSON:
+        return put_text(value.text, FORM_TEXT if form == FORM_TOKEN else form, at, end)
     if end - at < NUMBER_TEXT:
         return NULL
     if value.kind == VALUE_NUMBER:
@@ -300,7 +302,7 @@ cdef size_t format_bound(const Format *format, Record *record) noexcept nogil:
         else:
             operator_value(op, record, scratch, &value)
             total += NUMBER_TEXT
-            if value.kind == VALUE_TEXT:
+            if value.kind == VALUE_TEXT or value.kind == VALUE_JSON:
                 total += value.text.len if op.form == FORM_TEXT else json_bound(value.text) + 2
         op += 1
     return total

@@ -38,6 +38,8 @@ cdef enum OperatorKind:
     OP_UNIQUE_ID                   # a new random UUID at every use
     OP_XFCC                        # element `text` of x-forwarded-client-cert
     OP_COALESCE                    # the first of `operators` that has a value
+    OP_METADATA                    # dynamic metadata: namespace `text`, then `path`
+    OP_FILTER_STATE                # the object `text`; `part` 1: as JSON
     OP_ABSENT                      # legal, and never has a value on a plain connection
     # Structure of a JSON format that leaves missing values out, so that its commas are decided while writing.
     OP_OPEN                        # `part` is the bracket
@@ -109,11 +111,14 @@ cdef struct Operator:
     Span text
     Span other
     Operator *choices
+    const Span *path               # keys of a metadata value
+    uint16_t path_len
 
 cdef enum ValueKind:
     VALUE_MISSING
     VALUE_TEXT
     VALUE_NUMBER
+    VALUE_JSON                     # `text` is a JSON value
 
 cdef struct Value:
     uint8_t kind                   # ValueKind

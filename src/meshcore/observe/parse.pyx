@@ -260,7 +260,23 @@ cdef bint read_xfcc(Arena *arena, Span argument, Operator *out, Span *error) noe
                 b"\": expected by, hash, cert, chain, subject, uri or dns")
 
 
-cdef bint check_metadata(Arena *arena, Span argument, Span *error) noexcept nogil:
+cdef bint read_metadata_path(Arena *arena, Span argument, Operator *out, Span *error) noexcept nogil:
+    # NAMESPACE:KEY:KEY...
+    cdef Span *path = <Span *>arena_take(arena, (argument.len + 1) * sizeof(Span))
+    cdef int64_t colon = span_find(argument, b':')
+    if path == NULL:
+        return fail(arena, error, b"out of memory", span(b"", 0), b"")
+    out.text = argument if colon < 0 else span(argument.at, <size_t>colon)
+    while colon >= 0:
+        argument = span(argument.at + colon + 1, argument.len - <size_t>colon - 1)
+        colon = span_find(argument, b':')
+        path[out.path_len] = argument if colon < 0 else span(argument.at, <size_t>colon)
+        out.path_len += 1
+    out.path = path
+    return True
+
+
+cdef bint read_metadata(Arena *arena, Span argument, Operator *out, Span *error) noexcept nogil:
     cdef Span[7] sources = [span(b"DYNAMIC", 7), span(b"CLUSTER", 7), span(b"ROUTE", 5), span(b"UPSTREAM_HOST", 13),
                             span(b"LISTENER", 8), span(b"VIRTUAL_HOST", 12), span(b"LISTENER_FILTER_CHAIN", 21)]
     cdef int64_t colon = span_find(argument, b':')
@@ -268,12 +284,16 @@ cdef bint check_metadata(Arena *arena, Span argument, Span *error) noexcept nogi
     cdef int i
     for i in range(7):
         if span_equal(source, sources[i]):
-            return True
+            if i > 0 or colon < 0:
+                # Only what filters leave on a stream has values here.
+                out.kind = OP_ABSENT
+                return True
+            return read_metadata_path(arena, span(argument.at + colon + 1, argument.len - <size_t>colon - 1), out, error)
     return fail(arena, error, b"METADATA: unknown source \"", source,
                 b"\": expected DYNAMIC, CLUSTER, ROUTE, UPSTREAM_HOST, LISTENER, VIRTUAL_HOST or LISTENER_FILTER_CHAIN")
 
 
-cdef bint check_filter_state(Arena *arena, Span argument, Span *error) noexcept nogil:
+cdef bint read_filter_state(Arena *arena, Span argument, Operator *out, Span *error) noexcept nogil:
     cdef int64_t colon = span_find(argument, b':')
     cdef Span form = span(b"TYPED", 5)
     cdef bint has_field = False
@@ -289,6 +309,12 @@ cdef bint check_filter_state(Arena *arena, Span argument, Span *error) noexcept 
         return fail(arena, error, b"FILTER_STATE: unknown form \"", form, b"\": expected PLAIN, TYPED or FIELD:NAME")
     if span_is(form, b"FIELD", 5) != has_field:
         return fail(arena, error, b"FILTER_STATE: a field name belongs to FIELD and to nothing else in \"", argument, b"\"")
+    colon = span_find(argument, b':')
+    out.text = argument if colon < 0 else span(argument.at, <size_t>colon)
+    out.part = span_is(form, b"TYPED", 5)
+    if has_field:
+        # A named text has no fields.
+        out.kind = OP_ABSENT
     return True
 
 
@@ -315,9 +341,11 @@ cdef bint read_argument(Arena *arena, uint8_t grammar, const Spelled *spelled, O
     elif grammar == GRAMMAR_QUERY:
         return read_query(arena, argument, out, error)
     elif grammar == GRAMMAR_METADATA:
-        return check_metadata(arena, argument, error)
+        return read_metadata(arena, argument, out, error)
+    elif grammar == GRAMMAR_DYNAMIC:
+        return read_metadata_path(arena, argument, out, error)
     elif grammar == GRAMMAR_FILTER_STATE:
-        return check_filter_state(arena, argument, error)
+        return read_filter_state(arena, argument, out, error)
     elif grammar == GRAMMAR_COALESCE:
         out.text = argument
     elif grammar == GRAMMAR_GRPC:

@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from meshcore.base.span cimport Span
 from meshcore.codec.head cimport Head
+from meshcore.observe.metadata cimport FilterState, Metadata
 
 cdef enum ResponseFlag:
     # One bit each, in Envoy's order of printing; names in flag_short / flag_long.
@@ -144,6 +145,10 @@ cdef struct Record:
     uint8_t downstream_close       # CloseType, as detected when the line is written
     uint8_t upstream_close
     bint health_check
+    bint peer_presented            # the client showed a certificate
+    bint peer_validated            # ... and it was verified
+    Metadata metadata              # dynamic metadata
+    FilterState filter_state
 
 cdef size_t address_write(const IpAddress *address, char *out, bint with_port) noexcept nogil    # [v6]:port, v4:port, path; bytes written
 cdef Span flag_short(uint64_t bit) noexcept nogil           # "UH"

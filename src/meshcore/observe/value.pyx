@@ -9,6 +9,7 @@ from libc.string cimport memcpy
 from meshcore.base.random cimport Random, random_init, random_u64
 from meshcore.base.span cimport Span, span, span_find, write_u64
 from meshcore.codec.head cimport HTTP_3
+from meshcore.observe.metadata cimport *
 from meshcore.observe.operator cimport *
 from meshcore.observe.record cimport *
 from meshcore.observe.value_head cimport grpc_status_value, header_bytes, header_value_of, path_value, query_parameter, query_value, xfcc_value
@@ -190,11 +191,36 @@ cdef void flags_value(const Operator *op, Record *record, char *scratch, Value *
     set_text(out, span(scratch, n) if n > 0 else span(b"-", 1))
 
 
+cdef void metadata_value(const Operator *op, Record *record, char *scratch, Value *out) noexcept nogil:
+    cdef const MetaValue *value = metadata_find(&record.metadata, op.text, op.path, op.path_len)
+    if value == NULL or value.kind == META_NULL:
+        return
+    if value.kind == META_TEXT:
+        set_text(out, value.text)
+        return
+    out.kind = VALUE_JSON
+    out.text = span(scratch, <size_t>(meta_json_write(value, scratch, scratch + SCRATCH) - scratch))
+
+
+cdef void filter_state_value(const Operator *op, Record *record, char *scratch, Value *out) noexcept nogil:
+    cdef const FilterStateItem *item = filter_state_find(&record.filter_state, op.text)
+    cdef MetaValue text
+    if item == NULL:
+        return
+    if op.part == 0:
+        set_text(out, item.text)
+        return
+    text.kind = META_TEXT
+    text.text = item.text
+    out.kind = VALUE_JSON
+    out.text = span(scratch, <size_t>(meta_json_write(&text, scratch, scratch + SCRATCH) - scratch))
+
+
 cdef void coalesce_value(const Operator *op, Record *record, char *scratch, Value *out) noexcept nogil:
     cdef int i
     for i in range(op.choices_len):
         operator_value(&op.choices[i], record, scratch, out)
-        if out.kind == VALUE_NUMBER or (out.kind == VALUE_TEXT and out.text.len > 0):
+        if out.kind == VALUE_NUMBER or (out.kind != VALUE_MISSING and out.text.len > 0):
             return
     out.kind = VALUE_MISSING
 
@@ -218,6 +244,10 @@ cdef void rare_value(const Operator *op, Record *record, char *scratch, Value *o
         xfcc_value(op, record, scratch, out)
     elif op.kind == OP_COALESCE:
         coalesce_value(op, record, scratch, out)
+    elif op.kind == OP_METADATA:
+        metadata_value(op, record, scratch, out)
+    elif op.kind == OP_FILTER_STATE:
+        filter_state_value(op, record, scratch, out)
     elif op.kind == OP_LOG_TYPE:
         set_text(out, log_types[record.log_type])
     elif op.kind == OP_UNIQUE_ID:
@@ -267,5 +297,5 @@ cdef void operator_value(const Operator *op, Record *record, char *scratch, Valu
         flags_value(op, record, scratch, out)
     else:
         rare_value(op, record, scratch, out)
-    if op.limited and out.kind == VALUE_TEXT and out.text.len > op.limit:
+    if op.limited and (out.kind == VALUE_TEXT or out.kind == VALUE_JSON) and out.text.len > op.limit:
         out.text.len = op.limit

@@ -1,0 +1,188 @@
+"""Dynamic metadata and filter state of a stream; see metadata.pxd for the law.
+
+Lists all the way down: a stream carries a handful of namespaces with a handful of keys, written once and read a few times.
+"""
+from libc.stdio cimport snprintf
+from libc.stdlib cimport strtod
+from libc.string cimport memcmp, memcpy, memset
+
+from meshcore.base.arena cimport arena_take
+from meshcore.base.span cimport span, span_equal
+from meshcore.observe.json_text cimport json_bound, json_write
+
+cdef enum:
+    NUMBER_TEXT = 32
+    EXACT_DIGITS = 17              # of a double, so that it reads back
+
+
+cdef MetaItem *find_item(MetaItem *items, Span key) noexcept nogil:
+    while items != NULL and not span_equal(items.key, key):
+        items = items.next
+    return items
+
+
+cdef MetaItem *add_item(MetaItem **items, Arena *arena, Span key) noexcept nogil:
+    cdef MetaItem *item = <MetaItem *>arena_take(arena, sizeof(MetaItem))
+    if item == NULL:
+        return NULL
+    memset(item, 0, sizeof(MetaItem))
+    item.key = key
+    while items[0] != NULL:
+        items = &items[0].next
+    items[0] = item
+    return item
+
+
+cdef const MetaValue *metadata_find(const Metadata *store, Span namespace, const Span *path, int n) noexcept nogil:
+    cdef const MetaItem *item = find_item(store.namespaces, namespace)
+    cdef const MetaValue *value = &item.value if item != NULL else NULL
+    cdef int i
+    for i in range(n):
+        if value == NULL:
+            return NULL
+        value = meta_member(value, path[i])
+    return value
+
+
+cdef MetaValue *metadata_namespace(Metadata *store, Arena *arena, Span namespace) noexcept nogil:
+    cdef MetaItem *item = find_item(store.namespaces, namespace)
+    if item == NULL:
+        item = add_item(&store.namespaces, arena, namespace)
+        if item == NULL:
+            return NULL
+        item.value.kind = META_STRUCT
+    return &item.value
+
+
+cdef const MetaValue *meta_member(const MetaValue *parent, Span key) noexcept nogil:
+    cdef const MetaItem *item
+    if parent.kind != META_STRUCT:
+        return NULL
+    item = find_item(parent.items, key)
+    return &item.value if item != NULL else NULL
+
+
+cdef MetaValue *meta_make(MetaValue *parent, Arena *arena, Span key) noexcept nogil:
+    cdef MetaItem *item = find_item(parent.items, key)
+    if item == NULL:
+        item = add_item(&parent.items, arena, key)
+    return &item.value if item != NULL else NULL
+
+
+cdef MetaValue *meta_append(MetaValue *parent, Arena *arena) noexcept nogil:
+    cdef MetaItem *item = add_item(&parent.items, arena, span(NULL, 0))
+    return &item.value if item != NULL else NULL
+
+
+cdef bint meta_merge(MetaValue *into, Arena *arena, const MetaValue *value) noexcept nogil:
+    cdef const MetaItem *item = value.items
+    cdef MetaValue *child
+    if into.kind != value.kind or (value.kind != META_STRUCT and value.kind != META_LIST):
+        into[0] = value[0]
+        into.items = NULL
+    while item != NULL:
+        child = meta_make(into, arena, item.key) if value.kind == META_STRUCT else meta_append(into, arena)
+        if child == NULL or not meta_merge(child, arena, &item.value):
+            return False
+        item = item.next
+    return True
+
+
+# --- JSON -------------------------------------------------------------------------------------------------------------
+
+
+cdef char *put(const char *text, size_t n, char *out, char *end) noexcept nogil:
+    if n > <size_t>(end - out):
+        n = <size_t>(end - out)
+    memcpy(out, text, n)
+    return out + n
+
+
+cdef char *put_text(Span text, char *out, char *end) noexcept nogil:
+    # A text that might not fit once it is escaped ends the whole value.
+    if json_bound(text) + 2 > <size_t>(end - out):
+        return end
+    out[0] = b'"'
+    out = json_write(text, out + 1)
+    out[0] = b'"'
+    return out + 1
+
+
+cdef char *put_number(double number, char *out, char *end) noexcept nogil:
+    # The fewest digits that read back as the same number.
+    cdef char text[NUMBER_TEXT]
+    cdef int digits = 1
+    cdef int n = snprintf(text, NUMBER_TEXT, b"%.*g", digits, number)
+    while digits < EXACT_DIGITS and strtod(text, NULL) != number:
+        digits += 1
+        n = snprintf(text, NUMBER_TEXT, b"%.*g", digits, number)
+    if number > -1e15 and number < 1e15 and number == <double><long long>number:
+        n = snprintf(text, NUMBER_TEXT, b"%lld", <long long>number)
+    return put(text, n, out, end)
+
+
+cdef int order(Span a, Span b) noexcept nogil:
+    cdef int found = memcmp(a.at, b.at, min(a.len, b.len)) if min(a.len, b.len) > 0 else 0
+    return found if found != 0 else <int>(a.len > b.len) - <int>(a.len < b.len)
+
+
+cdef const MetaItem *item_after(const MetaItem *items, const MetaItem *last) noexcept nogil:
+    # The member with the least name beyond that of `last`; NULL: no more.
+    cdef const MetaItem *best = NULL
+    while items != NULL:
+        if (last == NULL or order(items.key, last.key) > 0) and (best == NULL or order(items.key, best.key) < 0):
+            best = items
+        items = items.next
+    return best
+
+
+cdef char *put_items(const MetaValue *value, char *out, char *end) noexcept nogil:
+    cdef bint named = value.kind == META_STRUCT
+    cdef const MetaItem *item = item_after(value.items, NULL) if named else value.items
+    cdef bint first = True
+    out = put(b"{" if named else b"[", 1, out, end)
+    while item != NULL:
+        if not first:
+            out = put(b",", 1, out, end)
+        first = False
+        if named:
+            out = put_text(item.key, out, end)
+            out = put(b":", 1, out, end)
+        out = meta_json_write(&item.value, out, end)
+        item = item_after(value.items, item) if named else item.next
+    return put(b"}" if named else b"]", 1, out, end)
+
+
+cdef char *meta_json_write(const MetaValue *value, char *out, char *end) noexcept nogil:
+    if value.kind == META_NULL:
+        return put(b"null", 4, out, end)
+    if value.kind == META_BOOL:
+        return put(b"true", 4, out, end) if value.flag else put(b"false", 5, out, end)
+    if value.kind == META_NUMBER:
+        return put_number(value.number, out, end)
+    if value.kind == META_TEXT:
+        return put_text(value.text, out, end)
+    return put_items(value, out, end)
+
+
+# --- filter state -----------------------------------------------------------------------------------------------------
+
+
+cdef const FilterStateItem *filter_state_find(const FilterState *store, Span key) noexcept nogil:
+    cdef const FilterStateItem *item = store.items
+    while item != NULL and not span_equal(item.key, key):
+        item = item.next
+    return item
+
+
+cdef bint filter_state_set(FilterState *store, Arena *arena, Span key, Span text) noexcept nogil:
+    cdef FilterStateItem *item = <FilterStateItem *>filter_state_find(store, key)
+    if item == NULL:
+        item = <FilterStateItem *>arena_take(arena, sizeof(FilterStateItem))
+        if item == NULL:
+            return False
+        item.key = key
+        item.next = store.items
+        store.items = item
+    item.text = text
+    return True
