@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from mesh import server_stats
 from mesh.config import Loaded, load
-from mesh.publish import Publisher, stat_address
+from mesh.publish import Publisher
 from mesh.timers import Timers
 from meshcore.bind.spec import Address, Cluster, Endpoint
 from meshcore.bind.stats import StatsRegistry
@@ -121,7 +121,7 @@ class Proxy:
             worker.stop_listening()
             worker.drain()
         end = time.monotonic() + (self.drain_time_s if timeout is None else timeout)
-        while self._value("downstream_cx_active") > 0:
+        while self.open_connections() > 0:
             if time.monotonic() >= end:
                 return False
             time.sleep(POLL_S)
@@ -237,10 +237,9 @@ class Proxy:
             yield self._running()
 
     def open_connections(self) -> int:
-        """Connections of clients to the listeners that run."""
+        """Connections of clients to the listeners that run, and to those that are gone."""
         with self.published() as running:
-            names = {live.spec.stat_prefix or stat_address(live.bound[0]) for live in running.listeners.values()}
-        return sum(int(self.registry.value(f"listener.{name}.downstream_cx_active")) for name in names)
+            return running.open_connections()
 
     def live_objects(self) -> int:
         """Connections, streams, attempts and handles alive in the engine; 0 after `stop`."""
@@ -260,14 +259,6 @@ class Proxy:
 
             self._runner = OwnLoopRunner() if self._app_loop is None else LoopRunner(self._app_loop)
         return self._runner
-
-    def _value(self, suffix: str) -> int:
-        """The sum over all listeners of a statistic that counts connections. Those of the admin interface do not hold up a drain."""
-        return sum(
-            int(v)
-            for k, v in self.stats.items()
-            if k.startswith("listener.") and not k.startswith("listener.admin.") and k.endswith("." + suffix)
-        )
 
     def _inbound(self, running: Publisher) -> list[str]:
         """Names of the listeners whose traffic_direction is INBOUND."""

@@ -66,6 +66,7 @@ class Publisher:
         self.clusters: dict[str, LiveCluster] = {}
         self._cluster_index: dict[str, int] = {}
         self._listener_index: dict[str, int] = {}
+        self._retired: list[ListenerTable | ClusterTable] = []
 
     def publish(self, plan: Plan, resolved: dict[str, tuple[Endpoint, ...]] | None = None) -> None:
         """Makes `plan` the running configuration. `resolved`: endpoints that DNS clusters have now.
@@ -88,6 +89,7 @@ class Publisher:
         for live_listener, fds in prepared:
             self._install_listener(live_listener, fds)
         self._drop_missing(plan)
+        self.forget_retired()
 
     def set_hosts(self, name: str, endpoints: tuple[Endpoint, ...]) -> None:
         """Replaces one cluster's hosts; costs nothing for the others."""
@@ -99,6 +101,12 @@ class Publisher:
         for worker in self.workers:
             worker.set_hosts(live.index, hosts)
         self._membership(live)
+
+    def open_connections(self) -> int:
+        """Connections to the listeners that run, and to those that are gone."""
+        tables = (*(live.table for live in self.listeners.values()), *self._retired)
+        prefixes = {table.owned[0] for table in tables if isinstance(table, ListenerTable)}
+        return sum(int(self.registry.value(f"{prefix}downstream_cx_active")) for prefix in prefixes)
 
     def reopen_logs(self) -> None:
         """New descriptors for all access logs; lines already formatted may still go to the old files."""
@@ -129,6 +137,17 @@ class Publisher:
             live.stopped = True
         return len(running)
 
+    def forget_retired(self) -> None:
+        """Statistics of what was replaced or removed end when no worker and no connection can count in them any more."""
+        kept = []
+        for table in self._retired:
+            if table.in_use():
+                kept.append(table)
+                continue
+            for name in table.owned:
+                self.registry.release(name)
+        self._retired = kept
+
     # --- clusters ---
 
     def _new_clusters(self, plan: Plan, resolved: dict[str, tuple[Endpoint, ...]]) -> list[LiveCluster]:
@@ -151,6 +170,8 @@ class Publisher:
         hosts = live.table.host_set(live.endpoints)
         for worker in self.workers:
             worker.set_cluster(live.table, hosts)
+        if (old := self.clusters.get(live.spec.name)) is not None:
+            self._retired.append(old.table)
         self.clusters[live.spec.name] = live
         self._membership(live)
 
@@ -213,17 +234,21 @@ class Publisher:
                 worker.set_routes(live.table)
             else:
                 worker.update_listener(live.table)
+        if old is not None:
+            self._retired.append(old.table)
         self.listeners[live.spec.name] = live
 
     def _drop_missing(self, plan: Plan) -> None:
         names = {spec.name for spec in plan.listeners}
         for name in [n for n in self.listeners if n not in names]:
             live = self.listeners.pop(name)
+            self._retired.append(live.table)
             for worker in self.workers:
                 worker.drop_listener(live.index)
         names = {spec.name for spec in plan.clusters}
         for name in [n for n in self.clusters if n not in names]:
             gone = self.clusters.pop(name)
+            self._retired.append(gone.table)
             for worker in self.workers:
                 worker.drop_cluster(gone.index)
 

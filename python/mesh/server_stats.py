@@ -72,13 +72,7 @@ def refresh(proxy: Proxy) -> None:
         registry.set_gauge(name, value)
     with proxy.published() as running:
         counts = len(running.listeners), len(running.clusters)
-        breakers = {
-            f"cluster.{live.spec.alt_stat_name or name}.{stat}": value
-            for name, live in running.clusters.items()
-            for stat, value in live.table.breaker_gauges().items()
-        }
-    for name, value in breakers.items():
-        registry.set_gauge(name, value)
+        running.forget_retired()
     registry.set_gauge("listener_manager.total_listeners_active", counts[0])
     registry.set_gauge("listener_manager.workers_started", 1)
     registry.set_gauge("cluster_manager.active_clusters", counts[1])

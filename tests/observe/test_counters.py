@@ -64,7 +64,7 @@ def filled(values: list[int]) -> Distribution:
     for value in values:
         registry.record("h", value)
     registry.flush()
-    return registry.histograms()[0].total
+    return next(registry.histograms()).total
 
 
 def test_quantiles_of_a_histogram_that_envoy_printed() -> None:
@@ -119,7 +119,7 @@ def test_a_detached_worker_leaves_its_totals(registry: StatsRegistry, worker: Wo
     registry.flush()
     worker.inc(counter)
     assert registry.snapshot() == {"c": 5, "g": 1}
-    assert registry.histograms()[0].total.parts() == [(7, 0.1, 1)]
+    assert next(registry.histograms()).total.parts() == [(7, 0.1, 1)]
 
 
 def test_gauges_rise_and_fall_on_any_worker(registry: StatsRegistry, worker: WorkerSlots) -> None:
@@ -162,33 +162,61 @@ def test_lazy_counters_appear_with_their_first_count(registry: StatsRegistry, wo
 
 
 def test_members_of_a_family_appear_when_they_are_counted(registry: StatsRegistry, worker: WorkerSlots) -> None:
-    first = registry.family("rq_", 100, 500)
+    first = registry.codes("rq_")
     assert registry.snapshot() == {}
-    worker.inc(first + 100, 2)
-    worker.inc(first + 404)
+    worker.code(first, 200)
+    worker.code(first, 200)
+    worker.code(first, 504)
     assert registry.snapshot() == {"rq_200": 2, "rq_504": 1}
     assert all(sample.used and sample.kind == "counter" for sample in registry.samples())
 
 
 def test_a_family_is_shared_reset_and_given_back_like_a_name(registry: StatsRegistry, worker: WorkerSlots) -> None:
     before = registry.slots_in_use()
-    first = registry.family("old.rq_", 100, 500)
-    assert registry.family("old.rq_", 100, 500) == first
-    with pytest.raises(ValueError, match=r"old\.rq_ is a family of 500 counters from 100"):
-        registry.family("old.rq_", 200, 500)
-    worker.inc(first + 100, 2)
+    first = registry.codes("old.rq_")
+    assert registry.codes("old.rq_") == first
+    with pytest.raises(ValueError, match=r"old\.rq_ is a code family, not a counter"):
+        registry.counter("old.rq_")
+    worker.code(first, 200)
     registry.reset_counters()
     assert registry.snapshot() == {"old.rq_200": 0}
-    worker.inc(first + 100)
+    worker.code(first, 200)
     assert registry.snapshot() == {"old.rq_200": 1}
     registry.release("old.rq_")
     assert registry.snapshot() == {"old.rq_200": 1}
     registry.release_prefix("old.")
     assert (registry.snapshot(), registry.slots_in_use()) == ({}, before)
-    assert registry.family("new.rq_", 100, 500) == first
+    assert registry.codes("new.rq_") == first
     assert registry.snapshot() == {}
-    worker.inc(first + 100)
+    worker.code(first, 200)
     assert registry.snapshot() == {"new.rq_200": 1}
+
+
+def test_names_below_one_prefix_come_in_the_order_of_all_names(registry: StatsRegistry) -> None:
+    for name in ("a.b.z", "a.b", "a.bc.d", "b", "a.b.y.x", "a.c"):
+        registry.counter(name)
+    names = [sample.name for sample in registry.samples()]
+    assert names == sorted(names)
+    assert len(names) == 6
+
+
+def test_gauges_that_are_worked_out_stand_among_the_others(registry: StatsRegistry) -> None:
+    registry.counter("c.one")
+    registry.codes("c.")
+    registry.computed("c.", lambda: {"open": 1})
+    assert registry.snapshot() == {"c.one": 0, "c.open": 1}
+    assert registry.value("c.open") == 1
+    with pytest.raises(KeyError):
+        registry.value("c.closed")
+
+
+def test_a_block_of_memory_is_claimed_by_the_first_value_of_a_decade(registry: StatsRegistry, worker: WorkerSlots) -> None:
+    first = registry.histogram("h")
+    for value in (0, 9, 10, 99, 100, 10**10, 10**11, 2**64 - 1):
+        worker.record(first, value)
+    registry.flush()
+    found = [lower for lower, _width, count in next(registry.histograms()).total.parts() for _ in range(count)]
+    assert found == [0, 9, 10, 99, 100, 10**10, 99 * 10**9, 99 * 10**9]
 
 
 def test_a_name_is_one_statistic_of_one_kind(registry: StatsRegistry) -> None:
@@ -216,7 +244,7 @@ def test_released_slots_are_given_out_again_and_start_at_zero(registry: StatsReg
     worker.record(histogram, 3)
     registry.flush()
     assert registry.snapshot() == {"c": 1, "g": -1}
-    assert registry.histograms()[0].total.parts() == [(3, 0.1, 1)]
+    assert next(registry.histograms()).total.parts() == [(3, 0.1, 1)]
 
 
 def test_a_name_with_two_owners_outlives_the_first(registry: StatsRegistry, worker: WorkerSlots) -> None:
@@ -231,7 +259,7 @@ def test_a_name_with_two_owners_outlives_the_first(registry: StatsRegistry, work
 def test_intervals_hold_what_came_between_two_flushes(registry: StatsRegistry, worker: WorkerSlots) -> None:
     first = registry.histogram("h")
     worker.record(first, 1)
-    assert not registry.histograms()[0].used
+    assert not next(registry.histograms()).used
     registry.flush()
     worker.record(first, 1)
     worker.record(first, 250)
@@ -240,8 +268,8 @@ def test_intervals_hold_what_came_between_two_flushes(registry: StatsRegistry, w
     assert histogram.interval.parts() == [(1, 0.1, 1), (250, 10, 1)]
     assert histogram.total.parts() == [(1, 0.1, 2), (250, 10, 1)]
     registry.flush()
-    assert registry.histograms()[0].interval.count == 0
-    assert registry.histograms()[0].total.count == 3
+    assert next(registry.histograms()).interval.count == 0
+    assert next(registry.histograms()).total.count == 3
 
 
 def test_reset_puts_counters_to_zero_and_leaves_the_rest(registry: StatsRegistry, worker: WorkerSlots) -> None:
@@ -260,15 +288,15 @@ def test_the_main_thread_counts_too(registry: StatsRegistry) -> None:
     registry.record("server.initialization_time_ms", 17)
     registry.flush()
     assert registry.value("listener_manager.listener_added") == 3
-    assert registry.histograms()[0].total.count == 1
+    assert next(registry.histograms()).total.count == 1
 
 
 def test_running_out_of_slots_says_so() -> None:
-    registry = StatsRegistry(4)
+    registry = StatsRegistry(12)
     registry.gauge("g")
-    with pytest.raises(MemoryError, match="all 4 slots"):
+    with pytest.raises(MemoryError, match="all 12 slots"):
         registry.gauge("h")
-    assert registry.counter("c") == 3
+    assert registry.counter("c") == 5
 
 
 def test_an_address_is_attached_once(registry: StatsRegistry, worker: WorkerSlots) -> None:

@@ -31,11 +31,11 @@ def registry() -> StatsRegistry:
 
 
 def text(registry: StatsRegistry, **params: str) -> str:
-    return stats_text.render(registry.samples(), registry.histograms(), StatsQuery.parse(params))
+    return stats_text.render(list(registry.samples()), list(registry.histograms()), StatsQuery.parse(params))
 
 
 def prometheus(registry: StatsRegistry, **params: str) -> str:
-    return stats_prometheus.render(registry.samples(), registry.histograms(), StatsQuery.parse(params))
+    return stats_prometheus.render(list(registry.samples()), list(registry.histograms()), StatsQuery.parse(params))
 
 
 SUMMARY = (
@@ -180,7 +180,7 @@ def test_metric_names_hold_only_what_prometheus_allows() -> None:
 
 
 def test_json_puts_histograms_last_and_nothing_in_an_empty_page(registry: StatsRegistry) -> None:
-    page = json.loads(stats_json.render(registry.samples(), registry.histograms()))
+    page = json.loads(stats_json.render(list(registry.samples()), list(registry.histograms())))
     assert page["stats"][0] == {"name": "control_plane.identifier", "value": 'say "hi"'}
     assert page["stats"][1] == {"name": "cluster.web.membership_total", "value": 2}
     details = page["stats"][-1]["histograms"]

@@ -26,4 +26,5 @@ def page(proxy: Any, query: Query) -> Reply:
         return Reply(400, f"format={form} is not available here: use text, json or prometheus\n")
     render, content_type = RENDERERS[form]
     proxy.refresh_server_stats()
-    return Reply(200, render(proxy.registry.samples(), proxy.registry.histograms(), wanted), content_type)
+    samples = [sample for sample in proxy.registry.samples() if wanted.wants(sample.name, sample.used)]
+    return Reply(200, render(samples, list(proxy.registry.histograms()), wanted), content_type)

@@ -52,7 +52,7 @@ class _Embedded(ThreadedProxy):
 
     def live_downstreams(self) -> int:
         """Connections of clients."""
-        return self._value("downstream_cx_active")
+        return self.open_connections()
 
 
 class Proxy:

@@ -1,5 +1,5 @@
 # C11 atomics on plain 64-bit integers and pointers; see _native/atomics.h for the orders. Any thread.
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 cdef extern from "atomics.h" nogil:
     int64_t atomic_load(const int64_t *p) noexcept
@@ -10,3 +10,5 @@ cdef extern from "atomics.h" nogil:
     void *atomic_take(void **p) noexcept           # swaps in NULL
     int atomic_swap_if(void **p, void *seen, void *v) noexcept
     void *atomic_peek(void **p) noexcept
+    void publish_word(uint64_t *p, uint64_t v) noexcept    # what was written before is seen by whoever sees v
+    uint64_t published_word(const uint64_t *p) noexcept

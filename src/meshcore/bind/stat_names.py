@@ -2,6 +2,7 @@
 
 Names are Envoy's, without the prefix (`http.<stat_prefix>.`, `listener.<address>.`, `cluster.<name>.`). `LAZY` ones appear when they are
 first counted, as in Envoy. `SCOPE` is what a virtual cluster or a route with a stat_prefix has (ScopeStat in route/table.pxd).
+`*_CODES` are followed by a status code, `*_TIMES` are histograms, `CLUSTER_HOSTS` are set by the publisher; `members` joins them.
 `upstream_rq_replayed` is ours: requests sent again after a stale connection, which Envoy answers with 503.
 """
 
@@ -68,5 +69,22 @@ GAUGES = frozenset({
     "upstream_cx_active",
     "upstream_rq_active",
     "upstream_rq_pending_active",
+    "membership_total",
+    "membership_healthy",
 })
 LAZY = frozenset(name for name in CLUSTER if name.endswith(("xx", "completed", "unknown")))
+CLUSTER_CODES = tuple(f"{group}upstream_rq_" for group in ("", "external.", "internal.", "retry.", "canary."))
+CLUSTER_TIMES = (
+    "upstream_rq_time", "external.upstream_rq_time", "internal.upstream_rq_time", "upstream_cx_connect_ms", "upstream_cx_length_ms",
+)
+CLUSTER_HOSTS = ("membership_total", "membership_healthy", "membership_change")
+HCM_TIMES = ("downstream_rq_time", "downstream_cx_length_ms")
+LISTENER_TIMES = ("downstream_cx_length_ms",)
+SCOPE_CODES = ("upstream_rq_",)
+SCOPE_TIMES = ("upstream_rq_time",)
+
+
+def members(names, lazy=(), codes=(), times=(), hosts=()):
+    """[(name, kind, whether it is lazy)] of statistics with a common prefix, `names` first."""
+    scalars = [(name, "gauge" if name in GAUGES else "counter", name in lazy) for name in (*names, *hosts)]
+    return (*scalars, *((name, "code family", True) for name in codes), *((name, "histogram", False) for name in times))

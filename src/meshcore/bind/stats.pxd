@@ -1,17 +1,42 @@
 # Registry of statistics: names to slots, and the reader that merges all workers. One writer at a time, with the GIL.
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+cdef class Layout:
+    cdef readonly tuple names
+    cdef dict places               # name -> its place in `names`
+    cdef list order                # places of what `samples` shows, by name
+    cdef list blocky               # places of histograms and codes
+    cdef char *kinds               # of each place: COUNTER ... CODES
+    cdef char *lazy
+    cdef uint32_t *at              # of each place: how far its slots (or pointer slots) lie behind the first of the group
+    cdef readonly uint32_t slots   # how many slots and pointer slots a group of this layout takes
+    cdef readonly uint32_t blocks
+
+cdef class Group:
+    cdef readonly str prefix
+    cdef readonly Layout layout
+    cdef readonly uint32_t slot    # the first of its slots
+    cdef readonly uint32_t block   # the first of its pointer slots
+    cdef public int owners
+    cdef uint64_t *base            # per slot: raw count of an earlier owner, or of the time before a reset; NULL: all 0
+    cdef dict values               # place -> what a gauge is set to, or a text
+    cdef set touched               # places of counters that counted before a reset
+    cdef dict cells                # place -> Cells of a histogram or of codes that ever counted
+    cdef object source             # () -> {name: value} of gauges that are worked out when asked for, or None
+
+    cdef uint32_t slot_of(self, str name) except 0
 
 cdef class StatsRegistry:
-    cdef readonly size_t cap       # slots of each array
-    cdef size_t used               # slots given out so far, freed ones included
+    cdef readonly size_t cap       # slots of each array; the upper half holds addresses of blocks
+    cdef size_t used               # slots and pointer slots given out so far, freed ones included
+    cdef size_t used_blocks
     cdef uint64_t *own             # the main thread's statistics, and what detached workers left
     cdef uint64_t **workers        # the workers' arrays
     cdef int workers_len
-    cdef dict stats                # name -> Stat
-    cdef dict families             # prefix -> Family
-    cdef dict free                 # number of slots -> first slots that may be reused
+    cdef dict groups               # prefix -> Group
+    cdef dict free                 # (slots, blocks) -> [(first slot, first pointer slot)] that may be reused
 
+    cdef Group group(self, str prefix, Layout layout)
     cdef uint64_t raw(self, size_t slot) noexcept
-    cdef size_t take(self, size_t n) except 0
-    cdef dict counted(self, size_t first, size_t n)
+    cdef dict counted(self, size_t first, uint32_t blocks)
     cdef int place(self, size_t address) noexcept

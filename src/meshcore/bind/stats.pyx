@@ -1,65 +1,100 @@
 """The registry of statistics: gives names to slots when configuration loads, and reads all workers' slots for whoever asks.
 
-Owns the names and the array of the main thread, where totals of detached workers end up too. Must not know what a statistic means or
-how it is printed (mesh.admin does). With the GIL: names are given and taken by one thread, any thread may read. Workers write their
-arrays meanwhile, so sums are a moment's view. A worker's array must stay mapped until `detach` has returned.
+Owns the names and the array of the main thread, where totals of detached workers end up too. Ten thousand clusters have the same hundred
+statistics, so names are not kept one by one: a `Layout` lists the names below a prefix once, and a `Group` is a prefix with its slots. A
+statistic that stands alone is a group of one. Must not know what a statistic means or how it is printed (mesh.admin does). With the GIL:
+names are given and taken by one thread, any thread may read. Workers write their arrays meanwhile, so sums are a moment's view. A worker's
+array must stay mapped until `detach` has returned.
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+from meshcore.base.atomics cimport published_word
 from meshcore.observe.counters cimport *
 
 from meshcore.bind.distribution import Distribution, HistogramSample, Sample
 
 cdef enum:
     WORKERS_MAX = 1024
+    FIRST_CODE = 100
 
-cdef dict NONE = {}                # of bins; never written to
+cdef enum:                         # kinds of statistics
+    COUNTER
+    GAUGE
+    TEXT
+    HISTOGRAM
+    CODES                          # counters whose name ends in a status code; each appears when it is counted
 
-
-cdef class Stat:
-    # What the registry knows of a name.
-    cdef readonly str kind
-    cdef readonly bint lazy
-    cdef readonly size_t slot
-    cdef public int owners
-    cdef public uint64_t base      # raw count that belongs to an earlier owner of the slot, or to the time before a reset
-    cdef public uint64_t base_fell  # gauges: the same of the second slot
-    cdef public object value       # of a gauge that is set, or of a text
-    cdef public bint touched
-    cdef public dict bins          # histograms: {bin: count} as of the last flush
-    cdef public dict fresh         # histograms: what the last flush found on top of the one before
-    cdef public dict base_bins     # histograms: bins of an earlier owner of the slots
-
-    def __init__(self, kind, slot, lazy):
-        self.kind = kind
-        self.slot = slot
-        self.lazy = lazy
-        self.owners = 1
-        self.value = 0
-        self.bins = self.fresh = self.base_bins = NONE
+KINDS = ("counter", "gauge", "text", "histogram", "code family")
+cdef int[5] slots_of = [1, GAUGE_SLOTS, 0, 0, 0]
+cdef int[5] blocks_of = [0, 0, 0, HISTOGRAM_BLOCKS, CODE_BLOCKS]
+cdef dict NONE = {}                # never written to
 
 
-cdef class Family:
-    # Counters that share a prefix and end in a number; only those that were counted are ever named.
-    cdef readonly size_t slot
-    cdef readonly int first
-    cdef readonly size_t n
-    cdef public int owners
-    cdef public dict base          # {place: raw count} of an earlier owner, or of the time before a reset
-    cdef public set seen           # places that counted before a reset
+cdef class Layout:
+    """Statistics that stand below one prefix: (name, kind, lazy) of each. `lazy`: not shown before it is counted for the first time."""
 
-    def __init__(self, slot, first, n, base):
-        self.slot = slot
-        self.first = first
-        self.n = n
-        self.owners = 1
+    def __cinit__(self, members):
+        cdef int i, kind
+        n = len(members)
+        self.kinds = <char *>calloc(max(1, n), 1)
+        self.lazy = <char *>calloc(max(1, n), 1)
+        self.at = <uint32_t *>calloc(max(1, n), sizeof(uint32_t))
+        if self.kinds == NULL or self.lazy == NULL or self.at == NULL:
+            raise MemoryError
+        self.names = tuple([name for name, _kind, _lazy in members])
+        self.places = {name: place for place, name in enumerate(self.names)}
+        for i, (_name, word, lazy) in enumerate(members):
+            kind = KINDS.index(word)
+            self.kinds[i] = kind
+            self.lazy[i] = lazy
+            self.at[i] = self.blocks if blocks_of[kind] else self.slots
+            self.slots += slots_of[kind]
+            self.blocks += blocks_of[kind]
+        self.order = sorted([i for i in range(n) if self.kinds[i] != HISTOGRAM], key=lambda place: self.names[place])
+        self.blocky = [i for i in range(n) if blocks_of[<int>self.kinds[i]]]
+
+    def __dealloc__(self):
+        free(self.kinds)
+        free(self.lazy)
+        free(self.at)
+
+
+cdef class Cells:
+    # What has been read of one histogram or family of codes: {bin or code: count}.
+    cdef dict base                 # of an earlier owner, or of the time before a reset
+    cdef dict total                # histograms: as of the last flush
+    cdef dict fresh                # histograms: what the last flush found on top of the one before
+    cdef set seen                  # codes that counted before a reset
+
+    def __init__(self, base):
         self.base = base
+        self.total = self.fresh = NONE
         self.seen = set()
 
 
+cdef class Group:
+    def __dealloc__(self):
+        free(self.base)
+
+    cdef uint32_t slot_of(self, str name) except 0:
+        # The first slot of a member.
+        cdef int place = self.layout.places[name]
+        return (self.block if blocks_of[<int>self.layout.kinds[place]] else self.slot) + self.layout.at[place]
+
+
+cdef dict singles = {}             # (kind, lazy) -> the layout of a statistic that stands alone
+
+
+cdef Layout single(str kind, bint lazy):
+    found = singles.get((kind, lazy))
+    if found is None:
+        found = singles[(kind, lazy)] = Layout((("", kind, lazy),))
+    return found
+
+
 cdef class StatsRegistry:
-    """Names to slots. `counter`, `gauge` and `histogram` answer the (first) slot; the same name asked twice is the same slot.
+    """Names to slots. `counter`, `gauge`, `histogram` and `codes` answer the (first) slot; the same name asked twice is the same slot.
 
     Each of them counts an owner: `release` takes one away, and the slot is free when none is left. Call it when no worker can write
     the slot any more. `cap`: slots of each worker's array, which must all be that long.
@@ -67,13 +102,12 @@ cdef class StatsRegistry:
 
     def __cinit__(self, size_t cap=STAT_SLOTS):
         self.cap = cap
-        self.used = 1
+        self.used = STAT_FIRST
         self.own = slots_new(cap)
         self.workers = <uint64_t **>calloc(WORKERS_MAX, sizeof(uint64_t *))
         if self.own == NULL or self.workers == NULL:
             raise MemoryError(f"no address space for {cap} statistics ({cap * 8 >> 20} MiB)")
-        self.stats = {}
-        self.families = {}
+        self.groups = {}
         self.free = {}
 
     def __dealloc__(self):
@@ -85,138 +119,154 @@ cdef class StatsRegistry:
         """Address of the main thread's array, for code that counts on the main thread."""
         return <size_t>self.own
 
-    cdef uint64_t raw(self, size_t slot) noexcept:
-        cdef uint64_t total = self.own[slot]
-        cdef int i
-        for i in range(self.workers_len):
-            total += self.workers[i][slot]
-        return total
+    # --- names ---
 
-    cdef dict counted(self, size_t first, size_t n):
-        # {place: raw count} of the slots of a range that are not zero.
-        cdef dict found = {}
-        cdef uint64_t total
-        cdef size_t i
-        for i in range(n):
-            total = self.raw(first + i)
-            if total != 0:
-                found[i] = total
-        return found
+    cdef Group group(self, str prefix, Layout layout):
+        # The statistics of `layout` below `prefix`; one more owner when they are there already.
+        cdef Group group = self.groups.get(prefix)
+        cdef bint reused
+        if group is not None:
+            if group.layout is not layout and (group.layout.names, group.layout.slots) != (layout.names, layout.slots):
+                raise ValueError(f"{prefix} is a {kind_of(group)}, not a {KINDS[<int>layout.kinds[0]]}")
+            group.owners += 1
+            return group
+        group = Group.__new__(Group)
+        group.prefix = prefix
+        group.layout = layout
+        group.owners = 1
+        group.values = group.cells = NONE
+        reusable = self.free.get((layout.slots, layout.blocks))
+        reused = bool(reusable)
+        if reused:
+            group.slot, group.block = reusable.pop()
+        else:
+            group.slot, group.block = self.used, self.cap // 2 + self.used_blocks
+            if self.used + layout.slots > self.cap // 2 or self.used_blocks + layout.blocks > self.cap // 2:
+                raise MemoryError(f"all {self.cap} slots for statistics are in use: fewer clusters, or fewer statistics per cluster")
+            self.used += layout.slots
+            self.used_blocks += layout.blocks
+        if reused:
+            self._rebase(group)
+        self.groups[prefix] = group
+        return group
 
-    cdef size_t take(self, size_t n) except 0:
-        cdef size_t first
-        reusable = self.free.get(n)
-        if reusable:
-            return reusable.pop()
-        if self.used + n > self.cap:
-            raise MemoryError(f"all {self.cap} slots for statistics are in use: fewer clusters, or fewer statistics per cluster")
-        first = self.used
-        self.used += n
-        return first
+    def _rebase(self, Group group):
+        # What the slots hold belongs to an earlier owner.
+        cdef uint32_t i
+        if group.layout.slots:
+            group.base = <uint64_t *>calloc(group.layout.slots, sizeof(uint64_t))
+            if group.base == NULL:
+                raise MemoryError
+            for i in range(group.layout.slots):
+                group.base[i] = self.raw(group.slot + i)
+        group.cells = {}
+        for place in group.layout.blocky:
+            counts = self._counts(group, place)
+            if counts:
+                group.cells[place] = Cells(counts)
 
-    def _give(self, size_t slot, size_t n):
-        self.free.setdefault(n, []).append(slot)
+    def _find(self, str name):
+        # (group, place) of a statistic, or None.
+        cdef Group group = self.groups.get(name)
+        if group is not None and group.layout.names[0] == "":
+            return group, 0
+        cut = name.rfind(".") + 1
+        while cut > 0:
+            group = self.groups.get(name[:cut])
+            if group is not None:
+                place = group.layout.places.get(name[cut:])
+                if place is not None:
+                    return group, place
+            cut = name.rfind(".", 0, cut - 1) + 1
+        return None
 
-    def _named(self, str name, str kind, size_t n, bint lazy):
-        cdef Stat stat = self.stats.get(name)
-        cdef size_t slot = 0
-        if stat is not None:
-            if stat.kind != kind:
-                raise ValueError(f"{name} is a {stat.kind}, not a {kind}")
-            stat.owners += 1
-            return stat.slot
-        if n > 0:
-            slot = self.take(n)
-        stat = Stat(kind, slot, lazy)
-        if n > 0:
-            stat.base = self.raw(slot)
-        if kind == "gauge":
-            stat.base_fell = self.raw(slot + 1)
-        elif kind == "histogram" and stat.base != 0:
-            stat.base_bins = self.counted(slot + 1, HISTOGRAM_BINS)
-        self.stats[name] = stat
-        return slot
+    def _named(self, str name, str kind, bint lazy=False):
+        cdef Group group
+        found = self._find(name)
+        if found is None:
+            group = self.group(name, single(kind, lazy))
+            return group.block if blocks_of[<int>group.layout.kinds[0]] else group.slot
+        group, place = found
+        known = KINDS[<int>group.layout.kinds[<int>place]]
+        if known != kind:
+            raise ValueError(f"{name} is a {known}, not a {kind}")
+        group.owners += 1
+        return group.slot_of(group.layout.names[place])
 
     def counter(self, str name, *, bint lazy=False):
         """A slot that only grows. `lazy`: not shown before it is counted for the first time."""
-        return self._named(name, "counter", 1, lazy)
+        return self._named(name, "counter", lazy)
 
     def gauge(self, str name, *, bint lazy=False):
         """The first of two slots: gauge_inc and gauge_dec move it; `set_gauge` adds to what workers report."""
-        return self._named(name, "gauge", GAUGE_SLOTS, lazy)
+        return self._named(name, "gauge", lazy)
 
     def histogram(self, str name):
-        """The first slot of a histogram of whole numbers."""
-        return self._named(name, "histogram", HISTOGRAM_SLOTS, False)
+        """The first pointer slot of a histogram of whole numbers."""
+        return self._named(name, "histogram")
 
-    def family(self, str prefix, int first, size_t n):
-        """The first of n counters named prefix + str(first), and so on; each appears when it is counted for the first time.
+    def codes(self, str prefix):
+        """The first pointer slot of counters named prefix + "100" to prefix + "599"; each appears when it is counted for the first time."""
+        return self._named(prefix, "code family")
 
-        For status codes: a name for every code of every cluster would cost more than all other statistics together.
-        """
-        cdef Family family = self.families.get(prefix)
-        cdef size_t slot
-        if family is not None:
-            if family.first != first or family.n != n:
-                raise ValueError(f"{prefix} is a family of {family.n} counters from {family.first}")
-            family.owners += 1
-            return family.slot
-        slot = self.take(n)
-        self.families[prefix] = Family(slot, first, n, self.counted(slot, n))
-        return slot
+    def computed(self, str prefix, source):
+        """Gauges below the prefix of a group that nobody keeps: `source()` answers {name: value} when somebody asks."""
+        cdef Group group = self.groups[prefix]
+        group.source = source
 
     def set_gauge(self, str name, int64_t value):
         """For facts of the main thread (how many hosts a cluster has): creates the gauge when it is new."""
-        if name not in self.stats:
-            self.gauge(name)
-        (<Stat>self.stats[name]).value = value
-        (<Stat>self.stats[name]).touched = True
+        self._set(name, "gauge", value)
 
     def set_text(self, str name, str value):
         """A statistic that is a text (control_plane.identifier): creates it when it is new."""
-        if name not in self.stats:
-            self._named(name, "text", 0, False)
-        (<Stat>self.stats[name]).value = value
-        (<Stat>self.stats[name]).touched = True
+        self._set(name, "text", value)
+
+    def _set(self, str name, str kind, value):
+        cdef Group group
+        found = self._find(name) or (self.group(name, single(kind, False)), 0)
+        group, place = found
+        if group.values is NONE:
+            group.values = {}
+        group.values[place] = value
 
     def add(self, str name, uint64_t amount=1, *, bint lazy=False):
         """Counts on the main thread: creates the counter when it is new."""
-        if name not in self.stats:
-            self.counter(name, lazy=lazy)
-        self.own[(<Stat>self.stats[name]).slot] += amount
+        cdef Group group
+        found = self._find(name) or (self.group(name, single("counter", lazy)), 0)
+        group, place = found
+        self.own[group.slot + group.layout.at[<int>place]] += amount
 
     def record(self, str name, uint64_t value):
         """Adds a value to a histogram on the main thread: creates it when it is new."""
-        if name not in self.stats:
-            self.histogram(name)
-        histogram_record(self.own, (<Stat>self.stats[name]).slot, value)
+        cdef Group group
+        found = self._find(name) or (self.group(name, single("histogram", False)), 0)
+        group, place = found
+        histogram_record(self.own, group.block + group.layout.at[<int>place], value)
 
     def release(self, str name):
-        """Takes one owner of a name (or of a family, by its prefix) away; without owners its slots may be given to another."""
-        cdef dict sizes = {"counter": 1, "gauge": GAUGE_SLOTS, "histogram": HISTOGRAM_SLOTS}
-        cdef Family family = self.families.get(name)
-        cdef Stat stat
-        if family is not None:
-            family.owners -= 1
-            if family.owners == 0:
-                del self.families[name]
-                self._give(family.slot, family.n)
-            return
-        stat = self.stats[name]
-        stat.owners -= 1
-        if stat.owners == 0:
-            del self.stats[name]
-            if stat.kind in sizes:
-                self._give(stat.slot, sizes[stat.kind])
+        """Takes one owner of a name (or of all below a prefix that was named at once) away; without owners its slots may be given to
+        another."""
+        cdef Group group = self.groups.get(name)
+        if group is None:
+            group = self._find(name)[0]
+        group.owners -= 1
+        if group.owners == 0:
+            del self.groups[group.prefix]
+            self.free.setdefault((group.layout.slots, group.layout.blocks), []).append((group.slot, group.block))
 
     def release_prefix(self, str prefix):
         """Forgets every name that begins with `prefix`, whoever owns it ("cluster.gone.")."""
-        for name in [n for n in self.families if n.startswith(prefix)]:
-            (<Family>self.families[name]).owners = 1
+        for name in [n for n in self.groups if n.startswith(prefix)]:
+            (<Group>self.groups[name]).owners = 1
             self.release(name)
-        for name in [n for n in self.stats if n.startswith(prefix)]:
-            (<Stat>self.stats[name]).owners = 1
-            self.release(name)
+
+    def slots_in_use(self):
+        """How many slots names hold now: what a test compares before and after."""
+        spare = sum((slots + blocks) * len(firsts) for (slots, blocks), firsts in self.free.items())
+        return self.used - STAT_FIRST + self.used_blocks - spare
+
+    # --- workers ---
 
     cdef int place(self, size_t address) noexcept:
         cdef int i
@@ -236,81 +286,174 @@ cdef class StatsRegistry:
         """The worker has ended: its totals stay, its array may be freed."""
         cdef uint64_t *slots = <uint64_t *>address
         cdef int at = self.place(address)
-        cdef size_t i
+        cdef uint64_t *block
+        cdef size_t i, first = self.cap // 2
+        cdef uint32_t cell
         if at < 0:
             raise ValueError("not the address of an attached array of slots")
         self.workers_len -= 1
         self.workers[at] = self.workers[self.workers_len]
-        for i in range(self.used):
+        for i in range(STAT_FIRST, self.used):
             # Reading a page that was never written costs nothing, writing one does.
             if slots[i] != 0:
                 self.own[i] += slots[i]
+        for i in range(first, first + self.used_blocks):
+            block = <uint64_t *>slots[i]
+            for cell in range(BLOCK_CELLS if block != NULL else 0):
+                if block[cell] != 0:
+                    block_add(self.own, <uint32_t>i, cell, block[cell])
+
+    # --- reading ---
+
+    cdef uint64_t raw(self, size_t slot) noexcept:
+        cdef uint64_t total = self.own[slot]
+        cdef int i
+        for i in range(self.workers_len):
+            total += self.workers[i][slot]
+        return total
+
+    cdef dict counted(self, size_t first, uint32_t blocks):
+        # {block * BLOCK_CELLS + cell: raw count} of all cells that are not zero.
+        cdef dict found = NONE
+        cdef uint64_t *block
+        cdef size_t i
+        cdef int w
+        cdef uint32_t cell
+        for i in range(first, first + blocks):
+            for w in range(-1, self.workers_len):
+                block = <uint64_t *>published_word(&(self.own if w < 0 else self.workers[w])[i])
+                if block == NULL:
+                    continue
+                if found is NONE:
+                    found = {}
+                for cell in range(BLOCK_CELLS):
+                    if block[cell] != 0:
+                        n = (i - first) * BLOCK_CELLS + cell
+                        found[n] = found.get(n, 0) + block[cell]
+        return found
+
+    def _counts(self, Group group, int place):
+        # {bin or code: raw count} of a histogram or of codes.
+        kind = group.layout.kinds[place]
+        counts = self.counted(group.block + group.layout.at[place], blocks_of[<int>kind])
+        if kind == CODES:
+            return {FIRST_CODE + n: count for n, count in counts.items()} if counts else NONE
+        return {bin_of_cell(n): count for n, count in counts.items()} if counts else NONE
 
     def flush(self):
         """Ends an interval: histograms show from now on what was recorded until now (Envoy's stats_flush_interval)."""
-        cdef Stat stat
-        cdef uint64_t count
-        cdef dict merged
-        for value in list(self.stats.values()):
-            stat = value
-            if stat.kind != "histogram":
-                continue
-            stat.fresh = NONE
-            count = self.raw(stat.slot)
-            # Most histograms have not moved, and their bins are a page of memory each.
-            if count == stat.base:
-                continue
-            stat.base = count
-            merged = {b: n - stat.base_bins.get(b, 0) for b, n in self.counted(stat.slot + 1, HISTOGRAM_BINS).items()
-                      if n > stat.base_bins.get(b, 0)}
-            stat.fresh = {b: n - stat.bins.get(b, 0) for b, n in merged.items() if n > stat.bins.get(b, 0)}
-            stat.bins = merged
+        cdef Group group
+        cdef Cells cells
+        for value in list(self.groups.values()):
+            group = value
+            for place in group.layout.blocky:
+                if group.layout.kinds[<int>place] != HISTOGRAM:
+                    continue
+                counts = self._counts(group, place)
+                if counts:
+                    cells = self._cells(group, place)
+                    merged = {b: n - cells.base.get(b, 0) for b, n in counts.items() if n > cells.base.get(b, 0)}
+                    cells.fresh = {b: n - cells.total.get(b, 0) for b, n in merged.items() if n > cells.total.get(b, 0)}
+                    cells.total = merged
+
+    def _cells(self, Group group, place):
+        if group.cells is NONE:
+            group.cells = {}
+        found = group.cells.get(place)
+        if found is None:
+            found = group.cells[place] = Cells(NONE)
+        return found
 
     def reset_counters(self):
         """All counters begin at 0 again; gauges and histograms stay, as in Envoy."""
-        cdef Stat stat
-        cdef Family family
-        for value in list(self.stats.values()):
-            stat = value
-            if stat.kind == "counter":
-                stat.touched = stat.touched or self.raw(stat.slot) != stat.base
-                stat.base = self.raw(stat.slot)
-        for value in list(self.families.values()):
-            family = value
-            counts = self.counted(family.slot, family.n)
-            family.seen |= {place for place, n in counts.items() if n > family.base.get(place, 0)}
-            family.base = counts
+        cdef Group group
+        cdef Cells cells
+        for value in list(self.groups.values()):
+            group = value
+            for place in group.layout.order:
+                if group.layout.kinds[<int>place] == COUNTER:
+                    self._reset(group, place)
+                elif group.layout.kinds[<int>place] == CODES:
+                    counts = self._counts(group, place)
+                    if counts:
+                        cells = self._cells(group, place)
+                        cells.seen |= {code for code, n in counts.items() if n > cells.base.get(code, 0)}
+                        cells.base = counts
 
-    def _sample(self, str name, Stat stat):
+    def _reset(self, Group group, int place):
+        cdef uint32_t at = group.layout.at[place]
+        cdef uint64_t count = self.raw(group.slot + at)
+        if count == (group.base[at] if group.base != NULL else 0):
+            return
+        if group.base == NULL:
+            group.base = <uint64_t *>calloc(group.layout.slots, sizeof(uint64_t))
+            if group.base == NULL:
+                raise MemoryError
+        group.base[at] = count
+        if group.touched is None:
+            group.touched = set()
+        group.touched.add(place)
+
+    def _sample(self, Group group, int place):
         cdef uint64_t rose, fell
-        if stat.kind == "text":
-            return Sample(name, "text", stat.value, stat.touched)
-        rose = self.raw(stat.slot) - stat.base
-        if stat.kind == "counter":
-            return Sample(name, "counter", rose, stat.touched or rose != 0)
-        fell = self.raw(stat.slot + 1) - stat.base_fell
-        stat.touched = stat.touched or rose != 0 or fell != 0
-        return Sample(name, "gauge", <int64_t>(rose - fell) + stat.value, stat.touched)
+        cdef uint32_t at = group.layout.at[place]
+        cdef uint64_t *base = group.base
+        name = group.prefix + group.layout.names[place]
+        kind = group.layout.kinds[place]
+        if kind == TEXT:
+            return Sample(name, "text", group.values.get(place, ""), place in group.values)
+        rose = self.raw(group.slot + at) - (base[at] if base != NULL else 0)
+        if kind == COUNTER:
+            return Sample(name, "counter", rose, rose != 0 or (group.touched is not None and place in group.touched))
+        fell = self.raw(group.slot + at + 1) - (base[at + 1] if base != NULL else 0)
+        used = rose != 0 or fell != 0 or place in group.values
+        return Sample(name, "gauge", <int64_t>(rose - fell) + group.values.get(place, 0), used)
 
-    def _members(self, str prefix, Family family):
-        counts = self.counted(family.slot, family.n)
-        for place in family.seen | counts.keys():
-            value = counts.get(place, 0) - family.base.get(place, 0)
-            if value > 0 or place in family.seen:
-                yield Sample(f"{prefix}{family.first + place}", "counter", value, True)
+    def _code_samples(self, Group group, int place):
+        cdef Cells cells = self._cells(group, place)
+        counts = self._counts(group, place)
+        for code in cells.seen | counts.keys():
+            value = counts.get(code, 0) - cells.base.get(code, 0)
+            if value > 0 or code in cells.seen:
+                yield Sample(f"{group.prefix}{group.layout.names[place]}{code}", "counter", value, True)
+
+    def _group_samples(self, Group group):
+        # What a group shows, by name.
+        cdef list found = []
+        cdef Layout layout = group.layout
+        cdef int place
+        for place in layout.order:
+            if layout.kinds[place] == CODES:
+                if place in group.cells or self._counts(group, place):
+                    found.extend(self._code_samples(group, place))
+                continue
+            sample = self._sample(group, place)
+            if sample.used or not layout.lazy[place]:
+                found.append(sample)
+        if group.source is not None:
+            found += [Sample(group.prefix + name, "gauge", value, True) for name, value in group.source().items()]
+        if len(found) > 1:
+            found.sort(key=name_of)
+        return found
+
+    def _runs(self):
+        # Groups by prefix, in runs of which no name of one lies among those of another.
+        run = []
+        for prefix, group in sorted(list(self.groups.items())):
+            if run and not prefix.startswith(run[0].prefix):
+                yield run
+                run = []
+            run.append(group)
+        if run:
+            yield run
 
     def samples(self):
-        """All counters, gauges and texts, sorted by name; lazy ones only once they were used."""
-        found = []
-        for name, stat in list(self.stats.items()):
-            if (<Stat>stat).kind != "histogram":
-                sample = self._sample(name, stat)
-                if sample.used or not (<Stat>stat).lazy:
-                    found.append(sample)
-        for prefix, family in list(self.families.items()):
-            found.extend(self._members(prefix, family))
-        found.sort(key=lambda sample: sample.name)
-        return found
+        """Yields all counters, gauges and texts in the order of their names; lazy ones only once they were used."""
+        for run in self._runs():
+            if len(run) == 1:
+                yield from self._group_samples(run[0])
+            else:
+                yield from sorted([sample for group in run for sample in self._group_samples(group)], key=name_of)
 
     def snapshot(self):
         """{name: value} of all counters, gauges and texts that `samples` shows."""
@@ -318,21 +461,50 @@ cdef class StatsRegistry:
 
     def value(self, str name):
         """The value of one counter, gauge or text; KeyError when there is no such name."""
-        return self._sample(name, self.stats[name]).value
+        found = self._find(name)
+        if found is not None:
+            return self._sample(*found).value
+        cut = name.rfind(".") + 1
+        while cut > 0:
+            # A status code, or a gauge that is worked out.
+            if name[:cut] in self.groups:
+                for sample in self._group_samples(self.groups[name[:cut]]):
+                    if sample.name == name:
+                        return sample.value
+            cut = name.rfind(".", 0, cut - 1) + 1
+        raise KeyError(name)
 
     def histograms(self):
-        """All histograms as of the last flush, sorted by name."""
-        cdef Stat stat
-        found = []
-        for name, value in sorted(list(self.stats.items()), key=lambda item: item[0]):
-            stat = value
-            if stat.kind == "histogram":
-                found.append(HistogramSample(name, Distribution(stat.fresh), Distribution(stat.bins)))
-        return found
+        """Yields all histograms as of the last flush, in the order of their names."""
+        cdef Group group
+        cdef Cells cells
+        for run in self._runs():
+            found = []
+            for value in run:
+                group = value
+                for place in group.layout.blocky:
+                    if group.layout.kinds[<int>place] == HISTOGRAM:
+                        cells = group.cells.get(place, EMPTY)
+                        found.append(HistogramSample(group.prefix + group.layout.names[place], Distribution(cells.fresh),
+                                                     Distribution(cells.total)))
+            found.sort(key=name_of)
+            yield from found
 
-    def slots_in_use(self):
-        """How many slots names hold now: what a test compares before and after."""
-        return self.used - 1 - sum(size * len(firsts) for size, firsts in self.free.items())
+
+cdef Cells EMPTY = Cells(NONE)
+
+
+def name_of(sample):
+    return sample.name
+
+
+cdef uint32_t bin_of_cell(uint32_t n):
+    # The bin of a cell of a histogram: the first block holds 0 to 9, each other one the ninety bins of its decade.
+    return n if n < BLOCK_CELLS else 10 + (n // BLOCK_CELLS - 1) * 90 + n % BLOCK_CELLS
+
+
+cdef str kind_of(Group group):
+    return KINDS[<int>group.layout.kinds[0]] if len(group.layout.names) == 1 else "group"
 
 
 class WorkerSlots:
@@ -347,6 +519,9 @@ class WorkerSlots:
 
     def move(self, uint32_t slot, int64_t amount):
         gauge_add(<uint64_t *><size_t>self.address, slot, amount)
+
+    def code(self, uint32_t first, uint32_t status):
+        code_inc(<uint64_t *><size_t>self.address, first, status)
 
     def record(self, uint32_t first, uint64_t value):
         histogram_record(<uint64_t *><size_t>self.address, first, value)

@@ -9,6 +9,7 @@ from meshcore.route.table cimport RouteTable
 cdef class ListenerTable:
     cdef ListenerConf *conf        # one reference
     cdef RouteTable *routes        # one reference
+    cdef readonly list owned       # names and prefixes of statistics that end with it
 
 cdef class HostRef:
     cdef Host *host                # one reference
@@ -21,6 +22,7 @@ cdef class ClusterTable:
     cdef dict hosts                # (address, hostname) -> HostRef: hosts keep their identity over updates
     cdef uint32_t next_slot
     cdef tuple track_remaining     # (default, high)
+    cdef readonly list owned       # prefixes of statistics that end with it
 
     cdef HostRef host_of(self, endpoint)
 

@@ -16,7 +16,7 @@ from meshcore.bind.format cimport compile_json, compile_text
 from meshcore.bind.matchers cimport compile_headers, compile_string, keep, keep_lower, take
 from meshcore.bind.pyfilter cimport keep_alive, python_filter
 from meshcore.bind.routes cimport compile_adds, compile_mutation, routes_compile
-from meshcore.bind.stats cimport StatsRegistry
+from meshcore.bind.stats cimport Group, Layout, StatsRegistry
 from meshcore.cluster.balancer cimport LB_RANDOM, LB_ROUND_ROBIN
 from meshcore.cluster.breaker cimport *
 from meshcore.cluster.host cimport *
@@ -27,7 +27,7 @@ from meshcore.observe.format cimport Format
 from meshcore.observe.record cimport *
 from meshcore.route.matcher cimport StringMatcher
 from meshcore.route.table cimport (
-    SCOPE_RQ_COMPLETED, Route, RouteTable, Scope, UpgradeRule, VirtualHost, route_table_unref,
+    SCOPE_RQ_COMPLETED, SCOPE_STATS, Route, RouteTable, Scope, UpgradeRule, VirtualHost, route_table_unref,
 )
 
 from meshcore.bind import stat_names
@@ -45,7 +45,6 @@ STRICT_HEADERS = {
     "x-envoy-max-retries": STRICT_MAX_RETRIES, "x-envoy-retry-on": STRICT_RETRY_ON, "x-envoy-retry-grpc-on": STRICT_RETRY_GRPC_ON,
 }
 STATUS_OPS = {"": 0, "eq": 1, "ge": 2, "le": 3, "ne": 4}
-CODES = 500                        # upstream_rq_100 ... upstream_rq_599
 
 
 cdef int address_fill(object spec, IpAddress *out) except -1:
@@ -79,17 +78,21 @@ def flag_bits(names):
 # --- statistics -----------------------------------------------------------------------------------------------------
 
 
-cdef uint32_t slot_of(StatsRegistry registry, str prefix, str name) except 0:
-    lazy = name in stat_names.LAZY and prefix.startswith("cluster.")
-    if name in stat_names.GAUGES:
-        return registry.gauge(prefix + name)
-    return registry.counter(prefix + name, lazy=lazy)
+cdef Layout cluster_layout = Layout(
+    stat_names.members(stat_names.CLUSTER, stat_names.LAZY, stat_names.CLUSTER_CODES, stat_names.CLUSTER_TIMES, stat_names.CLUSTER_HOSTS))
+cdef Layout hcm_layout = Layout(stat_names.members(stat_names.HCM, times=stat_names.HCM_TIMES))
+cdef Layout scope_layout = Layout(
+    stat_names.members(stat_names.SCOPE, stat_names.SCOPE[SCOPE_RQ_COMPLETED:], stat_names.SCOPE_CODES, stat_names.SCOPE_TIMES))
 
 
-cdef int fill_slots(StatsRegistry registry, str prefix, names, uint32_t *slots) except -1:
-    for i, name in enumerate(names):
-        slots[i] = slot_of(registry, prefix, name)
-    return 0
+cdef Group take_stats(StatsRegistry registry, str prefix, Layout layout, list owned, int n, uint32_t *slots):
+    # The first n names of the layout are those of an enumeration in conf/stat_ids. `owned`: what the table gives back when it ends.
+    cdef Group group = registry.group(prefix, layout)
+    cdef int i
+    owned.append(prefix)
+    for i in range(n):
+        slots[i] = group.slot + layout.at[i]
+    return group
 
 
 # --- small parts ----------------------------------------------------------------------------------------------------
@@ -279,11 +282,11 @@ cdef int fill_early(Arena *arena, object spec, HcmConf *hcm) except -1:
 
 
 cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registry, dict files, str user_agent,
-                  list keep_on) except -1:
-    prefix = f"http.{spec.stat_prefix}."
-    fill_slots(registry, prefix, stat_names.HCM, hcm.stats)
-    hcm.rq_time = registry.histogram(prefix + "downstream_rq_time")
-    hcm.cx_length = registry.histogram(prefix + "downstream_cx_length_ms")
+                  list keep_on, list owned) except -1:
+    cdef Group group
+    group = take_stats(registry, f"http.{spec.stat_prefix}.", hcm_layout, owned, HCM_STATS, hcm.stats)
+    hcm.rq_time = group.slot_of("downstream_rq_time")
+    hcm.cx_length = group.slot_of("downstream_cx_length_ms")
     fill_http1(spec, spec.http1, &hcm.http1)
     hcm.http1.max_head_bytes = spec.max_request_headers_bytes
     hcm.http1.max_headers = min(spec.max_headers_count, 1024)
@@ -345,23 +348,22 @@ cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registr
 # --- listeners ------------------------------------------------------------------------------------------------------
 
 
-cdef int fill_scope(StatsRegistry registry, str prefix, Scope *scope) except -1:
-    for i, name in enumerate(stat_names.SCOPE):
-        scope.stats[<int>i] = registry.counter(prefix + name, lazy=i >= SCOPE_RQ_COMPLETED)
-    scope.codes = registry.family(prefix + "upstream_rq_", 100, CODES)
-    scope.rq_time = registry.histogram(prefix + "upstream_rq_time")
+cdef int fill_scope(StatsRegistry registry, str prefix, list owned, Scope *scope) except -1:
+    cdef Group group = take_stats(registry, prefix, scope_layout, owned, SCOPE_STATS, scope.stats)
+    scope.codes = group.slot_of("upstream_rq_")
+    scope.rq_time = group.slot_of("upstream_rq_time")
     return 0
 
 
-cdef int resolve_scopes(VirtualHost *host, StatsRegistry registry) except -1:
+cdef int resolve_scopes(VirtualHost *host, StatsRegistry registry, list owned) except -1:
     # What virtual clusters and routes with a stat_prefix count.
     cdef uint32_t i
     prefix = f"vhost.{text_of(host.name)}."
     for i in range(host.clusters_len):
-        fill_scope(registry, f"{prefix}vcluster.{text_of(host.clusters[i].name)}.", &host.clusters[i].scope)
+        fill_scope(registry, f"{prefix}vcluster.{text_of(host.clusters[i].name)}.", owned, &host.clusters[i].scope)
     for i in range(host.routes_len):
         if host.routes[i].scope != NULL:
-            fill_scope(registry, f"{prefix}route.{text_of(host.routes[i].stat_prefix)}.", host.routes[i].scope)
+            fill_scope(registry, f"{prefix}route.{text_of(host.routes[i].stat_prefix)}.", owned, host.routes[i].scope)
     return 0
 
 
@@ -369,7 +371,7 @@ cdef str text_of(Span name):
     return name.at[:name.len].decode()
 
 
-cdef int resolve_routes(RouteTable *routes, object spec, dict cluster_index, StatsRegistry registry) except -1:
+cdef int resolve_routes(RouteTable *routes, object spec, dict cluster_index, StatsRegistry registry, list owned) except -1:
     # Names become indexes: of clusters in every worker, of HTTP filters in this connection manager, of statistics.
     cdef Route *route
     cdef uint32_t i
@@ -377,7 +379,7 @@ cdef int resolve_routes(RouteTable *routes, object spec, dict cluster_index, Sta
     cdef uint32_t c
     names = [f.name for f in spec.filters if f.kind != "router"]
     for i in range(routes.hosts_len):
-        resolve_scopes(&routes.hosts[i], registry)
+        resolve_scopes(&routes.hosts[i], registry, owned)
         for n in range(routes.hosts[i].routes_len):
             route = &routes.hosts[i].routes[n]
             for c in range(route.choices_len):
@@ -398,6 +400,7 @@ cdef class ListenerTable:
 
     def __cinit__(self, spec, uint32_t index, StatsRegistry registry, dict cluster_index, dict files, str user_agent, str stat_name):
         cdef ListenerConf *conf = <ListenerConf *>calloc(1, sizeof(ListenerConf))
+        cdef Group group
         if conf == NULL:
             raise MemoryError
         arena_init(&conf.arena, NULL)
@@ -409,18 +412,24 @@ cdef class ListenerTable:
         conf.buffer_limit = spec.buffer_limit
         prefix = f"listener.{stat_name}."
         names = [name % spec.hcm.stat_prefix if "%s" in name else name for name in stat_names.LISTENER]
-        fill_slots(registry, prefix, names, conf.stats)
-        conf.cx_length = registry.histogram(prefix + "downstream_cx_length_ms")
+        layout = Layout(stat_names.members(names, times=stat_names.LISTENER_TIMES))
+        self.owned = []
+        group = take_stats(registry, prefix, layout, self.owned, LISTENER_STATS, conf.stats)
+        conf.cx_length = group.slot_of("downstream_cx_length_ms")
         keep_on = []
-        fill_hcm(&conf.arena, spec.hcm, &conf.hcm, registry, files, user_agent, keep_on)
+        fill_hcm(&conf.arena, spec.hcm, &conf.hcm, registry, files, user_agent, keep_on, self.owned)
         keep_alive(conf, keep_on)
         self.routes = routes_compile(spec.hcm.routes)
-        resolve_routes(self.routes, spec.hcm, cluster_index, registry)
+        resolve_routes(self.routes, spec.hcm, cluster_index, registry, self.owned)
 
     def __dealloc__(self):
         listener_conf_unref(self.conf)
         if self.routes != NULL:
             route_table_unref(self.routes)
+
+    def in_use(self):
+        """Whether a worker or a connection still has it."""
+        return atomic_load(&self.conf.refs) > 1 or atomic_load(&self.routes.refs) > 1
 
     def set_port(self, uint16_t port):
         """The port that was bound when the plan said 0."""
@@ -458,6 +467,7 @@ cdef class ClusterTable:
 
     def __cinit__(self, spec, uint32_t index, StatsRegistry registry):
         cdef ClusterConf *conf = <ClusterConf *>calloc(1, sizeof(ClusterConf))
+        cdef Group group
         if conf == NULL:
             raise MemoryError
         arena_init(&conf.arena, NULL)
@@ -468,17 +478,18 @@ cdef class ClusterTable:
         conf.name = keep(&conf.arena, spec.name)
         conf.stat_name = keep(&conf.arena, spec.alt_stat_name or spec.name)
         prefix = f"cluster.{spec.alt_stat_name or spec.name}."
-        fill_slots(registry, prefix, stat_names.CLUSTER, conf.stats)
-        conf.codes = registry.family(prefix + "upstream_rq_", 100, CODES)
-        conf.external_codes = registry.family(prefix + "external.upstream_rq_", 100, CODES)
-        conf.internal_codes = registry.family(prefix + "internal.upstream_rq_", 100, CODES)
-        conf.retried_codes = registry.family(prefix + "retry.upstream_rq_", 100, CODES)
-        conf.canary_codes = registry.family(prefix + "canary.upstream_rq_", 100, CODES)
-        conf.rq_time = registry.histogram(prefix + "upstream_rq_time")
-        conf.external_rq_time = registry.histogram(prefix + "external.upstream_rq_time")
-        conf.internal_rq_time = registry.histogram(prefix + "internal.upstream_rq_time")
-        conf.cx_connect_ms = registry.histogram(prefix + "upstream_cx_connect_ms")
-        conf.cx_length_ms = registry.histogram(prefix + "upstream_cx_length_ms")
+        self.owned = []
+        group = take_stats(registry, prefix, cluster_layout, self.owned, CLUSTER_STATS, conf.stats)
+        conf.codes = group.slot_of("upstream_rq_")
+        conf.external_codes = group.slot_of("external.upstream_rq_")
+        conf.internal_codes = group.slot_of("internal.upstream_rq_")
+        conf.retried_codes = group.slot_of("retry.upstream_rq_")
+        conf.canary_codes = group.slot_of("canary.upstream_rq_")
+        conf.rq_time = group.slot_of("upstream_rq_time")
+        conf.external_rq_time = group.slot_of("external.upstream_rq_time")
+        conf.internal_rq_time = group.slot_of("internal.upstream_rq_time")
+        conf.cx_connect_ms = group.slot_of("upstream_cx_connect_ms")
+        conf.cx_length_ms = group.slot_of("upstream_cx_length_ms")
         conf.lb = LB_RANDOM if spec.lb == "random" else LB_ROUND_ROBIN
         conf.panic_percent = spec.healthy_panic_threshold
         conf.connect_ms = spec.connect_timeout_ms
@@ -499,11 +510,14 @@ cdef class ClusterTable:
         conf.breakers = <Breaker *>take(&conf.arena, 2 * sizeof(Breaker))
         fill_breakers(spec, conf.breakers)
         self.track_remaining = (spec.default.track_remaining, spec.high.track_remaining)
-        for name, value in self.breaker_gauges().items():
-            registry.set_gauge(prefix + name, value)
+        registry.computed(prefix, self.breaker_gauges)
 
     def __dealloc__(self):
         cluster_conf_unref(self.conf)
+
+    def in_use(self):
+        """Whether a worker or a request still has it."""
+        return atomic_load(&self.conf.refs) > 1
 
     cdef HostRef host_of(self, endpoint):
         cdef HostRef ref = self.hosts.get((endpoint.address, endpoint.hostname))

@@ -191,7 +191,7 @@ cdef struct ClusterConf:
     Span name
     Span stat_name
     uint32_t stats[CLUSTER_STATS]
-    uint32_t codes                 # first of 500 slots: upstream_rq_100 ... upstream_rq_599
+    uint32_t codes                 # first of CODE_BLOCKS: upstream_rq_100 ... upstream_rq_599
     uint32_t external_codes
     uint32_t internal_codes
     uint32_t retried_codes

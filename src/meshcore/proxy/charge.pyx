@@ -10,7 +10,7 @@ from meshcore.base.span cimport span_is
 from meshcore.codec.head cimport H_ENVOY_UPSTREAM_CANARY, head_has, head_value
 from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport ClusterConf
-from meshcore.observe.counters cimport histogram_record, stat_inc
+from meshcore.observe.counters cimport code_inc, histogram_record, stat_inc
 from meshcore.proxy.objects cimport *
 from meshcore.route.table cimport SCOPE_RQ_1XX, SCOPE_RQ_COMPLETED, Scope
 
@@ -25,7 +25,7 @@ cdef void charge_as(Stream *stream, uint16_t status, int completed, int classes,
     stat_inc(stats, conf.stats[completed])
     if kind >= 0 and kind < 5:
         stat_inc(stats, conf.stats[classes + kind])
-        stat_inc(stats, codes + status - 100)
+        code_inc(stats, codes, status)
     elif classes == CLUSTER_RQ_1XX:
         stat_inc(stats, conf.stats[CLUSTER_RQ_UNKNOWN])
     elif classes == CLUSTER_EXTERNAL_1XX:
@@ -40,7 +40,7 @@ cdef void charge_scope(Stream *stream, const Scope *scope, uint16_t status) noex
     stat_inc(stats, scope.stats[SCOPE_RQ_COMPLETED])
     if kind >= 0 and kind < 5:
         stat_inc(stats, scope.stats[SCOPE_RQ_1XX + kind])
-        stat_inc(stats, scope.codes + status - 100)
+        code_inc(stats, scope.codes, status)
 
 
 cdef void charge(Stream *stream, uint16_t status) noexcept nogil:

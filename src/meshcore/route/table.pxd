@@ -94,7 +94,7 @@ cdef enum:                         # ScopeStat
 cdef struct Scope:
     # Slots in every worker's counters, given at publication.
     uint32_t stats[SCOPE_STATS]
-    uint32_t codes                 # first of 500: upstream_rq_100 ... upstream_rq_599
+    uint32_t codes                 # first of CODE_BLOCKS: upstream_rq_100 ... upstream_rq_599
     uint32_t rq_time               # histogram
 
 cdef struct VirtualCluster:
