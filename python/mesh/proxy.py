@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from mesh import server_stats
 from mesh.config import Loaded, load
 from mesh.publish import Publisher
+from mesh.runtime import Runtime
 from mesh.timers import Timers
 from meshcore.bind.spec import Address, Cluster, Endpoint
 from meshcore.bind.stats import StatsRegistry
@@ -61,6 +62,7 @@ class Proxy:
         self.healthy = True
         self.state = "PRE_INITIALIZING"
         self.registry = StatsRegistry()
+        self.runtime = Runtime(self.registry, self._service_cluster())
         self._workers: list[Worker] = []
         self._threads: list[threading.Thread] = []
         self._publisher: Publisher | None = None
@@ -90,6 +92,7 @@ class Proxy:
             thread.start()
             self._threads.append(thread)
         try:
+            self.runtime.configure(self.loaded.plan.runtime)
             self._publisher.publish(self.loaded.plan, self._resolve_first())
             self._start_admin()
         except BaseException:
@@ -111,6 +114,7 @@ class Proxy:
             self._resolver.wait_first(FIRST_DNS_S)
         with self._lock:
             self._running().publish(loaded.plan, self._resolved(loaded))
+            self.runtime.configure(loaded.plan.runtime)
             self.loaded, self.loaded_at = loaded, time.time()
         server_stats.count_changes(self, before)
 

@@ -64,7 +64,7 @@ def test_filters_narrow_together() -> None:
     found = everything().listeners[0].hcm.access_logs[0]
     assert found.filter is not None and found.filter.test == "and"
     assert found.filter.parts[:3] == (
-        spec.LogFilter("status", "ge", 400),
+        spec.LogFilter("status", "ge", 400, key="k"),
         spec.LogFilter("not_health_check"),
         spec.LogFilter("flags", flags=("UH", "NR")),
     )
@@ -75,23 +75,23 @@ def test_filters_narrow_together() -> None:
 
 @pytest.mark.parametrize(("op", "word"), [("EQ", "eq"), ("GE", "ge"), ("LE", "le"), ("NE", "ne")])
 def test_filters_compare_in_every_way(op: str, word: str) -> None:
-    assert log(filter=status(200, op)).filter == spec.LogFilter("status", word, 200)
+    assert log(filter=status(200, op)).filter == spec.LogFilter("status", word, 200, "k")
     comparison = {"op": op, "value": {"default_value": 7, "runtime_key": "k"}}
-    assert log(filter={"duration_filter": {"comparison": comparison}}).filter == spec.LogFilter("duration", word, 7)
+    assert log(filter={"duration_filter": {"comparison": comparison}}).filter == spec.LogFilter("duration", word, 7, "k")
 
 
 def test_filters_nest() -> None:
     either = {"or_filter": {"filters": [status(400), {"and_filter": {"filters": [status(1), status(2, "LE")]}}]}}
-    inner = spec.LogFilter("and", parts=(spec.LogFilter("status", "ge", 1), spec.LogFilter("status", "le", 2)))
-    assert log(filter=either).filter == spec.LogFilter("or", parts=(spec.LogFilter("status", "ge", 400), inner))
+    inner = spec.LogFilter("and", parts=(spec.LogFilter("status", "ge", 1, "k"), spec.LogFilter("status", "le", 2, "k")))
+    assert log(filter=either).filter == spec.LogFilter("or", parts=(spec.LogFilter("status", "ge", 400, "k"), inner))
 
 
-def test_a_fraction_keeps_its_default() -> None:
+def test_a_fraction_keeps_its_key() -> None:
     sampled = {"numerator": 5, "denominator": "TEN_THOUSAND"}
     found = log(filter={"runtime_filter": {"runtime_key": "k", "percent_sampled": sampled}}).filter
-    assert found == spec.LogFilter("fraction", value=5, whole=10_000)
+    assert found == spec.LogFilter("fraction", fraction=spec.RuntimeFraction(5, 10_000, "k"))
     found = log(filter={"runtime_filter": {"runtime_key": "k", "use_independent_randomness": True}}).filter
-    assert found == spec.LogFilter("fraction", whole=100, independent=True)
+    assert found == spec.LogFilter("fraction", fraction=spec.RuntimeFraction(0, 100, "k"), independent=True)
 
 
 def test_filters_by_header_grpc_status_and_type() -> None:

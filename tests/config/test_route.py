@@ -33,7 +33,7 @@ def test_a_match_keeps_every_condition() -> None:
             spec.HeaderMatch("x-c", present=False),
         ),
         query=(spec.QueryMatch("q", spec.StringMatch("regex", "a+")), spec.QueryMatch("r", present=True)),
-        runtime_fraction=(5, 10_000),
+        runtime_fraction=spec.RuntimeFraction(5, 10_000, "share"),
         grpc=True,
     )
 

@@ -78,6 +78,7 @@ class Case:
     cluster: dict[str, Any] = field(default_factory=dict)
     clusters: dict[str, dict[str, Any]] = field(default_factory=dict)
     upstream_http: dict[str, Any] = field(default_factory=dict)
+    runtime: dict[str, Any] = field(default_factory=dict)
     log: dict[str, Any] = field(default_factory=dict)
     # scripts
     clients: list[Steps] = field(default_factory=list)

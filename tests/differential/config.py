@@ -74,11 +74,17 @@ def build_bootstrap(
     clusters = [_cluster(case, name, ports[case.name].upstreams[name]) for case in cases for name in case.upstreams]
     return {
         "admin": {"address": _address(admin_port)},
+        "layered_runtime": {"layers": [{"name": "cases", "static_layer": _runtime(cases)}]},
         "static_resources": {
             "listeners": [_listener(case, ports[case.name].listener, logs, with_log) for case in cases],
             "clusters": clusters,
         },
     }
+
+
+def _runtime(cases: list[Case]) -> dict[str, Any]:
+    # One layer for all cases: a case names its keys after itself, so that no other case sees them.
+    return {case.name: case.runtime for case in cases if case.runtime}
 
 
 def log_path(logs: Path, case: str) -> Path:

@@ -70,7 +70,7 @@ def find_route(
 ) -> int | None:
     for index, route in enumerate(host.routes):
         match = route.match
-        if match.runtime_fraction is not None and random % match.runtime_fraction[1] >= match.runtime_fraction[0]:
+        if match.runtime_fraction is not None and random % match.runtime_fraction.denominator >= match.runtime_fraction.numerator:
             continue
         if not all(header_holds(h, headers) for h in match.headers) or not all(
             query_holds(q, path) for q in match.query

@@ -12,6 +12,7 @@ from meshcore.bind.spec import (
     Route,
     RouteMatch,
     RouteTable,
+    RuntimeFraction,
     StringMatch,
     VirtualHost,
 )
@@ -48,7 +49,7 @@ QUERIES = st.one_of(
     st.builds(QueryMatch, st.sampled_from(["p", "q"]), string=STRINGS),
     st.builds(QueryMatch, st.sampled_from(["p", "q"]), present=st.booleans()),
 )
-FRACTIONS = st.sampled_from([None, None, None, (0, 100), (50, 100), (100, 100)])
+FRACTIONS = st.sampled_from([None, None, None, *map(RuntimeFraction, (0, 50, 100))])
 CONDITIONS = {
     "headers": st.lists(HEADERS, max_size=2).map(tuple),
     "query": st.lists(QUERIES, max_size=1).map(tuple),

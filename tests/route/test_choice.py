@@ -18,6 +18,7 @@ from meshcore.bind.spec import (
     Route,
     RouteMatch,
     RouteTable,
+    RuntimeFraction,
     VirtualHost,
     WeightedCluster,
 )
@@ -52,7 +53,7 @@ def test_random_numbers_of_64_bits_are_taken_whole() -> None:
 
 @pytest.mark.parametrize(("part", "whole"), [(0, 100), (25, 100), (100, 100), (1, 10_000), (999_999, 1_000_000)])
 def test_a_fraction_takes_its_share_and_leaves_the_rest_to_the_next_route(part: int, whole: int) -> None:
-    canary = Route(RouteMatch("prefix", "/", runtime_fraction=(part, whole)), Forward("canary"))
+    canary = Route(RouteMatch("prefix", "/", runtime_fraction=RuntimeFraction(part, whole)), Forward("canary"))
     face = face_of(canary, Route(ANY, Forward("stable")))
     for number in {0, part - 1, part, whole - 1, whole, whole + part} - {-1}:
         expected = "canary" if number % whole < part else "stable"

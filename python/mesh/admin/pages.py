@@ -112,6 +112,14 @@ PAGES: dict[str, Page] = {
     "/ready": Page("ready", "print server state, return 200 if LIVE, otherwise return 503"),
     "/reopen_logs": Page("reopen_logs", "reopen access logs", post=True),
     "/reset_counters": Page("reset_counters", "reset all counters to zero", post=True),
+    "/runtime": Page("runtime", "print runtime values"),
+    "/runtime_modify": Page(
+        "runtime",
+        "Adds or modifies runtime values as passed in query parameters. To delete a previously added key, use an empty string as the "
+        "value. Note that deletion only applies to overrides added via this endpoint; values loaded from disk can be modified via "
+        "override but not deleted. E.g. ?key1=value1&key2=value2...",
+        post=True,
+    ),
     "/server_info": Page("server_info", "print server version/status information"),
     "/stats": Page(
         "stats",

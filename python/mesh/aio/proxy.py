@@ -42,6 +42,7 @@ class _Embedded(ThreadedProxy):
             self._workers, self.registry, user_agent=self._service_cluster(), runner=self._filter_runner
         )
         try:
+            self.runtime.configure(self.loaded.plan.runtime)
             self._publisher.publish(self.loaded.plan, self._resolve_first())
             self._start_admin()
         except BaseException:

@@ -1,14 +1,14 @@
 """envoy.config.accesslog.v3.AccessLog: file, stdout and stderr logs, their formats and filters.
 
-A filter lowers to the tree of tests that the engine walks when a stream ends. Runtime keys keep their default, because
-no runtime layer loads. What would need tracing or metadata is refused by name. Called by hcm.py and bootstrap.py."""
+A filter lowers to the tree of tests that the engine walks when a stream ends. What would need tracing or metadata is
+refused by name. Called by hcm.py and bootstrap.py."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from mesh.config import format as formats
-from mesh.config import matcher
+from mesh.config import matcher, runtime
 from mesh.config.errors import join, nearest
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, each
@@ -31,7 +31,6 @@ STDERR = Fields("envoy.extensions.access_loggers.stream.v3.StderrAccessLog", {"l
 TYPES = {FILE.message: "", STDOUT.message: "/dev/stdout", STDERR.message: "/dev/stderr"}
 TABLES = {FILE.message: FILE, STDOUT.message: STDOUT, STDERR.message: STDERR}
 OPERATORS = ("eq", "ge", "le", "ne")
-DENOMINATORS = (100, 10_000, 1_000_000)
 FLAGS = frozenset(
     {
         "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "RLSE", "DC", "URX", "SI",
@@ -83,8 +82,13 @@ def lower_filter(message: Any, low: Lowering, path: str) -> spec.LogFilter | Non
     at = join(path, which or "")
     inner: Any = getattr(message, which) if which else None
     if which in ("status_code_filter", "duration_filter"):
-        operator, value = _comparison(inner.comparison, low, join(at, "comparison"))
-        return spec.LogFilter(which.removesuffix("_filter").removesuffix("_code"), op=operator, value=value)
+        value = inner.comparison.value
+        return spec.LogFilter(
+            which.removesuffix("_filter").removesuffix("_code"),
+            op=_operator(inner.comparison, low, join(at, "comparison")),
+            value=value.default_value,
+            key=value.runtime_key,
+        )
     if which == "not_health_check_filter":
         return spec.LogFilter("not_health_check")
     if which == "response_flag_filter":
@@ -103,25 +107,16 @@ def lower_filter(message: Any, low: Lowering, path: str) -> spec.LogFilter | Non
     return None
 
 
-def _comparison(comparison: Any, low: Lowering, path: str) -> tuple[str, int]:
-    """(operator, value); a runtime key has nothing that could override the default."""
+def _operator(comparison: Any, low: Lowering, path: str) -> str:
     if comparison.op >= len(OPERATORS):
         low.refuse(join(path, "op"), f"{comparison.op} is not accepted; one of EQ, GE, LE, NE")
-        return "eq", 0
-    return OPERATORS[comparison.op], int(comparison.value.default_value)
+        return "eq"
+    return OPERATORS[comparison.op]
 
 
 def _fraction(message: Any, low: Lowering, path: str) -> spec.LogFilter:
-    sampled = message.percent_sampled
-    if sampled.denominator >= len(DENOMINATORS):
-        low.refuse(join(path, "percent_sampled.denominator"), "one of HUNDRED, TEN_THOUSAND, MILLION is accepted")
-        return spec.LogFilter("fraction", whole=100)
-    return spec.LogFilter(
-        "fraction",
-        value=sampled.numerator,
-        whole=DENOMINATORS[sampled.denominator],
-        independent=message.use_independent_randomness,
-    )
+    sampled = runtime.lower_percent(message.percent_sampled, low, join(path, "percent_sampled"), message.runtime_key)
+    return spec.LogFilter("fraction", fraction=sampled, independent=message.use_independent_randomness)
 
 
 def lower_flags(flags: Any, low: Lowering, path: str) -> tuple[str, ...]:

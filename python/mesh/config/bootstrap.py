@@ -2,14 +2,14 @@
 
 The top of the lowering: checks Envoy's own constraints on the whole message, collects the names of the clusters that
 routes may use, and then goes down file by file. Names of clusters and listeners are unique, and so are addresses that
-are not "any free port". Dynamic resources, tracing, overload and runtime values are refused. Called by `load`.
+are not "any free port". Dynamic resources, tracing and overload are refused. Called by `load`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import access_log, address, cluster, listener, rules
+from mesh.config import access_log, address, cluster, listener, rules, runtime
 from mesh.config import format as formats
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything, unset
@@ -19,10 +19,10 @@ from meshcore.bind import spec
 
 BOOTSTRAP = Fields(
     "envoy.config.bootstrap.v3.Bootstrap",
-    {"node", "static_resources", "admin", "stats_flush_interval"},
+    {"node", "static_resources", "admin", "stats_flush_interval", "layered_runtime"},
     described={"node_context_params", "perf_tracing_file_path"},
     harmless={
-        "dynamic_resources": unset, "cluster_manager": unset, "layered_runtime": lambda value: _idle_runtime(value),
+        "dynamic_resources": unset, "cluster_manager": unset,
         "stats_config": unset, "overload_manager": unset, "watchdogs": anything, "watchdog": anything,
         "deferred_stat_options": unset, "flags_path": anything,
     },
@@ -36,15 +36,6 @@ ADMIN = Fields(
     harmless={"ignore_global_conn_limit": anything},
 )
 STATS_FLUSH_MS = 5000
-
-
-def _idle_runtime(value: Any) -> bool:
-    """Whether no layer of a LayeredRuntime sets a key: an empty static layer or an admin layer."""
-    return all(
-        layer.WhichOneof("layer_specifier") == "admin_layer"
-        or (layer.WhichOneof("layer_specifier") == "static_layer" and not layer.static_layer.fields)
-        for layer in value.layers
-    )
 
 
 def lower(message: Any, low: Lowering) -> spec.Plan:
@@ -63,6 +54,7 @@ def lower(message: Any, low: Lowering) -> spec.Plan:
         admin=address.lower(message.admin.address, low, "admin.address") if message.admin.HasField("address") else None,
         admin_access_logs=_admin_logs(message.admin, low),
         node=to_tree(message.node),
+        runtime=runtime.lower_layers(message.layered_runtime, low, "layered_runtime"),
         stats_flush_interval_ms=milliseconds_or(message, "stats_flush_interval", STATS_FLUSH_MS),
     )
 

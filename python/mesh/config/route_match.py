@@ -1,14 +1,13 @@
 """envoy.config.route.v3.RouteMatch: which requests a route takes.
 
-Keeps the order of header and query matchers. A runtime fraction keeps its default value: no runtime layer can override
-it, because a configuration that sets runtime values does not load. Called by route.py.
+Keeps the order of header and query matchers. Called by route.py.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import matcher
+from mesh.config import matcher, runtime
 from mesh.config.errors import join
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, each, wrapped_or
@@ -22,7 +21,6 @@ MATCH = Fields(
         "headers", "query_parameters", "grpc",
     },
 )  # fmt: skip
-DENOMINATORS = (100, 10_000, 1_000_000)
 
 
 def lower(message: Any, low: Lowering, path: str) -> spec.RouteMatch:
@@ -39,17 +37,10 @@ def lower(message: Any, low: Lowering, path: str) -> spec.RouteMatch:
         case_sensitive=wrapped_or(message, "case_sensitive", True),
         headers=each(message.headers, join(path, "headers"), lambda m, at: matcher.lower_header(m, low, at)),
         query=each(message.query_parameters, join(path, "query_parameters"), lambda m, at: matcher.lower_query(m, low, at)),
-        runtime_fraction=lower_fraction(message.runtime_fraction, low, join(path, "runtime_fraction"))
+        runtime_fraction=runtime.lower_fraction(message.runtime_fraction, low, join(path, "runtime_fraction"))
         if message.HasField("runtime_fraction")
         else None,
         grpc=message.HasField("grpc"),
     )
 
 
-def lower_fraction(message: Any, low: Lowering, path: str) -> tuple[int, int]:
-    """(numerator, denominator) of a RuntimeFractionalPercent; no runtime layer can override it, because none loads."""
-    fraction = message.default_value
-    if fraction.denominator >= len(DENOMINATORS):
-        low.refuse(join(path, "default_value.denominator"), "one of HUNDRED, TEN_THOUSAND, MILLION is accepted")
-        return 100, 100
-    return fraction.numerator, DENOMINATORS[fraction.denominator]

@@ -13,6 +13,7 @@ from meshcore.base.arena cimport Arena, arena_fini, arena_init
 from meshcore.base.span cimport Span, span
 from meshcore.bind.matchers cimport keep, keep_lower
 from meshcore.bind.routes cimport routes_compile
+from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.codec.head cimport HTTP_11, Head, Header, head_add, head_identify, head_init, header_name, header_value
 from meshcore.observe.record cimport Record
 from meshcore.route.finalize cimport route_mutate_request, route_mutate_response
@@ -83,7 +84,7 @@ cdef class RouteTableFace:
     cdef RouteTable *table
 
     def __cinit__(self, spec):
-        self.table = routes_compile(spec)
+        self.table = routes_compile(spec, RuntimeCells())
 
     def __dealloc__(self):
         route_table_unref(self.table)

@@ -8,6 +8,7 @@ from libc.stdint cimport uint16_t, uint32_t
 from meshcore.base.span cimport Span, span
 from meshcore.bind.format cimport compile_json, compile_text
 from meshcore.bind.matchers cimport compile_headers, compile_queries, compile_regex, keep, keep_lower, take
+from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.codec.head cimport head_identify
 from meshcore.observe.format cimport Format, format_compile
 from meshcore.route.domain_index cimport DOMAIN_ANY, DOMAIN_EXACT, DOMAIN_PREFIX, DOMAIN_SUFFIX, Domain
@@ -243,7 +244,7 @@ cdef int compile_direct(RouteTable *table, object spec, Route *route) except -1:
 # --- routes and hosts -------------------------------------------------------------------------------------------------
 
 
-cdef int compile_match(RouteTable *table, object spec, Route *route) except -1:
+cdef int compile_match(RouteTable *table, object spec, RuntimeCells cells, Route *route) except -1:
     route.path_kind = PATH_KINDS[spec.path_kind]
     route.case_sensitive = spec.case_sensitive
     route.grpc = spec.grpc
@@ -258,7 +259,7 @@ cdef int compile_match(RouteTable *table, object spec, Route *route) except -1:
     route.headers = compile_headers(&table.arena, &table.regexes, spec.headers, False, &route.headers_len)
     route.query = compile_queries(&table.arena, &table.regexes, spec.query, &route.query_len)
     if spec.runtime_fraction is not None:
-        route.fraction, route.fraction_of = spec.runtime_fraction
+        cells.fill(spec.runtime_fraction, &route.fraction)
     return 0
 
 
@@ -293,7 +294,8 @@ cdef int compile_virtual_clusters(RouteTable *table, object specs, VirtualHost *
 
 
 cdef int compile_route(
-    RouteTable *table, object host, object spec, Route *route, const Mutation *of_host, const Mutation *of_table
+    RouteTable *table, object host, object spec, RuntimeCells cells, Route *route, const Mutation *of_host,
+    const Mutation *of_table,
 ) except -1:
     add_mutation(route, compile_mutation(&table.arena, spec.mutation))
     add_mutation(route, of_host)
@@ -308,7 +310,7 @@ cdef int compile_route(
     off = tuple(dict.fromkeys((*spec.filter_disabled, *host.filter_disabled)))
     route.filters_off_names = compile_filter_names(table, off)
     route.filters_off_len = len(off)
-    compile_match(table, spec.match, route)
+    compile_match(table, spec.match, cells, route)
     if isinstance(spec.action, plan.Forward):
         compile_forward(table, host, spec.action, route)
     elif isinstance(spec.action, plan.Redirect):
@@ -330,7 +332,9 @@ cdef Span *compile_filter_names(RouteTable *table, object names) except? NULL:
     return list
 
 
-cdef int compile_host(RouteTable *table, object spec, VirtualHost *host, const Mutation *of_table) except -1:
+cdef int compile_host(
+    RouteTable *table, object spec, RuntimeCells cells, VirtualHost *host, const Mutation *of_table,
+) except -1:
     cdef const Mutation *own = compile_mutation(&table.arena, spec.mutation)
     host.name = keep(&table.arena, spec.name)
     host.require_tls = REQUIRE_TLS[spec.require_tls]
@@ -341,7 +345,7 @@ cdef int compile_host(RouteTable *table, object spec, VirtualHost *host, const M
     host.routes = <Route *>take(&table.arena, len(spec.routes) * sizeof(Route))
     host.routes_len = len(spec.routes)
     for i, route in enumerate(spec.routes):
-        compile_route(table, spec, route, &host.routes[<int>i], own, of_table)
+        compile_route(table, spec, route, cells, &host.routes[<int>i], own, of_table)
     return 0
 
 
@@ -374,7 +378,7 @@ cdef int compile_domains(RouteTable *table, object hosts) except -1:
     return 0
 
 
-cdef int fill_table(RouteTable *table, object spec) except -1:
+cdef int fill_table(RouteTable *table, object spec, RuntimeCells cells) except -1:
     cdef const Mutation *mutation
     table.name = keep(&table.arena, spec.name)
     table.ignore_port = spec.ignore_port_in_host
@@ -386,17 +390,17 @@ cdef int fill_table(RouteTable *table, object spec) except -1:
     table.hosts = <VirtualHost *>take(&table.arena, len(spec.virtual_hosts) * sizeof(VirtualHost))
     table.hosts_len = len(spec.virtual_hosts)
     for i, host in enumerate(spec.virtual_hosts):
-        compile_host(table, host, &table.hosts[<int>i], mutation)
+        compile_host(table, host, cells, &table.hosts[<int>i], mutation)
     compile_domains(table, spec.virtual_hosts)
     return 0
 
 
-cdef RouteTable *routes_compile(object spec) except NULL:
+cdef RouteTable *routes_compile(object spec, RuntimeCells cells) except NULL:
     cdef RouteTable *table = route_table_new()
     if table == NULL:
         raise MemoryError
     try:
-        fill_table(table, spec)
+        fill_table(table, spec, cells)
         if not route_table_index(table):
             raise MemoryError
     except BaseException:

@@ -21,6 +21,42 @@ class Address:
     port: int
 
 
+# --- runtime --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, frozen=True)
+class RuntimeFraction:
+    """RuntimeFractionalPercent: `key` may say another fraction while the proxy runs ("" = none does)."""
+
+    numerator: int
+    denominator: int = 100  # 100 | 10_000 | 1_000_000
+    key: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class RuntimeValue:
+    """What a runtime key says: `text` as an operator wrote it, and what it can be read as (None: not as that).
+
+    `fraction` is (numerator, denominator), `integer` is not negative."""
+
+    text: str
+    integer: int | None = None
+    number: float | None = None
+    boolean: bool | None = None
+    fraction: tuple[int, int] | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class RuntimeLayer:
+    """RuntimeLayer: `kind` static (its `values`) | disk (`folder`, and whether it is named after the service cluster) | admin."""
+
+    name: str
+    kind: str
+    values: tuple[tuple[str, RuntimeValue], ...] = ()
+    folder: str = ""
+    of_service_cluster: bool = False
+
+
 # --- matching -------------------------------------------------------------------------------------------------------
 
 
@@ -63,7 +99,7 @@ class RouteMatch:
     case_sensitive: bool = True
     headers: tuple[HeaderMatch, ...] = ()
     query: tuple[QueryMatch, ...] = ()
-    runtime_fraction: tuple[int, int] | None = None
+    runtime_fraction: RuntimeFraction | None = None
     grpc: bool = False
 
 
@@ -227,13 +263,14 @@ class RouteTable:
 @dataclass(slots=True, frozen=True)
 class LogFilter:
     """One node of an access log's filter. `test`: status | duration (`op` is eq | ge | le | ne, against `value`) | not_health_check |
-    flags (`flags`, () = any) | header | fraction (`value` of `whole`; `independent` of the request id) | grpc_status (`numbers`;
-    `exclude` turns it round) | log_type (the same) | and | or (of `parts`)."""
+    flags (`flags`, () = any) | header | fraction (`independent` of the request id) | grpc_status (`numbers`; `exclude` turns it round) |
+    log_type (the same) | and | or (of `parts`). `key`: runtime key that may say another `value`."""
 
     test: str
     op: str = ""
     value: int = 0
-    whole: int = 0
+    key: str = ""
+    fraction: RuntimeFraction | None = None
     flags: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
     exclude: bool = False
@@ -464,4 +501,5 @@ class Plan:
     admin: Address | None = None
     admin_access_logs: tuple[AccessLog, ...] = ()
     node: dict[str, Any] = field(default_factory=dict)
+    runtime: tuple[RuntimeLayer, ...] = ()  # later ones win
     stats_flush_interval_ms: int = 5000

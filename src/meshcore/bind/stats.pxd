@@ -1,6 +1,8 @@
 # Registry of statistics: names to slots, and the reader that merges all workers. One writer at a time, with the GIL.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from meshcore.bind.runtime cimport RuntimeCells
+
 cdef class Layout:
     cdef readonly tuple names
     cdef dict places               # name -> its place in `names`
@@ -27,6 +29,7 @@ cdef class Group:
     cdef uint32_t slot_of(self, str name) except 0
 
 cdef class StatsRegistry:
+    cdef readonly RuntimeCells runtime   # of the same proxy: whoever builds tables needs both
     cdef readonly size_t cap       # slots of each array; the upper half holds addresses of blocks
     cdef size_t used               # slots and pointer slots given out so far, freed ones included
     cdef size_t used_blocks

@@ -2,6 +2,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from meshcore.bind.distribution import HistogramSample, Sample
+from meshcore.bind.runtime import RuntimeCells
 
 class Layout:
     def __init__(self, members: Any) -> None: ...
@@ -26,6 +27,8 @@ class Group:
 def name_of(sample: Any) -> str: ...
 
 class StatsRegistry:
+    @property
+    def runtime(self) -> RuntimeCells: ...
     def __init__(self, cap: int = ...) -> None: ...
     @property
     def cap(self) -> int: ...

@@ -107,6 +107,7 @@ cdef class StatsRegistry:
         self.workers = <uint64_t **>calloc(WORKERS_MAX, sizeof(uint64_t *))
         if self.own == NULL or self.workers == NULL:
             raise MemoryError(f"no address space for {cap} statistics ({cap * 8 >> 20} MiB)")
+        self.runtime = RuntimeCells()
         self.groups = {}
         self.free = {}
 

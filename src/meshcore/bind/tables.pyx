@@ -16,6 +16,7 @@ from meshcore.bind.format cimport compile_json, compile_text
 from meshcore.bind.matchers cimport compile_headers, compile_string, keep, keep_lower, take
 from meshcore.bind.pyfilter cimport keep_alive, python_filter
 from meshcore.bind.routes cimport compile_adds, compile_mutation, routes_compile
+from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.bind.stats cimport Group, Layout, StatsRegistry
 from meshcore.cluster.balancer cimport LB_RANDOM, LB_ROUND_ROBIN
 from meshcore.cluster.breaker cimport *
@@ -114,7 +115,7 @@ cdef Format *log_format(Arena *arena, object log) except NULL:
     return compile_text(arena, log.format, log.json_omit_empty)
 
 
-cdef int fill_logs(Arena *arena, object logs, dict files, HcmConf *hcm) except -1:
+cdef int fill_logs(Arena *arena, object logs, dict files, RuntimeCells cells, HcmConf *hcm) except -1:
     # `files`: path -> index of the worker's log file, grown as paths are met.
     cdef LogConf *log
     hcm.logs = <LogConf *>take(arena, sizeof(LogConf) * max(1, len(logs)))
@@ -125,16 +126,17 @@ cdef int fill_logs(Arena *arena, object logs, dict files, HcmConf *hcm) except -
         log.format = log_format(arena, spec)
         if spec.filter is not None:
             log.filter = <LogFilter *>take(arena, sizeof(LogFilter))
-            fill_log_filter(arena, spec.filter, hcm, log.filter)
+            fill_log_filter(arena, spec.filter, cells, hcm, log.filter)
     return 0
 
 
-cdef int fill_log_filter(Arena *arena, object spec, HcmConf *hcm, LogFilter *out) except -1:
+cdef int fill_log_filter(Arena *arena, object spec, RuntimeCells cells, HcmConf *hcm, LogFilter *out) except -1:
     cdef uint16_t n
     out.test = LOG_TESTS[spec.test]
     out.op = COMPARISONS.get(spec.op, COMPARE_EQ)
     out.value = spec.value
-    out.whole = spec.whole
+    out.cell = cells.cell(spec.key)
+    cells.fill(spec.fraction, &out.fraction)
     out.exclude = spec.exclude
     out.independent = spec.independent
     out.bits = flag_bits(spec.flags)
@@ -145,7 +147,7 @@ cdef int fill_log_filter(Arena *arena, object spec, HcmConf *hcm, LogFilter *out
     out.parts = <LogFilter *>take(arena, sizeof(LogFilter) * max(1, len(spec.parts)))
     out.parts_len = len(spec.parts)
     for i, part in enumerate(spec.parts):
-        fill_log_filter(arena, part, hcm, &out.parts[<int>i])
+        fill_log_filter(arena, part, cells, hcm, &out.parts[<int>i])
     return 0
 
 
@@ -340,7 +342,7 @@ cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registr
     fill_router(spec, hcm)
     fill_early(arena, spec, hcm)
     fill_filters(arena, spec.filters, hcm, keep_on)
-    fill_logs(arena, spec.access_logs, files, hcm)
+    fill_logs(arena, spec.access_logs, files, registry.runtime, hcm)
     fill_replies(arena, spec, hcm)
     return 0
 
@@ -419,7 +421,7 @@ cdef class ListenerTable:
         keep_on = []
         fill_hcm(&conf.arena, spec.hcm, &conf.hcm, registry, files, user_agent, keep_on, self.owned)
         keep_alive(conf, keep_on)
-        self.routes = routes_compile(spec.hcm.routes)
+        self.routes = routes_compile(spec.hcm.routes, registry.runtime)
         resolve_routes(self.routes, spec.hcm, cluster_index, registry, self.owned)
 
     def __dealloc__(self):

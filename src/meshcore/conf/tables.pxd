@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from meshcore.base.arena cimport Arena
+from meshcore.base.runtime cimport RuntimeCell, RuntimeFraction
 from meshcore.base.span cimport Span
 from meshcore.cluster.breaker cimport Breaker
 from meshcore.codec.http1 cimport Http1Options
@@ -36,7 +37,7 @@ cdef enum LogTest:
     LOG_NOT_HEALTH_CHECK
     LOG_FLAGS                      # any of `bits`; 0 = any flag at all
     LOG_HEADER                     # of the request
-    LOG_FRACTION                   # `value` of `whole`
+    LOG_FRACTION                   # `fraction` of them
     LOG_GRPC_STATUS                # 1 << status in `bits`
     LOG_TYPE                       # 1 << LogType in `bits`
     LOG_AND
@@ -54,7 +55,8 @@ cdef struct LogFilter:
     bint exclude                   # the other way round
     bint independent               # LOG_FRACTION: not by request id
     uint64_t value
-    uint64_t whole
+    const RuntimeCell *cell        # may say another value
+    RuntimeFraction fraction
     uint64_t bits
     HeaderMatcher *header
     LogFilter *parts               # LOG_AND, LOG_OR

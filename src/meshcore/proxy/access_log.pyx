@@ -1,7 +1,8 @@
 """Access logs: decides which logs want a stream and formats its line straight into the log file's buffer."""
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from meshcore.base.random cimport random_u64
+from meshcore.base.runtime cimport runtime_hits, runtime_integer
 from meshcore.base.span cimport Span, lower, parse_u64
 from meshcore.codec.head cimport H_GRPC_STATUS, head_value
 from meshcore.conf.tables cimport *
@@ -16,13 +17,14 @@ cdef enum:
 
 
 cdef bint compares(const LogFilter *filter, uint64_t value) noexcept nogil:
+    cdef uint64_t wanted = <uint64_t>runtime_integer(filter.cell, <int64_t>filter.value)
     if filter.op == COMPARE_EQ:
-        return value == filter.value
+        return value == wanted
     if filter.op == COMPARE_GE:
-        return value >= filter.value
+        return value >= wanted
     if filter.op == COMPARE_LE:
-        return value <= filter.value
-    return value != filter.value
+        return value <= wanted
+    return value != wanted
 
 
 cdef bint in_fraction(const LogFilter *filter, Stream *stream) noexcept nogil:
@@ -32,7 +34,7 @@ cdef bint in_fraction(const LogFilter *filter, Stream *stream) noexcept nogil:
     cdef uint32_t digit
     cdef uint32_t i
     if filter.independent or id.len < 8:
-        return random_u64(&stream.engine.loop.random) % filter.whole < filter.value
+        return runtime_hits(&filter.fraction, random_u64(&stream.engine.loop.random))
     for i in range(8):
         digit = <uint8_t>lower(id.at[i])
         if digit >= 48 and digit <= 57:
@@ -40,9 +42,10 @@ cdef bint in_fraction(const LogFilter *filter, Stream *stream) noexcept nogil:
         elif digit >= 97 and digit <= 102:
             digit -= 87
         else:
-            return random_u64(&stream.engine.loop.random) % filter.whole < filter.value
+            return runtime_hits(&filter.fraction, random_u64(&stream.engine.loop.random))
         number = number << 4 | digit
-    return number % filter.whole < filter.value
+    # As Envoy: here the key may say an integer alone, and that counts by the default's denominator.
+    return number % filter.fraction.denominator < <uint64_t>runtime_integer(filter.fraction.cell, filter.fraction.numerator)
 
 
 cdef uint64_t grpc_status(Record *record) noexcept nogil:

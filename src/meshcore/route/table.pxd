@@ -6,6 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from meshcore.base.arena cimport Arena
 from meshcore.base.random cimport Random
+from meshcore.base.runtime cimport RuntimeFraction
 from meshcore.base.span cimport Span
 from meshcore.codec.head cimport Head
 from meshcore.observe.format cimport Format
@@ -117,8 +118,7 @@ cdef struct Route:
     const QueryMatcher *query
     uint16_t headers_len
     uint16_t query_len
-    uint32_t fraction              # runtime_fraction: numerator; denominator 0 = no fraction
-    uint32_t fraction_of
+    RuntimeFraction fraction
     Span name
     Span stat_prefix
     Scope *scope                   # NULL: no stat_prefix

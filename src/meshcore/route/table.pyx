@@ -9,6 +9,7 @@ from libc.string cimport memset
 
 from meshcore.base.arena cimport arena_fini, arena_init, arena_take
 from meshcore.base.atomics cimport atomic_add, atomic_load, atomic_unref
+from meshcore.base.runtime cimport runtime_hits
 from meshcore.base.span cimport parse_u64, span, span_find, span_is, span_is_nocase
 from meshcore.codec.head cimport H_CONTENT_TYPE, Header, head_find_name, head_next, head_value, header_value
 from meshcore.route.domain_index cimport DomainIndex, NO_HOST, domain_index_build, domain_index_find
@@ -55,7 +56,7 @@ cdef void route_table_unref(RouteTable *table) noexcept nogil:
 
 
 cdef bint is_sure(const Route *route) noexcept nogil:
-    return not (route.headers_len or route.query_len or route.fraction_of or route.grpc or route.path_kind == PATH_REGEX)
+    return not (route.headers_len or route.query_len or route.fraction.denominator or route.grpc or route.path_kind == PATH_REGEX)
 
 
 cdef void add_key(PathKey *keys, uint32_t *n, const Route *route, Span text, bint exact) noexcept nogil:
@@ -234,7 +235,7 @@ cdef bint request_is_grpc(Head *request) noexcept nogil:
 
 
 cdef bint conditions_hold(const Route *route, Head *request, Span path, uint64_t random) noexcept nogil:
-    if route.fraction_of != 0 and random % route.fraction_of >= route.fraction:
+    if route.fraction.denominator != 0 and not runtime_hits(&route.fraction, random):
         return False
     if route.grpc and not request_is_grpc(request):
         return False
