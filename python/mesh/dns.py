@@ -176,8 +176,7 @@ def _endpoints(entry: _Entry) -> tuple[Endpoint, ...]:
         chosen = lookup.addresses[:1] if entry.spec.kind == "logical_dns" else sorted(lookup.addresses, key=_order)
         for host in chosen:
             address = Address(host, target.port)
-            hostname = target.endpoint_hostname or target.hostname
-            found.setdefault(address, Endpoint(address, target.weight, hostname, priority=target.priority))
+            found.setdefault(address, target.endpoint(address))
     return tuple(found.values())
 
 

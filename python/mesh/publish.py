@@ -15,6 +15,7 @@ from typing import Any
 
 from mesh.filters.load import bind
 from mesh.logfiles import LogFiles
+from meshcore.bind.cluster_hosts import HostSetRef
 from meshcore.bind.spec import Address, Cluster, Endpoint, Listener, Plan
 from meshcore.bind.stats import StatsRegistry
 from meshcore.bind.tables import ClusterTable, ListenerTable
@@ -97,10 +98,21 @@ class Publisher:
         if live is None or live.endpoints == endpoints:
             return
         live.endpoints = endpoints
-        hosts = live.table.host_set(endpoints)
+        self._publish_hosts(live, live.table.hosts.host_set(endpoints))
+
+    def set_health(self, name: str, changes: Iterable[tuple[Address, int, int]]) -> None:
+        """Sets and clears health bits (meshcore.bind.cluster_hosts.HEALTH_BITS) of hosts of one cluster: (address, set, clear).
+
+        Costs nothing for the others, and no new set when no balancer would see a difference."""
+        live = self.clusters.get(name)
+        hosts = live.table.hosts.set_health(changes) if live is not None else None
+        if live is not None and hosts is not None:
+            self._publish_hosts(live, hosts, changed=False)
+
+    def _publish_hosts(self, live: LiveCluster, hosts: HostSetRef, *, changed: bool = True) -> None:
         for worker in self.workers:
             worker.set_hosts(live.index, hosts)
-        self._membership(live)
+        self._membership(live, hosts, changed)
 
     def open_connections(self) -> int:
         """Connections to the listeners that run, and to those that are gone."""
@@ -167,20 +179,20 @@ class Publisher:
         return fresh
 
     def _install_cluster(self, live: LiveCluster) -> None:
-        hosts = live.table.host_set(live.endpoints)
+        hosts = live.table.hosts.host_set(live.endpoints)
         for worker in self.workers:
             worker.set_cluster(live.table, hosts)
         if (old := self.clusters.get(live.spec.name)) is not None:
             self._retired.append(old.table)
         self.clusters[live.spec.name] = live
-        self._membership(live)
+        self._membership(live, hosts)
 
-    def _membership(self, live: LiveCluster) -> None:
+    def _membership(self, live: LiveCluster, hosts: HostSetRef, changed: bool = True) -> None:
         prefix = f"cluster.{live.spec.alt_stat_name or live.spec.name}."
-        healthy = sum(endpoint.healthy for endpoint in live.endpoints)
-        self.registry.set_gauge(prefix + "membership_total", len(live.endpoints))
-        self.registry.set_gauge(prefix + "membership_healthy", healthy)
-        self.registry.add(prefix + "membership_change")
+        for name, value in zip(("total", "healthy", "degraded", "excluded"), hosts.membership(), strict=True):
+            self.registry.set_gauge(f"{prefix}membership_{name}", value)
+        if changed:
+            self.registry.add(prefix + "membership_change")
 
     # --- listeners ---
 

@@ -24,9 +24,19 @@ def test_a_plain_cluster_has_envoys_defaults() -> None:
 def test_each_setting_lands_where_the_engine_reads_it() -> None:
     found = everything().clusters[0]
     assert found.endpoints == (
-        spec.Endpoint(spec.Address("127.0.0.1", 8001), weight=5, hostname="one", healthy=False),
+        spec.Endpoint(spec.Address("127.0.0.1", 8001), weight=5, hostname="one", health="draining"),
         spec.Endpoint(spec.Address("/tmp/up.sock", -1)),
+        spec.Endpoint(
+            spec.Address("127.0.0.1", 8002),
+            priority=1,
+            locality=spec.Locality("r", "z", "s"),
+            locality_weight=3,
+            metadata='{"envoy.lb":{"canary":true,"hash_key":"k","stage":"beta"}}',
+            canary=True,
+            hash_key="k",
+        ),
     )
+    assert (found.overprovisioning_factor, found.weighted_priority_health) == (120, True)
     assert (found.lb, found.alt_stat_name, found.connect_timeout_ms, found.buffer_limit) == ("random", "alt", 250, 4096)
     assert found.default == spec.Thresholds(1, 2, 3, 4, track_remaining=True)
     assert found.high == spec.Thresholds(5, 6, 7, 8)
@@ -45,7 +55,20 @@ def test_each_setting_lands_where_the_engine_reads_it() -> None:
 def test_a_dns_cluster_keeps_its_names_and_times() -> None:
     found = everything().clusters[1]
     assert (found.kind, found.endpoints) == ("logical_dns", ())
-    assert found.dns == (spec.DnsTarget("web.internal", 80, weight=2, endpoint_hostname="shown"),)
+    assert found.dns == (
+        spec.DnsTarget(
+            "web.internal",
+            80,
+            weight=2,
+            endpoint_hostname="shown",
+            health="degraded",
+            locality=spec.Locality("r"),
+            locality_weight=2,
+            metadata='{"envoy.lb":{"canary":true,"hash_key":"k"}}',
+            canary=True,
+            hash_key="k",
+        ),
+    )
     assert (found.dns_refresh_ms, found.dns_failure_base_ms, found.dns_failure_max_ms) == (1000, 2000, 3000)
     assert (found.dns_jitter_ms, found.dns_lookup_family) == (4000, "v4_preferred")
 
@@ -127,11 +150,17 @@ def test_http2_to_an_upstream_is_refused_by_its_path() -> None:
         cluster(cluster={"typed_extension_protocol_options": {HTTP_OPTIONS: options}})
 
 
-def test_a_host_without_traffic_is_known_as_unhealthy() -> None:
-    for status, healthy in [("UNKNOWN", True), ("HEALTHY", True), ("UNHEALTHY", False), ("TIMEOUT", False)]:
-        assert cluster(endpoint={"health_status": status}).endpoints[0].healthy is healthy
-    with pytest.raises(ConfigError, match="'DEGRADED' is not implemented yet"):
-        cluster(endpoint={"health_status": "DEGRADED"})
+def test_the_health_of_a_host_is_what_its_status_says() -> None:
+    for status in ("UNKNOWN", "HEALTHY", "UNHEALTHY", "DRAINING", "TIMEOUT", "DEGRADED"):
+        wanted = "healthy" if status == "UNKNOWN" else status.lower()
+        assert cluster(endpoint={"health_status": status}).endpoints[0].health == wanted
+
+
+def test_metadata_of_a_host_names_its_canary_and_its_hash_key() -> None:
+    facts = {"canary": True, "hash_key": "k", "stage": "b"}
+    found = cluster(endpoint={"metadata": {"filter_metadata": {"envoy.lb": facts, "other": {"n": 1}}}}).endpoints[0]
+    assert (found.canary, found.hash_key) == (True, "k")
+    assert found.metadata == '{"envoy.lb":{"canary":true,"hash_key":"k","stage":"b"},"other":{"n":1}}'
 
 
 def test_a_second_entry_for_one_priority_is_refused_because_it_would_be_ignored() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mesh.admin.hosts import HostFacts, fill_address, hosts
+from mesh.admin.hosts import HostFacts, fill_address, fill_locality, hosts
 from mesh.admin.json_text import dumps, shown
 from mesh.admin.pages import Query
 from mesh.filters import Reply
@@ -16,6 +16,13 @@ from mesh.filters import Reply
 LIMITS = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
 COUNTERS = ("cx_connect_fail", "cx_total", "rq_error", "rq_success", "rq_timeout", "rq_total")
 GAUGES = ("cx_active", "rq_active")
+# Health flags that have a field of their own in envoy.admin.v3.HostHealthStatus.
+STATUS_FIELDS = {
+    "failed_active_hc": "failed_active_health_check", "failed_outlier_check": "failed_outlier_check",
+    "degraded_active_hc": "failed_active_degraded_check", "pending_dynamic_removal": "pending_dynamic_removal",
+    "pending_active_hc": "pending_active_hc", "excluded_via_immediate_hc_fail": "excluded_via_immediate_hc_fail",
+    "active_hc_timeout": "active_hc_timeout",
+}  # fmt: skip
 
 
 def page(proxy: Any, query: Query) -> Reply:
@@ -23,13 +30,8 @@ def page(proxy: Any, query: Query) -> Reply:
         wanted = re.compile(query.params.get("filter", ""))
     except re.error:
         return Reply(400, "Invalid re2 regex")
-    messages = {item.name: item for item in proxy.loaded.bootstrap.static_resources.clusters}
     with proxy.published() as running:
-        found = [
-            (cluster, hosts(cluster, messages.get(name)))
-            for name, cluster in sorted(running.clusters.items())
-            if wanted.search(name)
-        ]
+        found = [(live, hosts(live)) for name, live in sorted(running.clusters.items()) if wanted.search(name)]
     if query.params.get("format") == "json":
         return Reply(200, as_json(found), "application/json")
     return Reply(200, "".join(as_text(cluster, of) for cluster, of in found))
@@ -51,16 +53,16 @@ def as_text(cluster: Any, of: list[HostFacts]) -> str:
 
 
 def host_lines(host: HostFacts) -> list[tuple[str, Any]]:
-    endpoint, locality = host.endpoint, host.locality
+    endpoint, place = host.endpoint, host.endpoint.locality
     return [
         *((name, host.stats.get(name, 0)) for name in sorted(COUNTERS + GAUGES)),
         ("hostname", endpoint.hostname),
-        ("health_flags", "healthy" if endpoint.healthy else "/failed_eds_health"),
+        ("health_flags", host.flags),
         ("weight", endpoint.weight),
-        ("region", locality.region if locality else ""),
-        ("zone", locality.zone if locality else ""),
-        ("sub_zone", locality.sub_zone if locality else ""),
-        ("canary", "true" if host.canary else "false"),
+        ("region", place.region),
+        ("zone", place.zone),
+        ("sub_zone", place.sub_zone),
+        ("canary", "true" if endpoint.canary else "false"),
         ("priority", endpoint.priority),
         ("success_rate", -1),
         ("local_origin_success_rate", -1),
@@ -84,16 +86,28 @@ def as_json(found: list[tuple[Any, list[HostFacts]]]) -> str:
 
 def fill_host(host: HostFacts, status: Any) -> None:
     from envoy.admin.v3.metrics_pb2 import SimpleMetric
-    from envoy.config.core.v3.health_check_pb2 import HealthStatus
 
     fill_address(host.endpoint.address, status.address)
     for kind, names in ((SimpleMetric.COUNTER, COUNTERS), (SimpleMetric.GAUGE, GAUGES)):
         for name in names:
             status.stats.add(type=kind, name=name, value=max(0, host.stats.get(name, 0)))
-    status.health_status.eds_health_status = HealthStatus.HEALTHY if host.endpoint.healthy else HealthStatus.UNHEALTHY
+    fill_health(host.flags, status.health_status)
     status.weight = host.endpoint.weight
     status.hostname = host.endpoint.hostname
     status.priority = host.endpoint.priority
-    status.locality.SetInParent()
-    if host.locality is not None:
-        status.locality.CopyFrom(host.locality)
+    fill_locality(host.endpoint.locality, status.locality)
+
+
+def fill_health(flags: str, status: Any) -> None:
+    from envoy.config.core.v3.health_check_pb2 import HealthStatus
+
+    status.eds_health_status = HealthStatus.HEALTHY
+    for flag in flags.split("/")[1:]:
+        if flag == "failed_eds_health":
+            status.eds_health_status = HealthStatus.UNHEALTHY
+        elif flag == "degraded_eds_health":
+            status.eds_health_status = HealthStatus.DEGRADED
+        elif flag == "eds_status_draining":
+            status.eds_health_status = HealthStatus.DRAINING
+        elif flag in STATUS_FIELDS:
+            setattr(status, STATUS_FIELDS[flag], True)

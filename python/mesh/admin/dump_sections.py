@@ -5,15 +5,16 @@ proxy's lock. Called by /config_dump on the pages' thread."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from mesh.admin.field_mask import opened_any
-from mesh.admin.hosts import fill_address, hosts
+from mesh.admin.hosts import fill_address, fill_locality, hosts
 
 HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
-OVERPROVISIONING = 140
+COARSE_HEALTH = {"healthy": 1, "unhealthy": 2, "degraded": 5}  # envoy.config.core.v3.HealthStatus
 
 
 def sections(proxy: Any, name_regex: re.Pattern[str] | None, include_eds: bool) -> list[Any]:
@@ -91,29 +92,27 @@ def fill_endpoints(dump: Any, static: Any, running: Any, wants: Any) -> None:
         if not wants(assigned):
             continue
         message = ClusterLoadAssignment(cluster_name=assigned)
-        message.policy.overprovisioning_factor.value = OVERPROVISIONING
-        groups: dict[bytes, Any] = {}
-        for host in hosts(live, configured):
-            place = host.locality.SerializeToString(deterministic=True) if host.locality is not None else b""
-            if place not in groups:
-                groups[place] = message.endpoints.add()
-                groups[place].locality.ParseFromString(place)
-                groups[place].locality.SetInParent()
-                groups[place].load_balancing_weight.value = 0
-            fill_endpoint(host, groups[place].lb_endpoints.add())
+        message.policy.overprovisioning_factor.value = live.spec.overprovisioning_factor
+        groups: dict[Any, Any] = {}
+        for host in hosts(live):
+            endpoint = host.endpoint
+            group = groups.get((endpoint.priority, endpoint.locality))
+            if group is None:
+                group = groups[endpoint.priority, endpoint.locality] = message.endpoints.add(priority=endpoint.priority)
+                fill_locality(endpoint.locality, group.locality)
+                group.load_balancing_weight.value = endpoint.locality_weight
+            fill_endpoint(host, group.lb_endpoints.add())
             if live.spec.kind != "static":
                 # Envoy gives every host that DNS found metadata, empty where none is configured.
-                groups[place].lb_endpoints[-1].metadata.SetInParent()
+                group.lb_endpoints[-1].metadata.SetInParent()
         dump.static_endpoint_configs.add().endpoint_config.Pack(message, deterministic=True)
 
 
 def fill_endpoint(host: Any, target: Any) -> None:
-    from envoy.config.core.v3.health_check_pb2 import HealthStatus
-
     fill_address(host.endpoint.address, target.endpoint.address)
     target.endpoint.health_check_config.SetInParent()
     target.endpoint.hostname = host.endpoint.hostname
-    target.health_status = HealthStatus.HEALTHY if host.endpoint.healthy else HealthStatus.UNHEALTHY
+    target.health_status = COARSE_HEALTH[host.health]
     target.load_balancing_weight.value = host.endpoint.weight
-    if host.metadata is not None:
-        target.metadata.CopyFrom(host.metadata)
+    for name, fields in json.loads(host.endpoint.metadata or "{}").items():
+        target.metadata.filter_metadata[name].update(fields)

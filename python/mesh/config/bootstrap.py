@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import access_log, address, cluster, listener, rules, runtime
+from mesh.config import access_log, address, cluster, endpoint, listener, rules, runtime
 from mesh.config import format as formats
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything, unset
@@ -45,6 +45,7 @@ def lower(message: Any, low: Lowering) -> spec.Plan:
     static = message.static_resources
     STATIC.check(static, low.report, "static_resources")
     low.cluster_names = frozenset(item.name for item in static.clusters)
+    low.locality = endpoint.lower_locality(message.node.locality)
     clusters = _clusters(static.clusters, low, "static_resources.clusters")
     listeners = _listeners(static.listeners, low, "static_resources.listeners")
     ADMIN.check(message.admin, low.report, "admin")

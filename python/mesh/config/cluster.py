@@ -73,6 +73,8 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
         lb=_policy(message, low, path),
         endpoints=endpoint.lower_static(message.load_assignment, low, at_hosts) if static else (),
         dns=dns,
+        **endpoint.lower_policy(message.load_assignment, low, at_hosts),
+        own_locality=low.locality,
         **asdict(dns_options),
         alt_stat_name=message.alt_stat_name,
         connect_timeout_ms=milliseconds_or(message, "connect_timeout", 5000),

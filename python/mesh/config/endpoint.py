@@ -1,39 +1,46 @@
 """envoy.config.endpoint.v3.ClusterLoadAssignment: the hosts of a cluster, or the names that resolve to them.
 
-A STATIC cluster has hosts, a DNS cluster has names; both come from the same message, in the order of the file, which
-the balancers keep. Locality weights and health-check settings do nothing without what would use them and are
-accepted; priorities are refused. Called by cluster.py."""
+A STATIC cluster has hosts, a DNS cluster has names; both come from the same message, in the order of the file, which the balancers keep,
+with where they are, how much they take, how they are and what is known of them. Health-check settings do nothing without health checks
+and are accepted. Called by cluster.py."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from mesh.config import address
 from mesh.config.errors import join
-from mesh.config.fields import Fields, anything, unset
+from mesh.config.fields import Fields, anything
 from mesh.config.lowering import Lowering, wrapped_or
+from mesh.config.render import to_tree
 from meshcore.bind import spec
 
-ASSIGNMENT = Fields("envoy.config.endpoint.v3.ClusterLoadAssignment", {"cluster_name", "endpoints"}, harmless={"policy": unset})
+ASSIGNMENT = Fields("envoy.config.endpoint.v3.ClusterLoadAssignment", {"cluster_name", "endpoints", "policy"})
+POLICY = Fields(
+    "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy",
+    {"overprovisioning_factor", "weighted_priority_health"},
+    harmless={"endpoint_stale_after": anything},
+)
 LOCALITY = Fields(
     "envoy.config.endpoint.v3.LocalityLbEndpoints",
-    {"lb_endpoints", "priority"},
-    described={"locality", "metadata"},
-    harmless={"load_balancing_weight": anything, "proximity": anything},
+    {"lb_endpoints", "priority", "locality", "load_balancing_weight"},
+    described={"metadata"},
+    harmless={"proximity": anything},
 )
 LB_ENDPOINT = Fields(
     "envoy.config.endpoint.v3.LbEndpoint",
-    {"endpoint", "health_status", "load_balancing_weight"},
-    described={"metadata"},
+    {"endpoint", "health_status", "load_balancing_weight", "metadata"},
 )
 ENDPOINT = Fields(
     "envoy.config.endpoint.v3.Endpoint",
     {"address", "hostname"},
     harmless={"health_check_config": anything},
 )
-HEALTHY = {0, 1}
-DEGRADED = 5
+HEALTH = {0: "healthy", 1: "healthy", 2: "unhealthy", 3: "draining", 4: "timeout", 5: "degraded"}
+LB_METADATA = "envoy.lb"
+WEIGHT_MAX = 2**32 - 1
 STATIC_ADVICE = "; a cluster of type STATIC needs one, STRICT_DNS and LOGICAL_DNS resolve names"
 
 
@@ -42,42 +49,68 @@ def lower_static(message: Any, low: Lowering, path: str) -> tuple[spec.Endpoint,
     return tuple(
         spec.Endpoint(
             address=address.lower(item.endpoint.address, low, join(at, "endpoint.address"), advice=STATIC_ADVICE),
-            weight=wrapped_or(item, "load_balancing_weight", 1),
             hostname=item.endpoint.hostname,
-            healthy=item.health_status in HEALTHY,
-            priority=priority,
+            **_traits(item, group),
         )
-        for item, priority, at in _hosts(message, low, path)
+        for item, group, at in _hosts(message, low, path)
     )
 
 
 def lower_dns(message: Any, low: Lowering, path: str) -> tuple[spec.DnsTarget, ...]:
     """The names of a STRICT_DNS or LOGICAL_DNS cluster."""
     found = []
-    for item, priority, at in _hosts(message, low, path):
+    for item, group, at in _hosts(message, low, path):
         name, port = address.lower_target(item.endpoint.address, low, join(at, "endpoint.address"))
-        if item.health_status not in HEALTHY:
-            low.refuse(join(at, "health_status"), "is not implemented yet in mesh for a name; remove it")
-        weight = wrapped_or(item, "load_balancing_weight", 1)
-        found.append(spec.DnsTarget(name, port, weight, priority, item.endpoint.hostname))
+        found.append(spec.DnsTarget(name, port, endpoint_hostname=item.endpoint.hostname, **_traits(item, group)))
     return tuple(found)
 
 
-def _hosts(message: Any, low: Lowering, path: str) -> Iterator[tuple[Any, int, str]]:
-    """(LbEndpoint, priority, path) of every host, localities in order."""
+def lower_policy(message: Any, low: Lowering, path: str) -> dict[str, Any]:
+    """The fields of spec.Cluster that the policy of an assignment decides."""
+    POLICY.check(message.policy, low.report, join(path, "policy"))
+    return {
+        "overprovisioning_factor": wrapped_or(message.policy, "overprovisioning_factor", 140),
+        "weighted_priority_health": message.policy.weighted_priority_health,
+    }
+
+
+def lower_locality(message: Any) -> spec.Locality:
+    """envoy.config.core.v3.Locality."""
+    return spec.Locality(message.region, message.zone, message.sub_zone)
+
+
+def _traits(item: Any, group: Any) -> dict[str, Any]:
+    """What a host is, apart from its address."""
+    found: dict[str, Any] = {
+        "weight": wrapped_or(item, "load_balancing_weight", 1),
+        "priority": group.priority,
+        "health": HEALTH.get(item.health_status, "healthy"),
+    }
+    if group.HasField("locality"):
+        found["locality"] = lower_locality(group.locality)
+        found["locality_weight"] = wrapped_or(group, "load_balancing_weight", 0)
+    if item.HasField("metadata"):
+        tree = {name: to_tree(fields) for name, fields in sorted(item.metadata.filter_metadata.items())}
+        facts = tree.get(LB_METADATA, {})
+        found["metadata"] = json.dumps(tree, sort_keys=True, separators=(",", ":"))
+        found["canary"] = facts.get("canary") is True
+        found["hash_key"] = facts["hash_key"] if isinstance(facts.get("hash_key"), str) else ""
+    return found
+
+
+def _hosts(message: Any, low: Lowering, path: str) -> Iterator[tuple[Any, Any, str]]:
+    """(LbEndpoint, LocalityLbEndpoints, path) of every host, localities in order."""
     ASSIGNMENT.check(message, low.report, path)
-    for number, locality in enumerate(message.endpoints):
+    for number, group in enumerate(message.endpoints):
         at = f"{path}.endpoints[{number}]"
-        LOCALITY.check(locality, low.report, at)
-        if locality.priority:
-            low.refuse(join(at, "priority"), "'priority' is not implemented yet in mesh; put all hosts into priority 0")
-        for index, item in enumerate(locality.lb_endpoints):
+        LOCALITY.check(group, low.report, at)
+        if sum(wrapped_or(item, "load_balancing_weight", 1) for item in group.lb_endpoints) > WEIGHT_MAX:
+            low.refuse(join(at, "lb_endpoints"), f"the weights of all hosts of a locality add up to at most {WEIGHT_MAX}")
+        for index, item in enumerate(group.lb_endpoints):
             here = f"{at}.lb_endpoints[{index}]"
             LB_ENDPOINT.check(item, low.report, here)
             ENDPOINT.check(item.endpoint, low.report, join(here, "endpoint"))
-            if item.health_status == DEGRADED:
-                low.refuse(join(here, "health_status"), "'DEGRADED' is not implemented yet in mesh; remove it")
             if item.WhichOneof("host_identifier") == "endpoint" and item.endpoint.HasField("address"):
-                yield item, locality.priority, here
+                yield item, group, here
             elif item.WhichOneof("host_identifier") != "endpoint_name":
                 low.refuse(join(here, "endpoint.address"), "required, and not set")

@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError, Message
 
 from mesh.config import rules, schema
 from mesh.config.errors import Report, join, nearest
+from meshcore.bind import spec
 
 
 class Lowering:
@@ -23,6 +24,7 @@ class Lowering:
     def __init__(self, report: Report) -> None:
         self.report = report
         self.cluster_names: frozenset[str] = frozenset()
+        self.locality = spec.Locality()  # of the node
 
     def refuse(self, path: str, text: str) -> None:
         self.report.refuse(path, text)

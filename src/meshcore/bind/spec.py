@@ -437,25 +437,54 @@ class Thresholds:
 
 
 @dataclass(slots=True, frozen=True)
+class Locality:
+    """Where a host is."""
+
+    region: str = ""
+    zone: str = ""
+    sub_zone: str = ""
+
+
+@dataclass(slots=True, frozen=True)
 class Endpoint:
-    """One host. `hostname` is what auto_host_rewrite and logs use ("" for static)."""
+    """One host. `hostname` is what auto_host_rewrite and logs use ("" for static). `health` as configured: healthy | unhealthy | draining |
+    timeout | degraded. `metadata`: filter metadata by filter name, as a JSON object with sorted keys; `canary` and `hash_key` are read from
+    its envoy.lb. `locality_weight` is that of all hosts of this place and priority; 0 = none."""
 
     address: Address
     weight: int = 1
     hostname: str = ""
-    healthy: bool = True
+    health: str = "healthy"
     priority: int = 0
+    locality: Locality = Locality()
+    locality_weight: int = 0
+    metadata: str = ""
+    canary: bool = False
+    hash_key: str = ""
 
 
 @dataclass(slots=True, frozen=True)
 class DnsTarget:
-    """A name to resolve for a strict_dns or logical_dns cluster; the resolver turns it into `Endpoint`s."""
+    """A name to resolve for a strict_dns or logical_dns cluster; the resolver turns it into `Endpoint`s with the same traits."""
 
     hostname: str
     port: int
     weight: int = 1
     priority: int = 0
     endpoint_hostname: str = ""  # Endpoint.hostname of the hosts found; "" = `hostname`
+    health: str = "healthy"
+    locality: Locality = Locality()
+    locality_weight: int = 0
+    metadata: str = ""
+    canary: bool = False
+    hash_key: str = ""
+
+    def endpoint(self, address: Address) -> Endpoint:
+        """The host that this name stands for at an address."""
+        return Endpoint(
+            address, self.weight, self.endpoint_hostname or self.hostname, self.health, self.priority, self.locality,
+            self.locality_weight, self.metadata, self.canary, self.hash_key,
+        )  # fmt: skip
 
 
 @dataclass(slots=True, frozen=True)
@@ -490,6 +519,9 @@ class Cluster:
     tcp_keepalive: tuple[int, int, int] | None = None  # probes, time_s, interval_s (0 = system default)
     bind_address: Address | None = None
     healthy_panic_threshold: float = 50.0
+    overprovisioning_factor: int = 140
+    weighted_priority_health: bool = False
+    own_locality: Locality = Locality()  # of the node: its hosts come first
 
 
 @dataclass(slots=True, frozen=True)

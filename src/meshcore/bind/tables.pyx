@@ -7,11 +7,12 @@ import socket
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc
-from libc.string cimport memcpy, memset, strdup
 
 from meshcore.base.arena cimport Arena, arena_init
-from meshcore.base.atomics cimport atomic_load, atomic_store
+from meshcore.base.atomics cimport atomic_load
 from meshcore.base.span cimport Span, span
+from meshcore.bind.address cimport address_fill
+from meshcore.bind.cluster_hosts cimport ClusterHosts
 from meshcore.bind.format cimport compile_json, compile_text
 from meshcore.bind.matchers cimport compile_headers, compile_string, keep, keep_lower, take
 from meshcore.bind.pyfilter cimport keep_alive, python_filter
@@ -20,8 +21,8 @@ from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.bind.stats cimport Group, Layout, StatsRegistry
 from meshcore.cluster.balancer cimport LB_RANDOM, LB_ROUND_ROBIN
 from meshcore.cluster.breaker cimport *
-from meshcore.cluster.host cimport *
 from meshcore.codec.http1 cimport UNDERSCORES_ALLOW, UNDERSCORES_DROP, UNDERSCORES_REJECT, Http1Options
+from meshcore.conf.stat_ids cimport CLUSTER_LB_HEALTHY_PANIC
 from meshcore.conf.tables cimport *
 from meshcore.route.mutation cimport Mutation
 from meshcore.observe.format cimport Format
@@ -33,6 +34,7 @@ from meshcore.route.table cimport (
 
 from meshcore.bind import stat_names
 
+LB_KINDS = {"round_robin": LB_ROUND_ROBIN, "random": LB_RANDOM}
 UNDERSCORES = {"allow": UNDERSCORES_ALLOW, "reject": UNDERSCORES_REJECT, "drop": UNDERSCORES_DROP}
 SERVER_HEADERS = {"overwrite": SERVER_OVERWRITE, "append_if_absent": SERVER_APPEND_IF_ABSENT, "pass_through": SERVER_PASS_THROUGH}
 SLASHES = {"keep": SLASHES_KEEP, "reject": SLASHES_REJECT, "redirect": SLASHES_REDIRECT, "forward": SLASHES_FORWARD}
@@ -46,23 +48,6 @@ STRICT_HEADERS = {
     "x-envoy-max-retries": STRICT_MAX_RETRIES, "x-envoy-retry-on": STRICT_RETRY_ON, "x-envoy-retry-grpc-on": STRICT_RETRY_GRPC_ON,
 }
 STATUS_OPS = {"": 0, "eq": 1, "ge": 2, "le": 3, "ne": 4}
-
-
-cdef int address_fill(object spec, IpAddress *out) except -1:
-    # spec.Address; a Unix path is duplicated and never freed by this function's caller but by host_new or listener tables.
-    memset(out, 0, sizeof(IpAddress))
-    if spec.port == -1:
-        path = spec.host.encode() + b"\0"
-        out.family = 1
-        out.path = path
-        out.path = strdup(out.path)
-        return 0
-    family = socket.AF_INET6 if ":" in spec.host else socket.AF_INET
-    raw = socket.inet_pton(family, spec.host)
-    out.family = 6 if family == socket.AF_INET6 else 4
-    memcpy(out.bytes, <const char *>raw, len(raw))
-    out.port = spec.port
-    return 0
 
 
 def flag_bits(names):
@@ -441,26 +426,19 @@ cdef class ListenerTable:
 # --- clusters -------------------------------------------------------------------------------------------------------
 
 
-cdef class HostRef:
-    """One host; keeps it alive."""
-
-    def __dealloc__(self):
-        host_unref(self.host)
-
-
-cdef class HostSetRef:
-    """An immutable set of hosts, ready to be published."""
-
-    def __dealloc__(self):
-        host_set_unref(self.hosts)
-
-
 cdef int fill_breakers(object spec, Breaker *breakers) except -1:
     for i, limits in enumerate((spec.default, spec.high)):
         breakers[i].limit[RESOURCE_CONNECTIONS] = limits.max_connections
         breakers[i].limit[RESOURCE_PENDING] = limits.max_pending_requests
         breakers[i].limit[RESOURCE_REQUESTS] = limits.max_requests
         breakers[i].limit[RESOURCE_RETRIES] = limits.max_retries
+    return 0
+
+
+cdef int fill_lb(object spec, ClusterConf *conf) except -1:
+    conf.lb.kind = LB_KINDS[spec.lb]
+    conf.lb.stats = &conf.stats[CLUSTER_LB_HEALTHY_PANIC]
+    conf.lb.panic_percent = round(spec.healthy_panic_threshold)
     return 0
 
 
@@ -475,7 +453,6 @@ cdef class ClusterTable:
         arena_init(&conf.arena, NULL)
         conf.refs = 1
         self.conf = conf
-        self.hosts = {}
         conf.index = index
         conf.name = keep(&conf.arena, spec.name)
         conf.stat_name = keep(&conf.arena, spec.alt_stat_name or spec.name)
@@ -492,8 +469,7 @@ cdef class ClusterTable:
         conf.internal_rq_time = group.slot_of("internal.upstream_rq_time")
         conf.cx_connect_ms = group.slot_of("upstream_cx_connect_ms")
         conf.cx_length_ms = group.slot_of("upstream_cx_length_ms")
-        conf.lb = LB_RANDOM if spec.lb == "random" else LB_ROUND_ROBIN
-        conf.panic_percent = spec.healthy_panic_threshold
+        fill_lb(spec, conf)
         conf.connect_ms = spec.connect_timeout_ms
         conf.idle_ms = spec.idle_timeout_ms
         conf.max_connection_ms = spec.max_connection_duration_ms
@@ -511,6 +487,8 @@ cdef class ClusterTable:
             address_fill(spec.bind_address, &conf.bind_address)
         conf.breakers = <Breaker *>take(&conf.arena, 2 * sizeof(Breaker))
         fill_breakers(spec, conf.breakers)
+        self.hosts = ClusterHosts(spec)
+        self.hosts.lb = &conf.lb
         self.track_remaining = (spec.default.track_remaining, spec.high.track_remaining)
         registry.computed(prefix, self.breaker_gauges)
 
@@ -520,35 +498,6 @@ cdef class ClusterTable:
     def in_use(self):
         """Whether a worker or a request still has it."""
         return atomic_load(&self.conf.refs) > 1
-
-    cdef HostRef host_of(self, endpoint):
-        cdef HostRef ref = self.hosts.get((endpoint.address, endpoint.hostname))
-        cdef IpAddress address
-        if ref is None:
-            hostname = endpoint.hostname.encode()
-            address_fill(endpoint.address, &address)
-            ref = HostRef()
-            ref.host = host_new(&address, span(<const char *>hostname, len(hostname)), self.next_slot)
-            if ref.host == NULL:
-                raise MemoryError
-            self.next_slot += 1
-            self.hosts[(endpoint.address, endpoint.hostname)] = ref
-        return ref
-
-    def host_set(self, endpoints):
-        """An immutable host set of these endpoints; hosts known from an earlier set are the same hosts, with their pools."""
-        cdef HostSetRef result = HostSetRef()
-        cdef HostRef ref
-        result.hosts = host_set_new(max(1, len(endpoints)))
-        if result.hosts == NULL:
-            raise MemoryError
-        for endpoint in endpoints:
-            ref = self.host_of(endpoint)
-            atomic_store(&ref.host.healthy, 1 if endpoint.healthy else 0)
-            host_set_add(result.hosts, ref.host, endpoint.weight)
-        present = {(endpoint.address, endpoint.hostname) for endpoint in endpoints}
-        self.hosts = {key: ref for key, ref in self.hosts.items() if key in present}
-        return result
 
     def breaker_gauges(self):
         """{stat: value} of the circuit breakers of both priorities, below the cluster's name."""
@@ -563,13 +512,3 @@ cdef class ClusterTable:
                 left = max(0, breaker.limit[<int>resource] - used) if self.track_remaining[i] else 0
                 found[f"circuit_breakers.{priority}.remaining_{remaining}"] = left
         return found
-
-    def host_stats(self):
-        """[(address text, hostname, healthy, {stat: value})] of the hosts of the newest set, for /clusters."""
-        cdef HostRef ref
-        names = ("cx_active", "cx_total", "cx_connect_fail", "rq_active", "rq_total", "rq_success", "rq_error", "rq_timeout")
-        out = []
-        for (_address, hostname), ref in self.hosts.items():
-            text = ref.host.text.at[:ref.host.text.len].decode()
-            out.append((text, hostname, bool(ref.host.healthy), {name: ref.host.stats[i] for i, name in enumerate(names)}))
-        return out

@@ -10,8 +10,10 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from meshcore.base.atomics cimport atomic_ref
+from meshcore.bind.address cimport address_fill
+from meshcore.bind.cluster_hosts cimport HostSetRef
 from meshcore.bind.pyfilter cimport pyfilter_attach, pyfilter_detach
-from meshcore.bind.tables cimport ClusterTable, HostSetRef, ListenerTable, address_fill
+from meshcore.bind.tables cimport ClusterTable, ListenerTable
 from meshcore.io.listener cimport server_bind
 from meshcore.io.loop cimport loop_fd, loop_timeout_ms
 from meshcore.observe.record cimport IpAddress

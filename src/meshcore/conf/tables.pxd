@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from meshcore.base.arena cimport Arena
 from meshcore.base.runtime cimport RuntimeCell, RuntimeFraction
 from meshcore.base.span cimport Span
+from meshcore.cluster.balancer cimport LbConf
 from meshcore.cluster.breaker cimport Breaker
 from meshcore.codec.http1 cimport Http1Options
 from meshcore.conf.stat_ids cimport CLUSTER_STATS, HCM_STATS, LISTENER_STATS
@@ -203,8 +204,7 @@ cdef struct ClusterConf:
     uint32_t internal_rq_time
     uint32_t cx_connect_ms
     uint32_t cx_length_ms
-    uint8_t lb
-    double panic_percent
+    LbConf lb
     uint32_t connect_ms
     uint64_t idle_ms
     uint64_t max_connection_ms

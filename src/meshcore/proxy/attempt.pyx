@@ -8,7 +8,7 @@ from meshcore.base.clock cimport clock_ms, clock_ns
 from meshcore.base.slab cimport slab_free, slab_new
 from meshcore.base.span cimport span, write_u64
 from meshcore.base.wheel cimport timer_cancel, timer_init, wheel_arm
-from meshcore.cluster.balancer cimport balancer_panics, balancer_pick
+from meshcore.cluster.balancer cimport Pick, balancer_pick
 from meshcore.cluster.breaker cimport *
 from meshcore.cluster.host cimport *
 from meshcore.codec.head cimport *
@@ -54,11 +54,11 @@ cdef void start_try(Stream *stream, bint fresh) noexcept nogil:
     cdef Attempt *attempt
     cdef Pool *pool
     cdef Host *host
+    cdef Pick pick
     stream.tries += 1
     stream.record.attempts = stream.tries
-    if cluster.hosts == NULL or cluster.hosts.len == 0 or balancer_panics(&cluster.balancer):
-        count(stream, CLUSTER_LB_HEALTHY_PANIC, 1)
-    host = balancer_pick(&cluster.balancer, 0)
+    memset(&pick, 0, sizeof(Pick))
+    host = balancer_pick(&cluster.balancer, &pick)
     if host == NULL:
         no_host(stream)
         return

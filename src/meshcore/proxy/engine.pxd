@@ -5,7 +5,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from meshcore.base.span cimport Span
-from meshcore.cluster.host cimport HostSet
+from meshcore.cluster.host_set cimport HostSet
 from meshcore.conf.tables cimport ClusterConf, ListenerConf
 from meshcore.io.loop cimport LoopHook
 from meshcore.proxy.objects cimport ClusterLocal, Engine, ListenerLocal, RouteLocal

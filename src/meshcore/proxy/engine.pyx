@@ -9,7 +9,7 @@ from meshcore.base.hash cimport xxhash64
 from meshcore.base.slab cimport slab_fini, slab_init
 from meshcore.base.span cimport span_equal
 from meshcore.cluster.balancer cimport balancer_fini, balancer_init, balancer_reset
-from meshcore.cluster.host cimport host_set_unref
+from meshcore.cluster.host_set cimport host_set_unref
 from meshcore.conf.tables cimport cluster_conf_unref, listener_conf_unref
 from meshcore.filter.batch cimport batch_init
 from meshcore.io.listener cimport server_close, server_open
@@ -320,7 +320,7 @@ cdef void engine_set_cluster(Engine *engine, ClusterConf *conf, HostSet *hosts) 
     cluster.conf = conf
     cluster.users = 1
     cluster.hosts = hosts
-    balancer_init(&cluster.balancer, conf.lb, &engine.loop.random, conf.panic_percent)
+    balancer_init(&cluster.balancer, &conf.lb, &engine.loop.random, &engine.loop.clock, engine.stats)
     balancer_reset(&cluster.balancer, hosts)
     if engine.clusters[conf.index] != NULL:
         retire_cluster(engine.clusters[conf.index])

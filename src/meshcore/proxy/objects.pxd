@@ -13,7 +13,8 @@ from meshcore.base.slab cimport Slab
 from meshcore.base.span cimport Span
 from meshcore.base.wheel cimport Timer
 from meshcore.cluster.balancer cimport Balancer
-from meshcore.cluster.host cimport Host, HostSet
+from meshcore.cluster.host cimport Host
+from meshcore.cluster.host_set cimport HostSet
 from meshcore.codec.head cimport Head
 from meshcore.codec.http1 cimport Http1Body, Http1Message
 from meshcore.conf.tables cimport ClusterConf, HcmConf, ListenerConf

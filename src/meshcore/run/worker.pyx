@@ -2,7 +2,7 @@
 from libc.stdlib cimport calloc, free
 
 from meshcore.conf.tables cimport ClusterConf, ListenerConf
-from meshcore.cluster.host cimport HostSet
+from meshcore.cluster.host_set cimport HostSet
 from meshcore.io.loop cimport Loop, loop_run, loop_run_once, loop_stop, loop_wake
 from meshcore.observe.counters cimport STAT_SLOTS, slots_free, slots_new
 from meshcore.proxy.engine cimport *

@@ -1,0 +1,24 @@
+# The hosts of a cluster over all its host sets, held by Python. Main thread, with the GIL.
+from libc.stdint cimport int64_t, uint32_t
+
+from meshcore.cluster.balancer cimport LbConf
+from meshcore.cluster.host cimport Host
+from meshcore.cluster.host_set cimport HostSet
+
+cdef class HostRef:
+    cdef Host *host                # one reference
+
+cdef class HostSetRef:
+    cdef HostSet *hosts            # one reference
+
+cdef class ClusterHosts:
+    cdef const LbConf *lb          # of the ClusterTable that this belongs to
+    cdef dict known                # identity of an endpoint -> HostRef: hosts keep theirs over updates
+    cdef tuple endpoints           # of the newest set
+    cdef list refs                 # their HostRefs
+    cdef list free_slots
+    cdef uint32_t next_slot
+    cdef object spec               # spec.Cluster
+
+    cdef HostRef host_of(self, endpoint, tuple key)
+    cdef HostSetRef build(self)

@@ -1,0 +1,209 @@
+"""Makes host sets of endpoints (spec.py), and keeps hosts the same over all sets of a cluster, with their connections and counters.
+
+Main thread, with the GIL; the sets themselves are built without it. An endpoint is the same host as before when address, host name, place
+and metadata are the same; weight, priority and health may change. Health bits that the configuration decides come with the endpoints, the
+others through `set_health`, and stay with the host.
+"""
+from libc.stdint cimport int64_t, uint32_t
+from libc.stdlib cimport calloc, free
+
+from meshcore.base.atomics cimport atomic_load, atomic_store
+from meshcore.base.clock cimport monotonic_ns
+from meshcore.base.span cimport Span, span
+from meshcore.bind.address cimport address_fill
+from meshcore.cluster.balancer cimport balancer_prepare
+from meshcore.cluster.host cimport *
+from meshcore.cluster.host_set cimport *
+
+# The bits of a host's health, by the names that /clusters prints, in its order.
+HEALTH_BITS = {
+    "failed_active_hc": HEALTH_FAILED_ACTIVE, "failed_outlier_check": HEALTH_FAILED_OUTLIER, "failed_eds_health": HEALTH_FAILED_EDS,
+    "degraded_active_hc": HEALTH_DEGRADED_ACTIVE, "degraded_eds_health": HEALTH_DEGRADED_EDS,
+    "pending_dynamic_removal": HEALTH_PENDING_DYNAMIC_REMOVAL, "pending_active_hc": HEALTH_PENDING_ACTIVE,
+    "excluded_via_immediate_hc_fail": HEALTH_EXCLUDED, "active_hc_timeout": HEALTH_ACTIVE_TIMEOUT,
+    "eds_status_draining": HEALTH_DRAINING_EDS, "degraded_outlier_detection": HEALTH_DEGRADED_OUTLIER,
+}
+CONFIGURED = {
+    "unhealthy": HEALTH_FAILED_EDS, "timeout": HEALTH_FAILED_EDS, "draining": HEALTH_DRAINING_EDS, "degraded": HEALTH_DEGRADED_EDS,
+}
+STATS = ("cx_active", "cx_total", "cx_connect_fail", "rq_active", "rq_total", "rq_success", "rq_error", "rq_timeout")
+
+
+cdef Span peek(bytes text):
+    return span(<const char *>text, len(text))
+
+
+cdef class HostRef:
+    """One host; keeps it alive."""
+
+    def __dealloc__(self):
+        host_unref(self.host)
+
+
+cdef class HostSetRef:
+    """An immutable set of hosts, ready to be published."""
+
+    def __dealloc__(self):
+        host_set_unref(self.hosts)
+
+    def membership(self):
+        """(total, healthy, degraded, excluded) hosts."""
+        return self.hosts.len, self.hosts.healthy_len, self.hosts.degraded_len, self.hosts.excluded_len
+
+    def loads(self):
+        """[(healthy %, degraded %, panic)] by priority: how the load divides."""
+        return [(self.hosts.load.healthy[i], self.hosts.load.degraded[i], bool(self.hosts.priorities[i].panic))
+                for i in range(self.hosts.priorities_len)]
+
+
+def place_order(locality):
+    """Sorts localities as Envoy does, by name."""
+    return (locality.region, locality.zone, locality.sub_zone)
+
+
+cdef class ClusterHosts:
+    """The hosts of one cluster."""
+
+    def __cinit__(self, spec):
+        self.spec = spec
+        self.known = {}
+        self.endpoints = ()
+        self.refs = []
+        self.free_slots = []
+
+    cdef HostRef host_of(self, endpoint, tuple key):
+        cdef HostRef ref = self.known.get(key)
+        cdef HostSpec made
+        if ref is not None:
+            return ref
+        place = endpoint.locality
+        hostname, metadata, hash_key = endpoint.hostname.encode(), endpoint.metadata.encode(), endpoint.hash_key.encode()
+        region, zone, sub_zone = place.region.encode(), place.zone.encode(), place.sub_zone.encode()
+        address_fill(endpoint.address, &made.address)
+        made.hostname = peek(hostname)
+        made.metadata = peek(metadata)
+        made.hash_key = peek(hash_key)
+        made.region = peek(region)
+        made.zone = peek(zone)
+        made.sub_zone = peek(sub_zone)
+        made.canary = endpoint.canary
+        made.slot = self.free_slots.pop() if self.free_slots else self.next_slot
+        ref = HostRef()
+        ref.host = host_new(&made)
+        if made.address.family == 1:
+            free(<void *>made.address.path)
+        if ref.host == NULL:
+            raise MemoryError
+        self.next_slot = max(self.next_slot, made.slot + 1)
+        self.known[key] = ref
+        return ref
+
+    cdef HostSetRef build(self):
+        cdef HostSetRef result = HostSetRef()
+        cdef HostRef ref
+        cdef Shape shape
+        cdef uint32_t n = <uint32_t>len(self.endpoints)
+        cdef uint32_t i
+        cdef Member *members
+        cdef Group *groups
+        cdef bint ready
+        own = self.spec.own_locality
+        places = sorted({(e.priority, e.locality) for e in self.endpoints},
+                        key=lambda place: (place[0], place[1] != own or not any(place_order(own)), place_order(place[1])))
+        number = {place: i for i, place in enumerate(places)}
+        members = <Member *>calloc(n + 1, sizeof(Member))
+        groups = <Group *>calloc(len(places) + 1, sizeof(Group))
+        try:
+            if members == NULL or groups == NULL:
+                raise MemoryError
+            for i, endpoint in enumerate(self.endpoints):
+                ref = self.refs[i]
+                members[i].host = ref.host
+                members[i].weight = endpoint.weight
+                members[i].group = number[endpoint.priority, endpoint.locality]
+                groups[members[i].group].weight = endpoint.locality_weight
+                ref.host.priority = endpoint.priority
+            for i, (priority, locality) in enumerate(places):
+                groups[i].priority = priority
+                groups[i].local = locality == own and any(place_order(own))
+            shape.groups = groups
+            shape.groups_len = <uint32_t>len(places)
+            shape.priorities = 1 + max([priority for priority, _ in places], default=0)
+            shape.overprovisioning = self.spec.overprovisioning_factor
+            shape.weighted_health = self.spec.weighted_priority_health
+            with nogil:
+                result.hosts = host_set_new(members, n, &shape, 0)
+                ready = result.hosts != NULL and balancer_prepare(result.hosts, self.lb)
+            if not ready:
+                raise MemoryError
+        finally:
+            free(members)
+            free(groups)
+        return result
+
+    def host_set(self, endpoints):
+        """An immutable set of these endpoints (a tuple of spec.Endpoint), prepared for the cluster's balancer."""
+        cdef HostRef ref
+        cdef int64_t bits
+        cdef dict kept = {}
+        cdef dict before = self.known
+        self.refs = []
+        for endpoint in endpoints:
+            key = (endpoint.address, endpoint.hostname, endpoint.locality, endpoint.metadata, 0)
+            while key in kept:
+                key = (*key[:4], key[4] + 1)
+            ref = self.host_of(endpoint, key)
+            kept[key] = ref
+            self.refs.append(ref)
+            bits = atomic_load(&ref.host.health) & ~<int64_t>HEALTH_CONFIGURED_BITS | <int64_t>CONFIGURED.get(endpoint.health, 0)
+            set_bits(ref.host, bits)
+        for key in before.keys() - kept.keys():
+            ref = before[key]
+            self.free_slots.append(ref.host.slot)
+        self.known = kept
+        self.endpoints = tuple(endpoints)
+        return self.build()
+
+    def set_health(self, changes):
+        """A set with other health: `changes` are (spec.Address, bits to set, bits to clear), bits as in HEALTH_BITS.
+
+        None when nothing changed that a balancer would see. Addresses that the cluster does not have are passed over."""
+        cdef HostRef ref
+        cdef int64_t old
+        cdef int64_t bits
+        cdef bint seen = False
+        by_address = {}
+        for endpoint, ref in zip(self.endpoints, self.refs):
+            by_address.setdefault(endpoint.address, []).append(ref)
+        for address, on, off in changes:
+            for ref in by_address.get(address, ()):
+                old = atomic_load(&ref.host.health)
+                bits = (old | <int64_t>on) & ~<int64_t>off
+                set_bits(ref.host, bits)
+                seen = seen or health_of(old) != health_of(bits) or (old ^ bits) & HEALTH_EXCLUDED_BITS != 0
+        return self.build() if seen else None
+
+    def rebuilt(self):
+        """The newest set once more, for what else it was computed from."""
+        return self.build()
+
+    def host_stats(self):
+        """[(spec.Endpoint, health flags, {stat: value})] of the newest set, in its order; flags as /clusters prints them."""
+        cdef HostRef ref
+        out = []
+        for endpoint, ref in zip(self.endpoints, self.refs):
+            bits = atomic_load(&ref.host.health)
+            flags = "".join(f"/{name}" for name, bit in HEALTH_BITS.items() if bits & bit) or "healthy"
+            out.append((endpoint, flags, {name: atomic_load(&ref.host.stats[i]) for i, name in enumerate(STATS)}))
+        return out
+
+
+cdef int set_bits(Host *host, int64_t bits) except -1:
+    # A host that has become healthy starts slowly from now on, where the cluster says so.
+    cdef bint was = atomic_load(&host.healthy_ns) != 0
+    atomic_store(&host.health, bits)
+    if health_of(bits) != HOST_HEALTHY:
+        atomic_store(&host.healthy_ns, 0)
+    elif not was:
+        atomic_store(&host.healthy_ns, <int64_t>monotonic_ns())
+    return 0
