@@ -55,6 +55,11 @@ def lower_substitution(message: Any, low: Lowering, path: str) -> tuple[str, str
     return pattern, str(message.substitution)
 
 
+def regex_problem(expression: str) -> str | None:
+    """Why RE2 does not accept `expression`; None when it does."""
+    return _problem(expression, None)
+
+
 @lru_cache(maxsize=4096)
 def _problem(expression: str, substitution: str | None) -> str | None:
     """What the engine's own compiler says."""

@@ -36,6 +36,8 @@ IMPLEMENTED_TYPES = (
     "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin",
     "envoy.extensions.load_balancing_policies.random.v3.Random",
     "envoy.extensions.clusters.dns.v3.DnsCluster",
+    "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig",
+    "envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig",
     "envoy.config.route.v3.FilterConfig",
     "xds.type.v3.TypedStruct",
     "udpa.type.v1.TypedStruct",

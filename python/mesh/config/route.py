@@ -18,7 +18,7 @@ from meshcore.bind import spec
 ROUTE = Fields(
     "envoy.config.route.v3.Route",
     {
-        "name", "match", "route", "redirect", "direct_response", "stat_prefix", "typed_per_filter_config",
+        "name", "match", "route", "redirect", "direct_response", "non_forwarding_action", "stat_prefix", "typed_per_filter_config",
         "per_request_buffer_limit_bytes", "request_body_buffer_limit",
     }
     | header_mutation.LISTS,
@@ -34,14 +34,18 @@ FILTER_TYPES = {"envoy.config.route.v3.FilterConfig": True}
 
 def lower(message: Any, low: Lowering, path: str, *, validate_clusters: bool, body_limit: int) -> spec.Route:
     ROUTE.check(message, low.report, path)
-    kind = message.WhichOneof("action")
+    kind = message.WhichOneof("action") or "route"
     action: spec.Forward | spec.Redirect | spec.DirectResponse
     if kind == "redirect":
+        if message.redirect.prefix_rewrite and message.match.HasField("path_match_policy"):
+            low.refuse(join(path, "redirect.prefix_rewrite"), "cannot be used with 'path_match_policy'; write 'regex_rewrite'")
         action = route_action.lower_redirect(message.redirect, low, join(path, kind))
     elif kind == "direct_response":
         action = route_action.lower_direct(message.direct_response, low, join(path, kind), body_limit)
+    elif kind == "non_forwarding_action":
+        action = spec.Forward()
     else:
-        action = route_action.lower_forward(message.route, low, join(path, "route"), validate_clusters)
+        action = route_action.lower_forward(message.route, message.match, low, join(path, kind), validate_clusters)
     return spec.Route(
         match=route_match.lower(message.match, low, join(path, "match")),
         action=action,

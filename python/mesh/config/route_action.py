@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from mesh.config import format as formats
-from mesh.config import header_mutation, matcher, retry
+from mesh.config import header_mutation, matcher, retry, uri_template
 from mesh.config.errors import join, nearest
 from mesh.config.fields import Fields, anything, false, unset
 from mesh.config.lowering import Lowering, each, milliseconds_or, wrapped_or
@@ -20,8 +20,8 @@ FORWARD = Fields(
     "envoy.config.route.v3.RouteAction",
     {
         "cluster", "cluster_header", "weighted_clusters", "cluster_not_found_response_code", "prefix_rewrite",
-        "regex_rewrite",
-        "host_rewrite_literal", "auto_host_rewrite", "host_rewrite_header", "append_x_forwarded_host", "timeout",
+        "regex_rewrite", "path_rewrite_policy", "path_rewrite", "host_rewrite_literal", "auto_host_rewrite", "host_rewrite_header",
+        "host_rewrite_path_regex", "host_rewrite", "append_x_forwarded_host", "timeout",
         "idle_timeout",
         "max_stream_duration", "retry_policy", "upgrade_configs", "priority",
     },
@@ -35,7 +35,7 @@ WEIGHTED = Fields(
 )
 WEIGHT = Fields(
     "envoy.config.route.v3.WeightedCluster.ClusterWeight",
-    {"name", "weight", "host_rewrite_literal"} | header_mutation.LISTS,
+    {"name", "cluster_header", "weight", "host_rewrite_literal"} | header_mutation.LISTS,
     harmless={"metadata_match": unset},
 )
 UPGRADE = Fields("envoy.config.route.v3.RouteAction.UpgradeConfig", {"upgrade_type", "enabled", "connect_config"})
@@ -59,12 +59,17 @@ TIMEOUT_MS = 15_000
 WEIGHT_SUM_MAX = 2**32 - 1
 
 
-def lower_forward(message: Any, low: Lowering, path: str, validate_clusters: bool) -> spec.Forward:
+def lower_forward(message: Any, match: Any, low: Lowering, path: str, validate_clusters: bool) -> spec.Forward:
+    """`match` is the RouteMatch beside it, whose variables a URI template rewrite uses."""
     FORWARD.check(message, low.report, path)
     rewrites = [name for name in ("prefix_rewrite", "path_rewrite") if getattr(message, name)]
     rewrites += [name for name in ("regex_rewrite", "path_rewrite_policy") if message.HasField(name)]
     if len(rewrites) > 1:
         low.refuse(join(path, rewrites[1]), f"'{rewrites[0]}' is set as well, and only one of the two may be")
+    if message.prefix_rewrite and match.WhichOneof("path_specifier") == "path_match_policy":
+        low.refuse(join(path, "prefix_rewrite"), "cannot be used with 'path_match_policy'")
+    for name in ("path_rewrite", "host_rewrite"):
+        formats.check_text(getattr(message, name), low, join(path, name))
     if message.cluster and validate_clusters:
         check_cluster(message.cluster, low, join(path, "cluster"))
     upgrades, terminate, allow_post = _upgrades(message.upgrade_configs, low, join(path, "upgrade_configs"))
@@ -77,10 +82,19 @@ def lower_forward(message: Any, low: Lowering, path: str, validate_clusters: boo
         weight_header=message.weighted_clusters.header_name.lower(),
         cluster_not_found_code=NOT_FOUND_CODES[message.cluster_not_found_response_code],
         prefix_rewrite=message.prefix_rewrite,
-        regex_rewrite=lower_rewrite(message, low, path),
+        regex_rewrite=uri_template.lower_rewrite(message.path_rewrite_policy, match, low, join(path, "path_rewrite_policy"))
+        if message.HasField("path_rewrite_policy")
+        else lower_rewrite(message, low, path),
+        path_rewrite=message.path_rewrite,
         host_rewrite_literal=message.host_rewrite_literal,
         auto_host_rewrite=wrapped_or(message, "auto_host_rewrite", False),
         host_rewrite_header=message.host_rewrite_header.lower(),
+        host_rewrite_path_regex=matcher.lower_substitution(
+            message.host_rewrite_path_regex, low, join(path, "host_rewrite_path_regex")
+        )
+        if message.HasField("host_rewrite_path_regex")
+        else None,
+        host_rewrite=message.host_rewrite,
         append_x_forwarded_host=message.append_x_forwarded_host,
         timeout_ms=milliseconds_or(message, "timeout", TIMEOUT_MS),
         idle_timeout_ms=milliseconds_or(message, "idle_timeout", None),  # type: ignore[arg-type]
@@ -126,12 +140,13 @@ def _weighted(message: Any, low: Lowering, path: str, validate_clusters: bool) -
         WEIGHT.check(item, low.report, at)
         if item.name and validate_clusters:
             check_cluster(item.name, low, join(at, "name"))
-        elif not item.name and not item.cluster_header:
-            low.refuse(join(at, "name"), "must not be empty")
+        if bool(item.name) == bool(item.cluster_header):
+            low.refuse(join(at, "name"), "one of 'name' and 'cluster_header' must be set, and only one of the two")
         if not item.HasField("weight"):
             low.refuse(join(at, "weight"), "required, and not set")
         return spec.WeightedCluster(
-            item.name, wrapped_or(item, "weight", 0), header_mutation.lower(item, low, at), item.host_rewrite_literal
+            item.name, wrapped_or(item, "weight", 0), header_mutation.lower(item, low, at), item.host_rewrite_literal,
+            item.cluster_header.lower(),
         )
 
     found = each(message.clusters, join(path, "clusters"), one)

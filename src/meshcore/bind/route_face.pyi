@@ -29,6 +29,7 @@ class RouteTableFace:
         method: str = "GET",
         random: int = 0,
         scheme: str = "http",
+        stream: dict[str, Any] | None = None,
     ) -> Found | None: ...
     def rewrite(self, authority: str | None, path: str, headers: Headers = (), method: str = "GET") -> str | None: ...
     def location(

@@ -12,6 +12,7 @@ from libc.string cimport memset
 from meshcore.base.arena cimport Arena, arena_fini, arena_init
 from meshcore.base.span cimport Span, span
 from meshcore.bind.matchers cimport keep, keep_lower
+from meshcore.bind.metadata cimport filter_state_fill, metadata_fill
 from meshcore.bind.routes cimport routes_compile
 from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.codec.head cimport HTTP_11, Head, Header, head_add, head_identify, head_init, header_name, header_value
@@ -22,6 +23,9 @@ from meshcore.route.table cimport (
     ClusterChoice, RetryPolicy, Route, RouteTable, VirtualHost, host_find, route_choose, route_find, route_redirect_location,
     route_rewrite_path, route_table_unref, route_tables_live,
 )
+
+
+cdef Record _nothing               # of a stream of which nothing is known but its head
 
 
 class Found(NamedTuple):
@@ -67,6 +71,15 @@ cdef int fill_head(Head *head, Arena *arena, authority, path, headers, method, s
     return 0
 
 
+cdef int fill_stream(Record *record, Arena *arena, dict facts) except -1:
+    memset(record, 0, sizeof(Record))
+    metadata_fill(arena, facts.get("metadata", {}), &record.metadata)
+    filter_state_fill(arena, facts.get("filter_state", {}), &record.filter_state)
+    record.peer_presented = facts.get("peer_presented", False)
+    record.peer_validated = facts.get("peer_validated", False)
+    return 0
+
+
 cdef list headers_of(Head *head):
     cdef Header *header
     cdef uint32_t i
@@ -89,9 +102,9 @@ cdef class RouteTableFace:
     def __dealloc__(self):
         route_table_unref(self.table)
 
-    cdef Route *locate(self, Head *head, uint64_t random) noexcept:
+    cdef Route *locate(self, Head *head, uint64_t random, const Record *record=&_nothing) noexcept:
         cdef VirtualHost *host = host_find(self.table, head.authority)
-        return route_find(host, head, random) if host != NULL else NULL
+        return route_find(host, head, record, random) if host != NULL else NULL
 
     def host(self, authority: str | None) -> str | None:
         """The name of the virtual host that serves `authority`."""
@@ -104,16 +117,19 @@ cdef class RouteTableFace:
         finally:
             arena_fini(&arena)
 
-    def find(self, authority, path, headers=(), method="GET", random=0, scheme="http") -> Found | None:
-        """The first route of the request; `headers` are (name, value) pairs, `random` decides fractions and weights."""
+    def find(self, authority, path, headers=(), method="GET", random=0, scheme="http", stream=None) -> Found | None:
+        """The first route of the request; `headers` are (name, value) pairs, `random` decides fractions and weights. `stream`: what else is
+        known, a dict of metadata, filter_state, peer_presented, peer_validated."""
         cdef Arena arena
         cdef Head head
+        cdef Record record
         cdef Route *route
         cdef ClusterChoice *choice
         arena_init(&arena, NULL)
         try:
             fill_head(&head, &arena, authority, path, headers, method, scheme)
-            route = self.locate(&head, random)
+            fill_stream(&record, &arena, stream or {})
+            route = self.locate(&head, random, &record)
             if route == NULL:
                 return None
             choice = route_choose(route, random)
@@ -236,7 +252,7 @@ cdef class RouteTableFace:
                 for j in range(rounds):
                     for i in range(n):
                         host = host_find(self.table, heads[i].authority)
-                        if host != NULL and route_find(host, &heads[i], j) != NULL:
+                        if host != NULL and route_find(host, &heads[i], &_nothing, j) != NULL:
                             found += 1
             spent = time.perf_counter_ns() - before
             return found, spent / max(1, n * rounds)

@@ -9,6 +9,7 @@ from meshcore.base.span cimport Span, span
 from meshcore.bind.format cimport compile_json, compile_text
 from meshcore.bind.matchers cimport compile_headers, compile_queries, compile_regex, keep, keep_lower, take
 from meshcore.bind.runtime cimport RuntimeCells
+from meshcore.bind.stream_matchers cimport compile_stream
 from meshcore.codec.head cimport head_identify
 from meshcore.observe.format cimport Format, format_compile
 from meshcore.route.domain_index cimport DOMAIN_ANY, DOMAIN_EXACT, DOMAIN_PREFIX, DOMAIN_SUFFIX, Domain
@@ -30,6 +31,7 @@ PATH_KINDS = {
     "prefix": PATH_PREFIX,
     "path": PATH_EXACT,
     "regex": PATH_REGEX,
+    "uri_template": PATH_REGEX,
     "path_separated_prefix": PATH_SEPARATED_PREFIX,
     "connect": PATH_CONNECT,
 }
@@ -174,6 +176,7 @@ cdef int compile_choices(RouteTable *table, object spec, Route *route) except -1
         choice.until = total
         choice.mutation = compile_mutation(&table.arena, part.mutation)
         choice.host_rewrite = keep(&table.arena, part.host_rewrite_literal)
+        choice.cluster_header = keep_lower(&table.arena, part.cluster_header)
     route.total_weight = total
     return 0
 
@@ -200,6 +203,14 @@ cdef int compile_forward(RouteTable *table, object host, object spec, Route *rou
     compile_regex_rewrite(table, spec.regex_rewrite, route)
     route.host_rewrite = keep(&table.arena, spec.host_rewrite_literal)
     route.host_rewrite_header = keep_lower(&table.arena, spec.host_rewrite_header)
+    if spec.host_rewrite_path_regex is not None:
+        pattern, substitution = spec.host_rewrite_path_regex
+        route.host_regex = compile_regex(&table.arena, &table.regexes, pattern)
+        route.host_substitution = keep(&table.arena, substitution)
+    if spec.host_rewrite:
+        route.host_format = compile_text(&table.arena, spec.host_rewrite, False)
+    if spec.path_rewrite:
+        route.rewrite.format = compile_text(&table.arena, spec.path_rewrite, True)
     route.auto_host_rewrite = spec.auto_host_rewrite
     route.append_x_forwarded_host = spec.append_x_forwarded_host
     route.connect_terminate = spec.connect_terminate
@@ -250,7 +261,9 @@ cdef int compile_match(RouteTable *table, object spec, RuntimeCells cells, Route
     route.grpc = spec.grpc
     if route.path_kind == PATH_REGEX:
         route.regex = compile_regex(&table.arena, &table.regexes, spec.path)
-        route.guard = keep(&table.arena, literal_prefix(spec.path))
+        route.whole_path = spec.path_kind == "uri_template"
+        # The index sees paths without their parameters.
+        route.guard = keep(&table.arena, "/" if route.whole_path and table.ignore_path_parameters else literal_prefix(spec.path))
         route.path = keep(&table.arena, spec.path)
     elif spec.case_sensitive:
         route.path = keep(&table.arena, spec.path)
@@ -260,6 +273,7 @@ cdef int compile_match(RouteTable *table, object spec, RuntimeCells cells, Route
     route.query = compile_queries(&table.arena, &table.regexes, spec.query, &route.query_len)
     if spec.runtime_fraction is not None:
         cells.fill(spec.runtime_fraction, &route.fraction)
+    route.stream = compile_stream(&table.arena, &table.regexes, spec)
     return 0
 
 

@@ -91,8 +91,42 @@ class QueryMatch:
 
 
 @dataclass(slots=True, frozen=True)
+class ValueMatch:
+    """envoy.type.matcher.v3.ValueMatcher: `test` is null | bool (`flag`) | number (`start`) | range ([start, end)) | string |
+    present (`flag`) | any_item (of a list, by the one of `parts`) | any_of (`parts`)."""
+
+    test: str
+    flag: bool = False
+    start: float = 0.0
+    end: float = 0.0
+    string: StringMatch | None = None
+    parts: tuple[ValueMatch, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class MetadataMatch:
+    """envoy.type.matcher.v3.MetadataMatcher: of the stream's dynamic metadata."""
+
+    namespace: str
+    path: tuple[str, ...]
+    value: ValueMatch
+    invert: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class FilterStateMatch:
+    """envoy.type.matcher.v3.FilterStateMatcher: `string`, or an address in one of `ranges` (address, prefix length)."""
+
+    key: str
+    string: StringMatch | None = None
+    ranges: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
 class RouteMatch:
-    """`path_kind`: prefix | path | regex | path_separated_prefix | connect. `runtime_fraction`: part of the requests that may match."""
+    """`path_kind`: prefix | path | regex | uri_template (as a regular expression) | path_separated_prefix | connect.
+    `runtime_fraction`: part of the requests that may match.
+    `tls_presented`, `tls_validated`: what must be so of the client's certificate."""
 
     path_kind: str
     path: str
@@ -101,6 +135,10 @@ class RouteMatch:
     query: tuple[QueryMatch, ...] = ()
     runtime_fraction: RuntimeFraction | None = None
     grpc: bool = False
+    tls_presented: bool | None = None
+    tls_validated: bool | None = None
+    metadata: tuple[MetadataMatch, ...] = ()
+    filter_state: tuple[FilterStateMatch, ...] = ()
 
 
 # --- header mutation ------------------------------------------------------------------------------------------------
@@ -146,15 +184,19 @@ class RetryPolicy:
 
 @dataclass(slots=True, frozen=True)
 class WeightedCluster:
+    """`cluster` is "" where the header `cluster_header` names it."""
+
     cluster: str
     weight: int
     mutation: HeaderMutation = HeaderMutation()
     host_rewrite_literal: str = ""
+    cluster_header: str = ""
 
 
 @dataclass(slots=True, frozen=True)
 class Forward:
-    """RouteAction. Exactly one of `cluster`, `cluster_header`, `weighted` is set. `timeout_ms` 0 = off (default 15 s in Envoy)."""
+    """RouteAction. At most one of `cluster`, `cluster_header`, `weighted` is set (none: no cluster will be found), at most one of the path
+    rewrites, one of the host rewrites. `path_rewrite`, `host_rewrite`: formats. `timeout_ms` 0 = off (default 15 s in Envoy)."""
 
     cluster: str = ""
     cluster_header: str = ""
@@ -166,6 +208,9 @@ class Forward:
     host_rewrite_literal: str = ""
     auto_host_rewrite: bool = False
     host_rewrite_header: str = ""
+    host_rewrite_path_regex: tuple[str, str] | None = None
+    host_rewrite: str = ""
+    path_rewrite: str = ""
     append_x_forwarded_host: bool = False
     timeout_ms: int = 15000
     idle_timeout_ms: int | None = None

@@ -19,6 +19,7 @@ from meshcore.bind.pyfilter cimport keep_alive, python_filter
 from meshcore.bind.routes cimport compile_adds, compile_mutation, routes_compile
 from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.bind.stats cimport Group, Layout, StatsRegistry
+from meshcore.bind.stream_matchers cimport compile_cidrs
 from meshcore.cluster.balancer cimport LB_RANDOM, LB_ROUND_ROBIN
 from meshcore.cluster.breaker cimport *
 from meshcore.codec.http1 cimport UNDERSCORES_ALLOW, UNDERSCORES_DROP, UNDERSCORES_REJECT, Http1Options
@@ -221,19 +222,6 @@ def first_address():
     return "127.0.0.1"
 
 
-cdef int fill_cidrs(Arena *arena, object cidrs, HcmConf *hcm) except -1:
-    # Envoy 1.40 treats no address as internal unless internal_address_config says so.
-    from meshcore.bind.spec import Address
-
-    cidrs = cidrs or ()
-    hcm.internal = <Cidr *>take(arena, sizeof(Cidr) * max(1, len(cidrs)))
-    hcm.internal_len = len(cidrs)
-    for i, (host, bits) in enumerate(cidrs):
-        address_fill(Address(host, 0), &hcm.internal[i].address)
-        hcm.internal[i].bits = bits
-    return 0
-
-
 cdef int fill_router(object spec, HcmConf *hcm) except -1:
     settings = next((f.settings for f in spec.filters if f.kind == "router"), None)
     if settings is None:
@@ -323,7 +311,8 @@ cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registr
     hcm.ignored_upgrades_len = len(spec.http1.ignore_upgrade)
     for i, rule in enumerate(spec.http1.ignore_upgrade):
         compile_string(arena, &hcm.regexes, rule, &hcm.ignored_upgrades[i])
-    fill_cidrs(arena, spec.internal_cidrs, hcm)
+    # Envoy 1.40 treats no address as internal unless internal_address_config says so.
+    hcm.internal = compile_cidrs(arena, spec.internal_cidrs or (), &hcm.internal_len)
     fill_router(spec, hcm)
     fill_early(arena, spec, hcm)
     fill_filters(arena, spec.filters, hcm, keep_on)
@@ -370,6 +359,8 @@ cdef int resolve_routes(RouteTable *routes, object spec, dict cluster_index, Sta
         for n in range(routes.hosts[i].routes_len):
             route = &routes.hosts[i].routes[n]
             for c in range(route.choices_len):
+                if route.choices[c].name.len == 0:
+                    continue
                 name = route.choices[c].name.at[:route.choices[c].name.len].decode()
                 route.choices[c].index = cluster_index.setdefault(name, len(cluster_index))
             for c in range(route.filters_off_len):

@@ -11,6 +11,7 @@ from meshcore.codec.http1 cimport Http1Options
 from meshcore.conf.stat_ids cimport CLUSTER_STATS, HCM_STATS, LISTENER_STATS
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
 from meshcore.observe.format cimport Format
+from meshcore.observe.ip cimport Cidr
 from meshcore.observe.record cimport IpAddress
 from meshcore.route.matcher cimport HeaderMatcher, Regex, StringMatcher
 from meshcore.route.mutation cimport HeaderAdd, Mutation
@@ -26,10 +27,6 @@ cdef enum EscapedSlashes:
     SLASHES_REJECT
     SLASHES_REDIRECT
     SLASHES_FORWARD
-
-cdef struct Cidr:
-    IpAddress address
-    uint8_t bits
 
 cdef enum LogTest:
     # What one node of an access log's filter asks.

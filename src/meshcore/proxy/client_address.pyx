@@ -4,56 +4,18 @@ With use_remote_address the immediate peer is the client (or, behind N trusted p
 and the peer is appended to x-forwarded-for. Without it x-forwarded-for is believed: its last address (or the one N before it).
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.string cimport memcpy, memset
 
 from meshcore.base.span cimport Span, span, span_is_nocase, span_trim, write_u64
 from meshcore.codec.head cimport *
 from meshcore.conf.tables cimport IpSource
+from meshcore.observe.ip cimport address_parse, cidrs_hold
 from meshcore.observe.record cimport ADDRESS_TEXT, address_write
 from meshcore.proxy.downstream cimport downstream_local
 from meshcore.proxy.objects cimport *
 
-cdef extern from "<arpa/inet.h>" nogil:
-    int inet_pton(int family, const char *text, void *out) noexcept
-    int AF_INET, AF_INET6
-
-
-cdef bint address_parse(Span text, IpAddress *out) noexcept nogil:
-    cdef char zero_ended[64]
-    if text.len == 0 or text.len >= sizeof(zero_ended):
-        return False
-    memset(out, 0, sizeof(IpAddress))
-    memcpy(zero_ended, text.at, text.len)
-    zero_ended[text.len] = 0
-    if inet_pton(AF_INET, zero_ended, out.bytes) == 1:
-        out.family = 4
-        return True
-    if inet_pton(AF_INET6, zero_ended, out.bytes) == 1:
-        out.family = 6
-        return True
-    return False
-
-
-cdef bint in_range(const IpAddress *address, const IpAddress *block, uint8_t bits) noexcept nogil:
-    cdef uint8_t whole = bits >> 3
-    cdef uint8_t rest = bits & 7
-    cdef uint8_t i
-    if address.family != block.family:
-        return False
-    for i in range(whole):
-        if address.bytes[i] != block.bytes[i]:
-            return False
-    return rest == 0 or (address.bytes[whole] ^ block.bytes[whole]) >> (8 - rest) == 0
-
 
 cdef bint address_internal(const HcmConf *hcm, const IpAddress *address) noexcept nogil:
-    cdef uint16_t i
-    if address.family == 1:
-        return hcm.internal_unix
-    for i in range(hcm.internal_len):
-        if in_range(address, &hcm.internal[i].address, hcm.internal[i].bits):
-            return True
-    return False
+    return hcm.internal_unix if address.family == 1 else cidrs_hold(hcm.internal, hcm.internal_len, address)
 
 
 cdef bint is_loopback(const IpAddress *address) noexcept nogil:

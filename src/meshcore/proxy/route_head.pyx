@@ -2,9 +2,17 @@
 
 The old host and path stay readable in x-envoy-original-host and x-envoy-original-path, unless the router suppresses Envoy's headers.
 """
+from libc.stdint cimport uint32_t
+from libc.string cimport memcpy
+
+from meshcore.base.arena cimport arena_take
+from meshcore.base.span cimport span
 from meshcore.codec.head cimport *
+from meshcore.observe.format cimport Format, format_bound, format_write
 from meshcore.proxy.objects cimport *
 from meshcore.route.finalize cimport route_mutate_request
+from meshcore.route.regex cimport regex_replace
+from meshcore.route.rewrite cimport path_alone
 from meshcore.route.table cimport route_rewrite_path
 
 
@@ -20,9 +28,49 @@ cdef void route_head_set_host(Stream *stream, Route *route, Span host) noexcept 
     head.authority = host
 
 
+cdef Span formatted(Stream *stream, const Format *format, Span rest) noexcept nogil:
+    # What the format gives, and `rest` behind it. Empty: the format gives nothing, or there is no memory.
+    cdef size_t bound = format_bound(format, &stream.record)
+    cdef char *text = <char *>arena_take(&stream.arena, bound + rest.len)
+    cdef char *end
+    if text == NULL:
+        return span(b"", 0)
+    end = format_write(format, &stream.record, text, text + bound)
+    if end > text and rest.len > 0:
+        memcpy(end, rest.at, rest.len)
+        end += rest.len
+    return span(text, end - text)
+
+
+cdef Span new_path(Stream *stream, Route *route) noexcept nogil:
+    cdef Span path = stream.request.path
+    cdef uint32_t alone = path_alone(path).len
+    cdef Span made
+    if route.rewrite.format == NULL:
+        return route_rewrite_path(route, path, &stream.arena)
+    made = formatted(stream, route.rewrite.format, span(path.at + alone, path.len - alone))
+    return made if made.len > 0 else path
+
+
+cdef Span new_host(Stream *stream, Route *route) noexcept nogil:
+    # Empty: the host stays.
+    cdef Head *head = &stream.request
+    cdef Header *header
+    if route.host_rewrite.len > 0:
+        return route.host_rewrite
+    if route.host_rewrite_header.len > 0:
+        header = head_find_name(head, route.host_rewrite_header)
+        return header_value(header) if header != NULL else span(b"", 0)
+    if route.host_regex != NULL:
+        return regex_replace(route.host_regex, path_alone(head.path), route.host_substitution, &stream.arena)
+    if route.host_format != NULL:
+        return formatted(stream, route.host_format, span(b"", 0))
+    return span(b"", 0)
+
+
 cdef void route_head_set_path(Stream *stream, Route *route) noexcept nogil:
     cdef Head *head = &stream.request
-    cdef Span path = route_rewrite_path(route, head.path, &stream.arena)
+    cdef Span path = new_path(stream, route)
     if path.at != head.path.at or path.len != head.path.len:
         if not stream.hcm.router.suppress_envoy_headers:
             head_set(head, H_ENVOY_ORIGINAL_PATH, head.path)
@@ -31,15 +79,9 @@ cdef void route_head_set_path(Stream *stream, Route *route) noexcept nogil:
 
 cdef void route_head_rewrite(Stream *stream, Route *route) noexcept nogil:
     # Envoy's finalizeRequestHeaders: mutations, then host, then path.
-    cdef Head *head = &stream.request
-    cdef Header *header
-    route_mutate_request(route, stream.choice, head, &stream.record)
+    route_mutate_request(route, stream.choice, &stream.request, &stream.record)
     if stream.choice != NULL and stream.choice.host_rewrite.len > 0:
-        head.authority = stream.choice.host_rewrite
-    elif route.host_rewrite.len > 0:
-        route_head_set_host(stream, route, route.host_rewrite)
-    elif route.host_rewrite_header.len > 0:
-        header = head_find_name(head, route.host_rewrite_header)
-        if header != NULL:
-            route_head_set_host(stream, route, header_value(header))
+        # A weighted cluster's own host comes first: what the route says comes on top of it.
+        stream.request.authority = stream.choice.host_rewrite
+    route_head_set_host(stream, route, new_host(stream, route))
     route_head_set_path(stream, route)

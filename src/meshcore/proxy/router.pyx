@@ -39,12 +39,14 @@ cdef enum:
 
 cdef ClusterLocal *find_cluster(Stream *stream, Route *route) noexcept nogil:
     cdef ClusterLocal *cluster = NULL
+    cdef Span named = route.cluster_header
     cdef Header *header
     if stream.choice != NULL:
+        named = stream.choice.cluster_header
         if stream.choice.index >= 0 and <uint32_t>stream.choice.index < stream.engine.clusters_cap:
             cluster = stream.engine.clusters[stream.choice.index]
-    elif route.cluster_header.len > 0:
-        header = head_find_name(&stream.request, route.cluster_header)
+    if named.len > 0:
+        header = head_find_name(&stream.request, named)
         if header != NULL:
             cluster = engine_find_cluster(stream.engine, header_value(header))
             stream.record.cluster = header_value(header)

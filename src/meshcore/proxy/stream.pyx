@@ -156,7 +156,7 @@ cdef void find_route(Stream *stream) noexcept nogil:
     stream.host = host_of(stream.routes.table, head)
     stream.http.route = NULL
     if stream.host != NULL:
-        stream.http.route = route_find(stream.host, head, stream.random)
+        stream.http.route = route_find(stream.host, head, &stream.record, stream.random)
         stream.record.virtual_host = stream.host.name
     if stream.http.route != NULL:
         stream.record.route_name = stream.http.route.name

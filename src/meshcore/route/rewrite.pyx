@@ -8,7 +8,7 @@ from meshcore.base.arena cimport arena_take
 from meshcore.base.span cimport span, span_equal, span_is, write_u64
 from meshcore.codec.head cimport H_X_FORWARDED_PROTO, head_value
 from meshcore.route.regex cimport regex_replace
-from meshcore.route.table cimport PATH_CONNECT, PATH_REGEX, ROUTE_REDIRECT
+from meshcore.route.table cimport PATH_CONNECT, PATH_REGEX
 
 
 cdef Span path_alone(Span path) noexcept nogil:
@@ -53,8 +53,8 @@ cdef Span rewrite_path(const Route *route, Span path, Arena *arena) noexcept nog
         parts[0] = regex_replace(route.rewrite.regex, alone, route.rewrite.substitution, arena)
         if parts[0].at == NULL:
             return parts[0]
-        if parts[0].len == 0 and route.kind == ROUTE_REDIRECT:
-            # A redirect to nowhere stays where it is.
+        if parts[0].len == 0:
+            # What would leave no path leaves the path as it is.
             return path
     elif route.rewrite.prefix.len > 0:
         parts[0] = route.rewrite.prefix

@@ -10,10 +10,12 @@ from meshcore.base.runtime cimport RuntimeFraction
 from meshcore.base.span cimport Span
 from meshcore.codec.head cimport Head
 from meshcore.observe.format cimport Format
+from meshcore.observe.record cimport Record
 from meshcore.route.domain_index cimport Domain
 from meshcore.route.matcher cimport HeaderMatcher, QueryMatcher
 from meshcore.route.mutation cimport Mutation
 from meshcore.route.regex cimport Regex
+from meshcore.route.stream_matcher cimport StreamMatcher
 
 cdef enum PathKind:
     PATH_PREFIX
@@ -59,11 +61,12 @@ cdef struct RetryPolicy:
     uint16_t request_headers_len
 
 cdef struct Rewrite:
-    # At most one of the three is set; the query string is never touched.
+    # At most one of the four is set; the query string is never touched.
     Span prefix                    # prefix rewrite: replaces what the route's path matched
     const Regex *regex             # regex rewrite: all non-overlapping matches
     Span substitution              # with \1 .. \9
     Span path                      # the whole path (redirects)
+    const Format *format           # the whole path (path_rewrite)
 
 cdef struct ClusterChoice:
     Span name
@@ -71,6 +74,7 @@ cdef struct ClusterChoice:
     uint32_t until                 # cumulative weight: chosen when random % total < until
     const Mutation *mutation       # NULL: none
     Span host_rewrite
+    Span cluster_header            # lower case: names the cluster; `name` is empty
 
 cdef struct UpgradeRule:
     Span type                      # lower case
@@ -114,11 +118,13 @@ cdef struct Route:
     Span path                      # as configured (lower case when not case-sensitive)
     const Regex *regex
     Span guard                     # PATH_REGEX: what every path that matches begins with
+    bint whole_path                # PATH_REGEX: path parameters count here
     const HeaderMatcher *headers
     const QueryMatcher *query
     uint16_t headers_len
     uint16_t query_len
     RuntimeFraction fraction
+    const StreamMatcher *stream    # NULL: no condition upon the stream
     Span name
     Span stat_prefix
     Scope *scope                   # NULL: no stat_prefix
@@ -140,6 +146,9 @@ cdef struct Route:
     Rewrite rewrite                # forward and redirect
     Span host_rewrite
     Span host_rewrite_header
+    const Regex *host_regex        # host_rewrite_path_regex: the path becomes the host
+    Span host_substitution
+    const Format *host_format      # host_rewrite
     bint auto_host_rewrite
     bint append_x_forwarded_host
     bint connect_terminate
@@ -205,7 +214,8 @@ cdef VirtualHost *host_find(const RouteTable *table, Span authority) noexcept no
 cdef VirtualHost *host_of(const RouteTable *table, Head *request) noexcept nogil                 # the same, by vhost_header where there is one
 cdef VirtualCluster *virtual_cluster(const VirtualHost *host, Head *request) noexcept nogil      # the first that matches; NULL: it has none
 # `random`: for runtime fractions; same number for the whole walk. NULL: no route.
-cdef Route *route_find(const VirtualHost *host, Head *request, uint64_t random) noexcept nogil
+# `record`: what else is known of the stream, for conditions upon it.
+cdef Route *route_find(const VirtualHost *host, Head *request, const Record *record, uint64_t random) noexcept nogil
 cdef ClusterChoice *route_choose(const Route *route, uint64_t random) noexcept nogil             # weighted choice; NULL with cluster_header
 cdef ClusterChoice *route_choose_for(const Route *route, Head *request, uint64_t random) noexcept nogil      # ... by weight_header where there is one
 cdef bint request_is_grpc(Head *request) noexcept nogil                       # by its content-type

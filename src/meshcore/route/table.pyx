@@ -17,7 +17,9 @@ from meshcore.route.matcher cimport headers_match_all, queries_match_all
 from meshcore.route.path_build cimport path_index_build
 from meshcore.route.path_index cimport NO_ORDER, OrderList, PathHit, PathIndex, PathKey, PathNode, path_index_find
 from meshcore.route.regex cimport regex_free_all, regex_full
+
 from meshcore.route.rewrite cimport path_alone, redirect_location, rewrite_path
+from meshcore.route.stream_matcher cimport stream_matches
 from meshcore.route.value_index cimport Conditions, ValueSlot, ValueWalk, value_index_build, value_walk_next, value_walk_start
 
 cdef enum:
@@ -29,6 +31,14 @@ cdef struct HostIndex:
     const uint32_t *connects       # PATH_CONNECT routes, ascending
     uint32_t connects_len
     bint cut_parameters            # path parameters do not count
+
+cdef struct Asked:
+    # What a request offers to conditions, the same for all candidates.
+    Head *request
+    const Record *record
+    Span whole                     # the path without its query
+    Span path                      # ... and without its parameters, where they do not count
+    uint64_t random
 
 cdef int64_t live_tables = 0       # atomic
 
@@ -56,7 +66,10 @@ cdef void route_table_unref(RouteTable *table) noexcept nogil:
 
 
 cdef bint is_sure(const Route *route) noexcept nogil:
-    return not (route.headers_len or route.query_len or route.fraction.denominator or route.grpc or route.path_kind == PATH_REGEX)
+    return not (
+        route.headers_len or route.query_len or route.fraction.denominator or route.grpc or route.stream != NULL
+        or route.path_kind == PATH_REGEX
+    )
 
 
 cdef void add_key(PathKey *keys, uint32_t *n, const Route *route, Span text, bint exact) noexcept nogil:
@@ -234,56 +247,52 @@ cdef bint request_is_grpc(Head *request) noexcept nogil:
         kind.len == 16 or kind.at[16] == 43)
 
 
-cdef bint conditions_hold(const Route *route, Head *request, Span path, uint64_t random) noexcept nogil:
-    if route.fraction.denominator != 0 and not runtime_hits(&route.fraction, random):
+cdef bint conditions_hold(const Route *route, const Asked *asked) noexcept nogil:
+    if route.fraction.denominator != 0 and not runtime_hits(&route.fraction, asked.random):
         return False
-    if route.grpc and not request_is_grpc(request):
+    if route.grpc and not request_is_grpc(asked.request):
         return False
-    if not headers_match_all(route.headers, route.headers_len, request):
+    if not headers_match_all(route.headers, route.headers_len, asked.request):
         return False
-    if route.path_kind == PATH_REGEX and not regex_full(route.regex, path):
+    if route.path_kind == PATH_REGEX and not regex_full(route.regex, asked.whole if route.whole_path else asked.path):
         return False
-    return queries_match_all(route.query, route.query_len, request.path)
+    if route.stream != NULL and not stream_matches(route.stream, asked.record):
+        return False
+    return queries_match_all(route.query, route.query_len, asked.request.path)
 
 
-cdef uint32_t first_of(
-    const VirtualHost *host, const uint32_t *orders, uint32_t n, uint32_t best, Head *request, Span path, uint64_t random
-) noexcept nogil:
+cdef uint32_t first_of(const VirtualHost *host, const uint32_t *orders, uint32_t n, uint32_t best, const Asked *asked) noexcept nogil:
     # The first candidate before `best` whose conditions hold; otherwise `best`.
     cdef uint32_t i
     for i in range(n):
         if orders[i] >= best:
             break
-        if conditions_hold(&host.routes[orders[i]], request, path, random):
+        if conditions_hold(&host.routes[orders[i]], asked):
             return orders[i]
     return best
 
 
-cdef uint32_t first_in(
-    const VirtualHost *host, const OrderList *list, uint32_t best, Head *request, Span path, uint64_t random
-) noexcept nogil:
+cdef uint32_t first_in(const VirtualHost *host, const OrderList *list, uint32_t best, const Asked *asked) noexcept nogil:
     cdef ValueWalk walk
     cdef const ValueSlot *slot
     if list.by_value == NULL:
-        return first_of(host, list.orders, list.len, best, request, path, random)
-    value_walk_start(&walk, list.by_value, request)
+        return first_of(host, list.orders, list.len, best, asked)
+    value_walk_start(&walk, list.by_value, asked.request)
     slot = value_walk_next(&walk)
     while slot != NULL:
-        best = first_of(host, slot.orders, slot.len, best, request, path, random)
+        best = first_of(host, slot.orders, slot.len, best, asked)
         slot = value_walk_next(&walk)
-    return first_of(host, list.by_value.rest, list.by_value.rest_len, best, request, path, random)
+    return first_of(host, list.by_value.rest, list.by_value.rest_len, best, asked)
 
 
-cdef uint32_t first_at(
-    const VirtualHost *host, PathHit hit, uint32_t best, Head *request, Span path, uint64_t random
-) noexcept nogil:
+cdef uint32_t first_at(const VirtualHost *host, PathHit hit, uint32_t best, const Asked *asked) noexcept nogil:
     cdef const PathNode *node = hit.node
     if hit.exact:
-        best = first_in(host, &node.exactly, best, request, path, random)
-    best = first_in(host, &node.begins, best, request, path, random)
+        best = first_in(host, &node.exactly, best, asked)
+    best = first_in(host, &node.begins, best, asked)
     while node.above_first < best:
         node = node.above
-        best = first_in(host, &node.begins, best, request, path, random)
+        best = first_in(host, &node.begins, best, asked)
     return best
 
 
@@ -321,27 +330,31 @@ cdef Span without_parameters(Span path, Arena *arena) noexcept nogil:
     return span(text, n)
 
 
-cdef Route *route_find(const VirtualHost *host, Head *request, uint64_t random) noexcept nogil:
+cdef Route *route_find(const VirtualHost *host, Head *request, const Record *record, uint64_t random) noexcept nogil:
     cdef const HostIndex *index = <const HostIndex *>host.index
-    cdef Span path = path_alone(request.path)
     cdef PathHit cased, caseless
+    cdef Asked asked
     cdef uint32_t best = NO_ORDER
+    asked.request = request
+    asked.record = record
+    asked.random = random
+    asked.whole = asked.path = path_alone(request.path)
     if index.cut_parameters:
-        path = without_parameters(path, request.arena)
+        asked.path = without_parameters(asked.path, request.arena)
     cased.node = caseless.node = NULL
     cased.exact = caseless.exact = False
     if index.cased.root != NULL and request.path.len > 0:
-        cased = path_index_find(&index.cased, path)
+        cased = path_index_find(&index.cased, asked.path)
         best = sure_at(cased, best)
     if index.caseless.root != NULL and request.path.len > 0:
-        caseless = path_index_find(&index.caseless, path)
+        caseless = path_index_find(&index.caseless, asked.path)
         best = sure_at(caseless, best)
     if cased.node != NULL:
-        best = first_at(host, cased, best, request, path, random)
+        best = first_at(host, cased, best, &asked)
     if caseless.node != NULL:
-        best = first_at(host, caseless, best, request, path, random)
+        best = first_at(host, caseless, best, &asked)
     if index.connects_len > 0 and is_connect(request):
-        best = first_of(host, index.connects, index.connects_len, best, request, path, random)
+        best = first_of(host, index.connects, index.connects_len, best, &asked)
     return &host.routes[best] if best != NO_ORDER else NULL
 
 
