@@ -211,7 +211,7 @@ cdef class Http1Parser:
             self.fail(self.message.error, events)
         at[0] += used
         events.append(self.response_head() if self.is_response else self.request_head())
-        if self.is_response and self.head.status < 200 and self.head.status != 101:
+        if self.is_response and 100 <= self.head.status < 200 and self.head.status != 101:
             self.reset()
             return True
         if self.is_response and self.methods:

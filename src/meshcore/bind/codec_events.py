@@ -52,7 +52,7 @@ class ResponseHead(NamedTuple):
     @property
     def interim(self) -> bool:
         """The final response is still to come (RFC 9110, 15.2)."""
-        return self.status < 200 and self.status != 101
+        return 100 <= self.status < 200 and self.status != 101
 
 
 class Data(NamedTuple):

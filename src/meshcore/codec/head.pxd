@@ -101,7 +101,7 @@ cdef struct Head:
     Span scheme                    # :scheme
     Span protocol                  # :protocol, or what Upgrade asked for
     Span reason                    # HTTP/1 responses
-    uint32_t bytes                 # size of the head as it came
+    uint32_t bytes                 # field lines as they came: names, values, and ":" CR LF each
     uint16_t first[H_KNOWN]        # 1 + index of the first live header with that id; 0 = none
 
 cdef void head_init(Head *head, Arena *arena, bint is_response) noexcept nogil

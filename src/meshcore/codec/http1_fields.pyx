@@ -4,7 +4,7 @@ Doubtful lines are judged as Envoy 1.40 judges them, unless that would let two p
 docs/decisions/http1-strictness.md. Folded lines (RFC 9112, 5.2) are joined as the RFC allows: the line ends go, the blanks stay.
 Any thread; owns nothing.
 """
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcpy, memset
 
 from meshcore.base.span cimport list_has, parse_u64, span, span_is_nocase, span_trim
@@ -13,6 +13,7 @@ from meshcore.codec.http1 cimport *
 
 cdef enum:
     NAME_MAX = 65535               # what Header.name_len holds
+    LINE_EXTRA = 3                 # the colon and the line end
     UNDERSCORE = 95
     SLOTS = 512
     SLOT_SHIFT = 55                # the top nine bits of a hash
@@ -155,6 +156,7 @@ cdef int http1_take_fields(phr_header *headers, size_t n, const char *block, con
         i += 1
         if name_len > NAME_MAX:
             return HTTP1_HEAD_TOO_LARGE
+        head.bytes += <uint32_t>(name_len + value.len + LINE_EXTRA)
         hash = lower_name(raw if raw + name_len + 8 <= end else name, name, name_len)
         if i < n and headers[i].name == NULL:
             while i < n and headers[i].name == NULL:

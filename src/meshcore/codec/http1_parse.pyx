@@ -14,6 +14,7 @@ from meshcore.codec.head cimport *
 from meshcore.codec.http1 cimport *
 from meshcore.codec.http1_connection cimport http1_read_connection
 from meshcore.codec.http1_fields cimport *
+from meshcore.codec.http1_mend cimport http1_mend_request, http1_mend_response
 from meshcore.codec.http1_picohttp cimport *
 from meshcore.codec.http1_target cimport http1_authority_valid, http1_take_target
 
@@ -21,7 +22,7 @@ from meshcore._native import _picohttp
 
 cdef enum:
     HEADERS_MAX = 1024             # field lines that one parse may return; max_headers_count above this is cut to it
-    MORE = -2
+    WRONG = -1
     CR = 13
     LF = 10
 
@@ -220,6 +221,8 @@ cdef int http1_parse_request(const char *at, size_t n, size_t seen, const Http1O
     cdef char *copy
     cdef Http1Fields fields
     cdef size_t skipped = 0
+    cdef char *mended = NULL
+    cdef size_t mended_len = 0
     clear(message, &fields)
     if n > 0 and (at[0] == CR or at[0] == LF):
         skipped = skip_line_ends(at, n)
@@ -235,10 +238,18 @@ cdef int http1_parse_request(const char *at, size_t n, size_t seen, const Http1O
     if seen > 0 and http1_block_end(at, n, seen) == 0:
         return more(n, options, message)
     result = parse_request(at, n, &method, &method_len, &path, &path_len, &minor, headers, &headers_len, 0)
+    used[0] = skipped + <size_t>result
+    if result == WRONG:
+        used[0] = http1_block_end(at, n, 0)
+        mended = http1_mend_request(head.arena, at, used[0], &mended_len) if used[0] <= options.max_head_bytes else NULL
+        if mended != NULL:
+            headers_len = HEADERS_MAX
+            result = parse_request(mended, mended_len, &method, &method_len, &path, &path_len, &minor, headers, &headers_len, 0)
+            used[0] += skipped
     if result < 0:
         return refused(at, n, headers_len, options, True, message)
-    used[0] = skipped + <size_t>result
-    head.bytes = <uint32_t>result
+    if mended != NULL:
+        at = mended
     if <size_t>result > options.max_head_bytes:
         return finish(message, HTTP1_HEAD_TOO_LARGE)
     copy = copy_block(head, at, <size_t>result)
@@ -304,6 +315,8 @@ cdef int http1_parse_response(const char *at, size_t n, size_t seen, const Http1
     cdef int status
     cdef int result
     cdef char *copy
+    cdef char *mended = NULL
+    cdef size_t mended_len = 0
     cdef Http1Fields fields
     clear(message, &fields)
     if n == 0:
@@ -313,14 +326,19 @@ cdef int http1_parse_response(const char *at, size_t n, size_t seen, const Http1
     if seen > 0 and http1_block_end(at, n, seen) == 0:
         return more(n, options, message)
     result = parse_response(at, n, &minor, &status, &reason, &reason_len, headers, &headers_len, 0)
+    used[0] = <size_t>result
+    if result == WRONG:
+        used[0] = http1_block_end(at, n, 0)
+        mended = http1_mend_response(head.arena, at, used[0], &mended_len) if used[0] <= options.max_head_bytes else NULL
+        if mended != NULL:
+            headers_len = HEADERS_MAX
+            result = parse_response(mended, mended_len, &minor, &status, &reason, &reason_len, headers, &headers_len, 0)
     if result < 0:
         return refused(at, n, headers_len, options, False, message)
-    used[0] = <size_t>result
-    head.bytes = <uint32_t>result
+    if mended != NULL:
+        at = mended
     if <size_t>result > options.max_head_bytes:
         return finish(message, HTTP1_HEAD_TOO_LARGE)
-    if status < 100:
-        return finish(message, HTTP1_BAD_SYNTAX)
     copy = copy_block(head, at, <size_t>result)
     if copy == NULL:
         return finish(message, HTTP1_HEAD_TOO_LARGE)
@@ -359,7 +377,7 @@ cdef int response_framing(Head *head, Http1Message *message, Http1Fields *fields
             return error
     if status == 101 or (connect and status >= 200 and status < 300):
         message.framing = BODY_RAW
-    elif head_only or status < 200 or status == 204 or status == 304:
+    elif head_only or (status >= 100 and status < 200) or status == 204 or status == 304:
         message.framing = BODY_NONE
         message.length = 0
     elif fields.has_coding:

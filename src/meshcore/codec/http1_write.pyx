@@ -3,7 +3,7 @@
 One pass, no allocation; nothing is decided here but letter case. Any thread.
 """
 from libc.stdint cimport uint16_t
-from libc.string cimport memcpy
+from libc.string cimport memchr, memcpy
 
 from meshcore.base.span cimport Span, span, write_hex, write_u64
 from meshcore.codec.head cimport *
@@ -121,6 +121,10 @@ cdef size_t http1_write_response(Head *head, bint http_10, const Http1Options *o
     out = put(out + 1, reason.at, reason.len)
     out = put(out, b"\r\n", 2)
     return put_headers(head, options, out) - start
+
+
+cdef size_t http1_fields_len(const char *at, size_t n) noexcept nogil:
+    return n - (<const char *>memchr(at, 10, n) + 1 - at) - 2
 
 
 cdef size_t http1_write_chunk_size(uint64_t n, char *out) noexcept nogil:

@@ -51,7 +51,7 @@ cdef bint find(Head *head, uint8_t id, Span name, char *scratch, Span *out) noex
     cdef Header *header
     if id >= PSEUDO_METHOD:
         out[0] = pseudo(head, id, scratch)
-        return out.at != NULL and out.len > 0
+        return out.at != NULL and (out.len > 0 or id == PSEUDO_AUTHORITY)      # "Host:" is a host, the empty one
     if id == H_OTHER:
         header = head_find_name(head, name) if name.len > 0 else NULL
     else:

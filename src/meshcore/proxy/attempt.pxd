@@ -28,5 +28,6 @@ cdef void touch_try(Attempt *attempt) noexcept nogil                          # 
 cdef void give_up(Attempt *attempt) noexcept nogil                            # before its answer is complete
 cdef void drop_attempt(Attempt *attempt) noexcept nogil                       # its connection was given back or closed before
 cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil
+cdef void attempt_tunnel_opened(Attempt *attempt) noexcept nogil              # its upstream has agreed to one
 cdef void attempt_upload_full(Attempt *attempt) noexcept nogil
 cdef void attempt_upload_low(Attempt *attempt) noexcept nogil

@@ -169,6 +169,9 @@ cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil:
     if stream.message.framing == 0:
         record.upstream_last_tx_ns = record.upstream_first_tx_ns
         return
+    if stream.bits & STREAM_UPGRADE:
+        attempt.holding = True
+        return
     buffer_init(&body)
     if stream.bits & STREAM_REPLAY_LOST:
         buffer_move(&body, &stream.waiting)
@@ -182,6 +185,18 @@ cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil:
         upstream_send_trailers(upstream, attempt, stream.request_trailers)
     if end:
         record.upstream_last_tx_ns = record.upstream_first_tx_ns
+    if stream.down != NULL:
+        downstream_resume(stream.down, PAUSE_WAITING_FULL)
+
+
+cdef void attempt_tunnel_opened(Attempt *attempt) noexcept nogil:
+    # The upstream has agreed: what the client sent in the meantime follows.
+    cdef Stream *stream = attempt.stream
+    if not attempt.holding:
+        return
+    attempt.holding = False
+    if stream.waiting.len > 0 or stream.bits & STREAM_REQUEST_PASSED:
+        upstream_send_buffer(attempt.upstream, attempt, &stream.waiting, stream.bits & STREAM_REQUEST_PASSED != 0)
     if stream.down != NULL:
         downstream_resume(stream.down, PAUSE_WAITING_FULL)
 

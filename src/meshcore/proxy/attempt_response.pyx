@@ -8,6 +8,7 @@ from meshcore.base.wheel cimport timer_cancel
 from meshcore.cluster.host cimport HOST_RQ_ERROR, HOST_RQ_SUCCESS
 from meshcore.codec.head cimport *
 from meshcore.conf.stat_ids cimport *
+from meshcore.filter.http cimport LocalReply
 from meshcore.proxy.attempt cimport drop_attempt, give_up, touch_try
 from meshcore.proxy.charge cimport *
 from meshcore.proxy.failure cimport give_retry, limit_exceeded, try_again
@@ -32,6 +33,25 @@ cdef void attempt_interim(Attempt *attempt, Head *head) noexcept nogil:
         stream_interim(stream, head)
 
 
+cdef void refuse_handshake(Stream *stream, Attempt *attempt, bint end) noexcept nogil:
+    # A WebSocket handshake ends with 101 or an error. Of any other answer Envoy passes the head on and nothing behind it.
+    cdef Head head = stream.response
+    cdef LocalReply reply
+    if end:
+        drop_attempt(attempt)
+    else:
+        give_up(attempt)
+    head_drop(&head, H_CONTENT_LENGTH)
+    head_drop(&head, H_CONTENT_TYPE)
+    reply.status = head.status
+    reply.flag = 0
+    reply.body = span(b"", 0)
+    reply.content_type = span(b"", 0)
+    reply.details = span(b"websocket_handshake_unsuccessful", 32)
+    reply.head = &head
+    stream_reply(stream, &reply)
+
+
 cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
     cdef Stream *stream = attempt.stream
     cdef Head *head = &stream.response
@@ -41,6 +61,9 @@ cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
     cdef uint64_t now = clock_ns(&stream.engine.loop.clock)
     timer_cancel(&stream.engine.loop.wheel, &attempt.timer)
     give_retry(stream)
+    if status != 101 and status < 400 and stream_wants_websocket(stream):
+        refuse_handshake(stream, attempt, end)
+        return
     atomic_add(&attempt.host.stats[HOST_RQ_ERROR if status >= 500 else HOST_RQ_SUCCESS], 1)
     if retry_wants_response(stream):
         if try_again(stream):

@@ -347,6 +347,7 @@ cdef bint take_head(Downstream *down, const char **at, const char *end) noexcept
     if down.head_ns:
         stream.record.start_ns = down.head_ns
         down.head_ns = 0
+    stream.record.downstream_wire_rx = used if result == HTTP1_OK else end - at[0]
     if result == HTTP1_ERROR:
         at[0] = end
         stream.record.request = NULL       # what was read is no request
@@ -408,12 +409,14 @@ cdef void begin_request(Downstream *down, Stream *stream) noexcept nogil:
 cdef bint take_body(Downstream *down, const char **at, const char *end) noexcept nogil:
     cdef Stream *stream = down.stream
     cdef HcmConf *hcm = hcm_of(down)
+    cdef const char *start = at[0]
     cdef Span data
     cdef Head *trailers = NULL
     cdef int event
     if hcm.http1.enable_trailers and stream.bits & STREAM_TRAILERS == 0:
         trailers = stream_trailers(stream, &stream.request_trailers, False)
     event = http1_body_next(&down.body, at, end, &hcm.http1, trailers, &data)
+    stream.record.downstream_wire_rx += at[0] - start
     if event == EVENT_MORE:
         return False
     if event == EVENT_ERROR:
@@ -423,6 +426,7 @@ cdef bint take_body(Downstream *down, const char **at, const char *end) noexcept
     if event == EVENT_TRAILERS:
         down.state = DOWN_WAIT
         stream.bits |= STREAM_TRAILERS
+        stream.record.downstream_header_rx += trailers.bytes
         stream_request_trailers(stream)
         return True
     if event == EVENT_BODY:

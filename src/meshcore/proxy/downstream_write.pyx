@@ -63,7 +63,7 @@ cdef void downstream_send_head(Downstream *down, Stream *stream, bint end) noexc
             return
         n = http1_write_response(&stream.response, stream.bits & STREAM_HTTP10 != 0, &stream.hcm.http1, room)
         transport_copy(transport, room, n)
-    stream.record.downstream_header_tx += n
+    stream.record.downstream_header_tx += http1_fields_len(room, n)
     sent(down, stream, n)
     transport_flush(transport)
 

@@ -234,6 +234,7 @@ cdef struct Attempt:
     bint response_started          # a final response head came
     bint chunked                   # the request body is written in chunks
     bint pausing                   # downstream is slow: the upstream is not read
+    bint holding                   # the head is out, the body waits until the upstream has agreed to a tunnel
     bint raw                       # a terminated CONNECT: no HTTP on its connection
     bint interim                   # a 1xx of it went downstream: there is no other try
     uint64_t started_ns

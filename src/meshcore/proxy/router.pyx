@@ -180,7 +180,7 @@ cdef void router_request_data(Stream *stream, Span data, bint end) noexcept nogi
         stream.bits |= STREAM_REQUEST_PASSED
     if data.len > 0:
         keep_body(stream, data)
-    if attempt != NULL and attempt.head_sent:
+    if attempt != NULL and attempt.head_sent and not attempt.holding:
         if attempt.upstream != NULL and not attempt.end_sent:
             stream.record.upstream_last_tx_ns = clock_ns(&stream.engine.loop.clock)
             upstream_send_span(attempt.upstream, attempt, data, end)

@@ -13,6 +13,7 @@ from meshcore.proxy.objects cimport Downstream, Stream
 cdef Stream *stream_new(Downstream *down) noexcept nogil                      # NULL: no memory
 cdef void stream_begin(Stream *stream) noexcept nogil                         # its head is complete, or wrong: it counts from now on
 cdef void stream_request_head(Stream *stream, bint end) noexcept nogil        # stream.request and stream.message are filled
+cdef bint stream_wants_websocket(Stream *stream) noexcept nogil               # asked for, and allowed
 cdef void stream_request_data(Stream *stream, Span data) noexcept nogil
 cdef void stream_request_trailers(Stream *stream) noexcept nogil              # stream.request_trailers is filled; ends the request
 cdef void stream_request_end(Stream *stream) noexcept nogil

@@ -80,7 +80,6 @@ cdef void stream_begin(Stream *stream) noexcept nogil:
     record.connection_id = down.id
     record.protocol = stream.request.version
     record.downstream_header_rx = stream.request.bytes
-    record.downstream_wire_rx = stream.request.bytes
     if not chain_init(stream):
         down.close_after = True    # the filters cannot run: nothing may pass them by
         stream.bits |= STREAM_NO_FILTERS
@@ -189,6 +188,10 @@ cdef bint upgrade_allowed(Stream *stream) noexcept nogil:
     return rule > 0
 
 
+cdef bint stream_wants_websocket(Stream *stream) noexcept nogil:
+    return stream.bits & STREAM_UPGRADE != 0 and span_is_nocase(stream.request.protocol, b"websocket", 9)
+
+
 cdef void stream_request_head(Stream *stream, bint end) noexcept nogil:
     cdef Head *head = &stream.request
     cdef HcmConf *hcm = stream.hcm
@@ -241,7 +244,6 @@ cdef void use_route_idle(Stream *stream) noexcept nogil:
 
 cdef void stream_request_data(Stream *stream, Span data) noexcept nogil:
     stream.record.bytes_received += data.len
-    stream.record.downstream_wire_rx += data.len
     stream_touch(stream)
     chain_request_data(stream, data, False)
 

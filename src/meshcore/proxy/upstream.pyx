@@ -285,7 +285,7 @@ cdef void upstream_send_head(Upstream *upstream, Attempt *attempt, bint end) noe
         n = http1_write_request(head, &conf.http1, conf.send_full_url, room)
         transport_copy(upstream.transport, room, n)
     count(upstream, CLUSTER_CX_TX_BYTES, <int64_t>n)
-    attempt.stream.record.upstream_header_tx += n
+    attempt.stream.record.upstream_header_tx += http1_fields_len(room, n)
     attempt.stream.record.upstream_wire_tx += n
     attempt.head_sent = True
     attempt.end_sent = end
@@ -427,12 +427,12 @@ cdef bint take_head(Upstream *upstream, const char **at, const char *end) noexce
         fail(upstream, RESET_HEADERS_TOO_LARGE if upstream.message.error == HTTP1_HEAD_TOO_LARGE else RESET_PROTOCOL)
         return False
     at[0] += used
-    if head.status < 200 and head.status != 101:
+    if head.status < 200 and head.status >= 100 and head.status != 101:
         attempt_interim(attempt, head)
         return upstream.state == UP_HEAD
     if stream.record.upstream_first_rx_ns == 0:
         stream.record.upstream_first_rx_ns = clock_ns(&upstream.engine.loop.clock)
-    stream.record.upstream_header_rx += used
+    stream.record.upstream_header_rx += head.bytes
     begin_response(upstream, attempt, head, at[0] < end)
     return upstream.state == UP_BODY
 
@@ -447,6 +447,7 @@ cdef void begin_response(Upstream *upstream, Attempt *attempt, Head *head, bint 
             fail(upstream, RESET_PROTOCOL)         # nobody asked to upgrade
             return
         stream.bits |= STREAM_TUNNEL
+        attempt_tunnel_opened(attempt)
     if not upstream.message.keep_alive or upstream.message.framing == BODY_RAW:
         if not upstream.close_after and upstream.message.framing != BODY_RAW and (
                 upstream.message.framing != BODY_UNTIL_CLOSE or head.version == HTTP_10):
