@@ -17,6 +17,7 @@ cdef extern from "<sys/socket.h>" nogil:
 
 cdef enum:
     ACCEPTS = 64                   # per event; then others have their turn
+    LAST_ACCEPTS = 4096            # before a socket is closed: a full accept queue
 
 
 cdef int server_bind(IpAddress *address, bint reuse_port) noexcept nogil:
@@ -62,18 +63,16 @@ cdef void drop_one(Server *server) noexcept nogil:
     server.spare = take_spare()
 
 
-cdef void on_event(uv_poll_t *poll, int status, int events) noexcept nogil:
-    cdef Server *server = <Server *>poll.data
+cdef void accept_waiting(Server *server, int most) noexcept nogil:
     cdef Transport *transport
-    cdef Loop *loop = server.loop
     cdef int _i
     cdef int fd
-    for _i in range(ACCEPTS):
+    for _i in range(most):
         if server.closing:
-            break
+            return
         fd = accept4(server.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
         if fd >= 0:
-            transport = transport_adopt(loop, fd)
+            transport = transport_adopt(server.loop, fd)
             if transport != NULL:
                 server.on_accept(server, transport)
             else:
@@ -81,8 +80,13 @@ cdef void on_event(uv_poll_t *poll, int status, int events) noexcept nogil:
         elif errno == EMFILE or errno == ENFILE:
             drop_one(server)
         elif errno != EINTR and errno != ECONNABORTED:
-            break
-    transport_flush_all(loop)
+            return
+
+
+cdef void on_event(uv_poll_t *poll, int status, int events) noexcept nogil:
+    cdef Server *server = <Server *>poll.data
+    accept_waiting(server, ACCEPTS)
+    transport_flush_all(server.loop)
 
 
 cdef void on_closed(uv_handle_t *handle) noexcept nogil:
@@ -120,7 +124,9 @@ cdef Server *server_open(Loop *loop, int fd, int backlog, ServerAccept on_accept
 
 
 cdef void server_close(Server *server) noexcept nogil:
+    # What the kernel has established for this socket would be reset with it: it is taken in first.
     if not server.closing:
+        accept_waiting(server, LAST_ACCEPTS)
         server.closing = True
         uv_close(<uv_handle_t *>&server.poll, on_closed)
         close(server.fd)
