@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from tests.fuzz.mutate import LENGTH_MAX, mutate
+from tests.fuzz.mutate import HTTP1_WORDS, LENGTH_MAX, mutate
 
-TARGETS = ["http1_request", "http1_response", "http1_body"]
+TARGETS = ["http1_request", "http1_response", "http1_body", "thrift"]
 POOL_MAX = 4000
 
 
@@ -50,6 +50,7 @@ def run(target: str, seed: int, inputs: int | None = None, seconds: float | None
     """(inputs tried, kinds seen). Raises Broken. The seeds of the target are tried first."""
     module: Any = import_module(f"tests.fuzz.fuzz_{target}")
     one: Callable[[bytes], Any] = module.one
+    words: list[bytes] = getattr(module, "WORDS", HTTP1_WORDS)
     dice = random.Random(seed)
     pool: list[bytes] = module.seeds()
     seen: set[Any] = set()
@@ -57,7 +58,7 @@ def run(target: str, seed: int, inputs: int | None = None, seconds: float | None
     limit = None if seconds is None else time.monotonic() + seconds
     fresh = list(pool)
     while (inputs is None or tried < inputs) and (limit is None or time.monotonic() < limit):
-        raw = fresh.pop() if fresh else mutate(dice.choice(pool), dice, pool)
+        raw = fresh.pop() if fresh else mutate(dice.choice(pool), dice, pool, words)
         if ledger is not None:
             ledger.write(raw)
         try:

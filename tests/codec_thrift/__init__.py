@@ -1,0 +1,1 @@
+"""Tests of the Thrift codec: properties, hostile input, and the real libraries as peers."""
