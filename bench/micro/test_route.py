@@ -13,7 +13,19 @@ import random
 import pytest
 
 from meshcore.bind.route_face import RouteTableFace
-from meshcore.bind.spec import Forward, HeaderMatch, Route, RouteMatch, RouteTable, StringMatch, VirtualHost
+from meshcore.bind.spec import (
+    Forward,
+    HeaderMatch,
+    MatchTree,
+    OnMatch,
+    Predicate,
+    Route,
+    RouteMatch,
+    RouteTable,
+    StringMatch,
+    TreeInput,
+    VirtualHost,
+)
 
 SIZES = (10, 1_000, 10_000)
 REQUESTS = 2_000
@@ -71,7 +83,30 @@ def hosts(n: int) -> tuple[RouteTable, list[tuple[str, str]]]:
     return table, [(name.replace("*", "api"), f"/part{i % 10}/x") for i, name in enumerate(names)]
 
 
-SHAPES = {shape.__name__: shape for shape in (prefixes, exact_paths, regexes, any_case, canaries, tenants, hosts)}
+def tree_host(tree: MatchTree, n: int) -> RouteTable:
+    routes = tuple(Route(RouteMatch("prefix", "/"), Forward("c")) for _ in range(n))
+    lists = tuple((i, 1) for i in range(n))
+    return RouteTable("t", (VirtualHost("v", ("*",), routes, matcher=tree, route_lists=lists),))
+
+
+def tree_prefixes(n: int) -> tuple[RouteTable, list[tuple[str, str]]]:
+    """A match tree with a prefix map of the path."""
+    entries = tuple((f"/team{i % 37}/service{i}/", OnMatch(action=i)) for i in range(n))
+    tree = MatchTree("prefix", TreeInput("header", ":path"), entries=entries)
+    return tree_host(tree, n), [("a.com", f"{text}items/42") for text, _ in entries]
+
+
+def tree_list(n: int) -> tuple[RouteTable, list[tuple]]:
+    """A match tree with one entry per tenant in its list."""
+    seen = TreeInput("header", "x-tenant")
+    fields = tuple((Predicate("string", seen, StringMatch("exact", f"t{i}")), OnMatch(action=i)) for i in range(n))
+    return tree_host(MatchTree("list", fields=fields), n), [("a.com", "/api", [("x-tenant", f"t{i}")]) for i in range(n)]
+
+
+SHAPES = {
+    shape.__name__: shape
+    for shape in (prefixes, exact_paths, regexes, any_case, canaries, tenants, hosts, tree_prefixes, tree_list)
+}
 
 
 @pytest.mark.slow

@@ -174,7 +174,7 @@ def test_a_table_keeps_its_flags_and_hosts() -> None:
     assert (table.name, table.internal_only_headers) == ("table", ("x-secret",))
     assert table.most_specific_mutations_win and table.ignore_port_in_host and table.ignore_path_parameters
     assert table.mutation == spec.HeaderMutation(request_add=(spec.HeaderAdd("x-t", "t"),))
-    [host] = table.virtual_hosts
+    host = table.virtual_hosts[0]
     assert (host.name, host.domains, host.require_tls) == ("host", ("a.com", "*.b.com"), "external_only")
     assert host.include_request_attempt_count and host.include_attempt_count_in_response
     assert host.retry == spec.RetryPolicy(("reset",))
@@ -196,7 +196,7 @@ def test_clusters_are_looked_up_unless_told_not_to() -> None:
 
 
 def test_hosts_keep_virtual_clusters_and_limits() -> None:
-    [host] = everything().listeners[0].hcm.routes.virtual_hosts
+    host = everything().listeners[0].hcm.routes.virtual_hosts[0]
     condition = spec.HeaderMatch(":path", spec.StringMatch("prefix", "/v"))
     assert host.virtual_clusters == (spec.VirtualCluster("vc", (condition,)),)
     assert host.include_is_timeout_retry_header is True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import header_mutation, matcher, retry, route
+from mesh.config import header_mutation, match_tree, matcher, retry, route
 from mesh.config.errors import join
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, each, wrapped_or
@@ -17,7 +17,7 @@ from meshcore.bind import spec
 HOST = Fields(
     "envoy.config.route.v3.VirtualHost",
     {
-        "name", "domains", "routes", "require_tls", "typed_per_filter_config", "include_request_attempt_count",
+        "name", "domains", "routes", "matcher", "require_tls", "typed_per_filter_config", "include_request_attempt_count",
         "include_attempt_count_in_response", "retry_policy", "include_is_timeout_retry_header", "virtual_clusters",
         "per_request_buffer_limit_bytes", "request_body_buffer_limit",
     }
@@ -25,19 +25,36 @@ HOST = Fields(
     described={"metadata"},
 )  # fmt: skip
 CLUSTER = Fields("envoy.config.route.v3.VirtualCluster", {"name", "headers"})
+ROUTES = Fields("envoy.config.route.v3.RouteList", {"routes"})
+ACTIONS = {"envoy.config.route.v3.Route": True, ROUTES.message: False}
 REQUIRE_TLS = ("none", "external_only", "all")
 
 
 def lower(message: Any, low: Lowering, path: str, *, validate_clusters: bool, body_limit: int) -> spec.VirtualHost:
     HOST.check(message, low.report, path)
+    settings: dict[str, Any] = {"validate_clusters": validate_clusters, "body_limit": body_limit}
+    routes: list[spec.Route] = []
+    lists: list[tuple[int, int]] = []
+    tree = None
+    if message.HasField("matcher"):
+        if message.routes:
+            low.refuse(join(path, "matcher"), "'routes' is set as well, and only one of the two may be")
+
+        def action(item: Any, at: str) -> int:
+            found = _routes_of_action(item, low, at, settings)
+            lists.append((len(routes), len(found)))
+            routes.extend(found)
+            return len(lists) - 1
+
+        tree = match_tree.lower(message.matcher, low, join(path, "matcher"), action)
+    else:
+        routes.extend(each(message.routes, join(path, "routes"), lambda item, at: route.lower(item, low, at, **settings)))
     return spec.VirtualHost(
         name=message.name,
         domains=tuple(message.domains),
-        routes=each(
-            message.routes,
-            join(path, "routes"),
-            lambda item, at: route.lower(item, low, at, validate_clusters=validate_clusters, body_limit=body_limit),
-        ),
+        routes=tuple(routes),
+        matcher=tree,
+        route_lists=tuple(lists),
         mutation=header_mutation.lower(message, low, path),
         require_tls=REQUIRE_TLS[message.require_tls] if message.require_tls < len(REQUIRE_TLS) else "none",
         retry=retry.lower(message.retry_policy, low, join(path, "retry_policy")) if message.HasField("retry_policy") else None,
@@ -49,6 +66,18 @@ def lower(message: Any, low: Lowering, path: str, *, validate_clusters: bool, bo
         body_buffer_limit=wrapped_or(message, "request_body_buffer_limit", None),
         filter_disabled=route.lower_filter_disabled(message.typed_per_filter_config, low, join(path, "typed_per_filter_config")),
     )
+
+
+def _routes_of_action(item: Any, low: Lowering, path: str, settings: dict[str, Any]) -> list[spec.Route]:
+    """The routes of a match tree's action: a Route, or a RouteList."""
+    at = join(path, "typed_config")
+    config, single = low.unpack(item.typed_config, at, ACTIONS, "the action of a route table's matcher")
+    if config is None:
+        return []
+    if single:
+        return [route.lower(config, low, at, **settings)]
+    ROUTES.check(config, low.report, at)
+    return list(each(config.routes, join(at, "routes"), lambda one, here: route.lower(one, low, here, **settings)))
 
 
 def _virtual_cluster(message: Any, low: Lowering, path: str) -> spec.VirtualCluster:

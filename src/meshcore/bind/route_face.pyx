@@ -11,12 +11,13 @@ from libc.string cimport memset
 
 from meshcore.base.arena cimport Arena, arena_fini, arena_init
 from meshcore.base.span cimport Span, span
-from meshcore.bind.matchers cimport keep, keep_lower
+from meshcore.bind.matchers cimport keep, keep_lower, take
 from meshcore.bind.metadata cimport filter_state_fill, metadata_fill
 from meshcore.bind.routes cimport routes_compile
 from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.codec.head cimport HTTP_11, Head, Header, head_add, head_identify, head_init, header_name, header_value
-from meshcore.observe.record cimport Record
+from meshcore.observe.ip cimport address_parse
+from meshcore.observe.record cimport IpAddress, Record
 from meshcore.route.finalize cimport route_mutate_request, route_mutate_response
 from meshcore.route.rewrite cimport tls_location
 from meshcore.route.table cimport (
@@ -71,12 +72,28 @@ cdef int fill_head(Head *head, Arena *arena, authority, path, headers, method, s
     return 0
 
 
+cdef IpAddress *fill_address(Arena *arena, object text) except? NULL:
+    # "1.2.3.4:80" or "[::1]:80"; None: NULL.
+    cdef IpAddress *address
+    if text is None:
+        return NULL
+    address = <IpAddress *>take(arena, sizeof(IpAddress))
+    host, _, port = text.rpartition(":")
+    if not address_parse(keep(arena, host.strip("[]")), address):
+        raise ValueError(f"{text!r} is no address with a port")
+    address.port = int(port)
+    return address
+
+
 cdef int fill_stream(Record *record, Arena *arena, dict facts) except -1:
     memset(record, 0, sizeof(Record))
     metadata_fill(arena, facts.get("metadata", {}), &record.metadata)
     filter_state_fill(arena, facts.get("filter_state", {}), &record.filter_state)
     record.peer_presented = facts.get("peer_presented", False)
     record.peer_validated = facts.get("peer_validated", False)
+    record.downstream_remote = fill_address(arena, facts.get("downstream_remote"))
+    record.downstream_direct_remote = fill_address(arena, facts.get("downstream_direct_remote"))
+    record.downstream_local = fill_address(arena, facts.get("downstream_local"))
     return 0
 
 
@@ -119,7 +136,7 @@ cdef class RouteTableFace:
 
     def find(self, authority, path, headers=(), method="GET", random=0, scheme="http", stream=None) -> Found | None:
         """The first route of the request; `headers` are (name, value) pairs, `random` decides fractions and weights. `stream`: what else is
-        known, a dict of metadata, filter_state, peer_presented, peer_validated."""
+        known, a dict of metadata, filter_state, peer_presented, peer_validated and the addresses (downstream_remote, ..)."""
         cdef Arena arena
         cdef Head head
         cdef Record record

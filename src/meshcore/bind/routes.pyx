@@ -7,6 +7,7 @@ from libc.stdint cimport uint16_t, uint32_t
 
 from meshcore.base.span cimport Span, span
 from meshcore.bind.format cimport compile_json, compile_text
+from meshcore.bind.match_trees cimport compile_tree
 from meshcore.bind.matchers cimport compile_headers, compile_queries, compile_regex, keep, keep_lower, take
 from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.bind.stream_matchers cimport compile_stream
@@ -19,7 +20,7 @@ from meshcore.route.table cimport (
     RETRY_ENVOY_RATELIMITED, RETRY_GATEWAY_ERROR, RETRY_GRPC_CANCELLED, RETRY_GRPC_DEADLINE_EXCEEDED, RETRY_GRPC_INTERNAL,
     RETRY_GRPC_RESOURCE_EXHAUSTED, RETRY_GRPC_UNAVAILABLE, RETRY_REFUSED_STREAM, RETRY_RESET, RETRY_RESET_BEFORE_REQUEST,
     RETRY_RETRIABLE_4XX, RETRY_RETRIABLE_HEADERS, RETRY_RETRIABLE_STATUS_CODES, ROUTE_DIRECT, ROUTE_FORWARD, ROUTE_REDIRECT,
-    ClusterChoice, RetryPolicy, Route, Scope, UpgradeRule, VirtualCluster, VirtualHost, route_table_index, route_table_new,
+    ClusterChoice, RetryPolicy, Route, RouteRange, Scope, UpgradeRule, VirtualCluster, VirtualHost, route_table_index, route_table_new,
     route_table_unref,
 )
 
@@ -356,6 +357,12 @@ cdef int compile_host(
     host.attempt_count_response = spec.include_attempt_count_in_response
     host.timeout_retry_header = spec.include_is_timeout_retry_header
     compile_virtual_clusters(table, spec.virtual_clusters, host)
+    host.tree = compile_tree(&table.arena, &table.regexes, spec.matcher)
+    host.lists = <RouteRange *>take(&table.arena, len(spec.route_lists) * sizeof(RouteRange))
+    host.lists_len = len(spec.route_lists)
+    for i, (first, n) in enumerate(spec.route_lists):
+        host.lists[<int>i].first = first
+        host.lists[<int>i].len = n
     host.routes = <Route *>take(&table.arena, len(spec.routes) * sizeof(Route))
     host.routes_len = len(spec.routes)
     for i, route in enumerate(spec.routes):

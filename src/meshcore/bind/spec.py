@@ -141,6 +141,52 @@ class RouteMatch:
     filter_state: tuple[FilterStateMatch, ...] = ()
 
 
+# --- match trees ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, frozen=True)
+class TreeInput:
+    """What is looked at: `kind` is header | query | filter_state (`name` says which) | text (`value`, None: it has none) | source_ip |
+    direct_source_ip | destination_ip | source_port | destination_port | absent."""
+
+    kind: str
+    name: str = ""
+    value: str | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Predicate:
+    """`kind`: string (of `input`, by `string`) | ip (`input` in `ranges`) | and | or | not (of `parts`)."""
+
+    kind: str
+    input: TreeInput | None = None
+    string: StringMatch | None = None
+    ranges: tuple[tuple[str, int], ...] = ()
+    parts: tuple[Predicate, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class OnMatch:
+    """Where a branch leads: to `tree`, or to `action`, a number that the owner of the tree gives a meaning."""
+
+    tree: MatchTree | None = None
+    action: int = 0
+    keep_matching: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class MatchTree:
+    """xds.type.matcher.v3.Matcher: `kind` is list (`fields`) | exact | prefix (`entries`: value, branch) | ip (`ranges`: (address, bits),
+    exclusive, branch)."""
+
+    kind: str
+    input: TreeInput | None = None
+    fields: tuple[tuple[Predicate, OnMatch], ...] = ()
+    entries: tuple[tuple[str, OnMatch], ...] = ()
+    ranges: tuple[tuple[tuple[str, int], bool, OnMatch], ...] = ()
+    otherwise: OnMatch | None = None
+
+
 # --- header mutation ------------------------------------------------------------------------------------------------
 
 
@@ -271,13 +317,16 @@ class VirtualCluster:
 
 @dataclass(slots=True, frozen=True)
 class VirtualHost:
-    """`require_tls`: none | external_only | all."""
+    """`require_tls`: none | external_only | all. With a `matcher`, whose actions are positions in `route_lists`, only the
+    routes of the list that it chooses are looked at; a list is (position in `routes`, how many)."""
 
     name: str
     domains: tuple[str, ...]
     routes: tuple[Route, ...]
     mutation: HeaderMutation = HeaderMutation()
     require_tls: str = "none"
+    matcher: MatchTree | None = None
+    route_lists: tuple[tuple[int, int], ...] = ()
     retry: RetryPolicy | None = None
     include_request_attempt_count: bool = False
     include_attempt_count_in_response: bool = False

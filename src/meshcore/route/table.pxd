@@ -12,6 +12,7 @@ from meshcore.codec.head cimport Head
 from meshcore.observe.format cimport Format
 from meshcore.observe.record cimport Record
 from meshcore.route.domain_index cimport Domain
+from meshcore.route.match_tree cimport MatchTree
 from meshcore.route.matcher cimport HeaderMatcher, QueryMatcher
 from meshcore.route.mutation cimport Mutation
 from meshcore.route.regex cimport Regex
@@ -175,12 +176,21 @@ cdef struct Route:
     Span content_type
     const Format *body_format      # NULL: the body as it is
 
+cdef struct RouteRange:
+    # Some routes of a host, side by side: what a match tree chooses.
+    uint32_t first
+    uint32_t len
+    void *index                    # HostIndex
+
 cdef struct VirtualHost:
     Span name
     const RouteTable *table
     Route *routes                  # in configured order
     uint32_t routes_len
-    void *index                    # compiled path index (private to table.pyx)
+    void *index                    # HostIndex of all routes; NULL with a tree
+    const MatchTree *tree          # chooses one of `lists`, in which the first match wins; NULL: none
+    RouteRange *lists
+    uint32_t lists_len
     uint8_t require_tls            # 0 none, 1 external only, 2 all
     bint attempt_count_request
     bint attempt_count_response

@@ -13,24 +13,15 @@ from meshcore.base.runtime cimport runtime_hits
 from meshcore.base.span cimport parse_u64, span, span_find, span_is, span_is_nocase
 from meshcore.codec.head cimport H_CONTENT_TYPE, Header, head_find_name, head_next, head_value, header_value
 from meshcore.route.domain_index cimport DomainIndex, NO_HOST, domain_index_build, domain_index_find
+from meshcore.route.host_index cimport HostIndex, host_index_build
+from meshcore.route.match_tree cimport match_tree_find
 from meshcore.route.matcher cimport headers_match_all, queries_match_all
-from meshcore.route.path_build cimport path_index_build
-from meshcore.route.path_index cimport NO_ORDER, OrderList, PathHit, PathIndex, PathKey, PathNode, path_index_find
+from meshcore.route.path_index cimport NO_ORDER, OrderList, PathHit, PathNode, path_index_find
 from meshcore.route.regex cimport regex_free_all, regex_full
 
 from meshcore.route.rewrite cimport path_alone, redirect_location, rewrite_path
 from meshcore.route.stream_matcher cimport stream_matches
-from meshcore.route.value_index cimport Conditions, ValueSlot, ValueWalk, value_index_build, value_walk_next, value_walk_start
-
-cdef enum:
-    MANY_CANDIDATES = 8            # from here on an index by header value pays
-
-cdef struct HostIndex:
-    PathIndex cased
-    PathIndex caseless
-    const uint32_t *connects       # PATH_CONNECT routes, ascending
-    uint32_t connects_len
-    bint cut_parameters            # path parameters do not count
+from meshcore.route.value_index cimport ValueSlot, ValueWalk, value_walk_next, value_walk_start
 
 cdef struct Asked:
     # What a request offers to conditions, the same for all candidates.
@@ -65,122 +56,19 @@ cdef void route_table_unref(RouteTable *table) noexcept nogil:
         atomic_add(&live_tables, -1)
 
 
-cdef bint is_sure(const Route *route) noexcept nogil:
-    return not (
-        route.headers_len or route.query_len or route.fraction.denominator or route.grpc or route.stream != NULL
-        or route.path_kind == PATH_REGEX
-    )
-
-
-cdef void add_key(PathKey *keys, uint32_t *n, const Route *route, Span text, bint exact) noexcept nogil:
-    keys[n[0]].text = text
-    keys[n[0]].order = route.order
-    keys[n[0]].exact = exact
-    keys[n[0]].sure = is_sure(route)
-    n[0] += 1
-
-
-cdef uint32_t collect_keys(const VirtualHost *host, bint caseless, PathKey *keys, Arena *arena, bint *enough) noexcept nogil:
-    cdef const Route *route
-    cdef char *slashed
-    cdef uint32_t n = 0
-    cdef uint32_t i, j
-    for i in range(host.routes_len):
-        route = &host.routes[i]
-        if route.path_kind == PATH_CONNECT:
-            continue
-        if route.path_kind == PATH_REGEX:
-            # Whatever case_sensitive says: a regular expression carries its own rule.
-            if not caseless:
-                add_key(keys, &n, route, route.guard, False)
-            continue
-        if route.case_sensitive == caseless:
-            continue
-        if route.path_kind == PATH_SEPARATED_PREFIX:
-            # "/a" alone, or "/a/" and what follows: two keys, no further condition.
-            add_key(keys, &n, route, route.path, True)
-            slashed = <char *>arena_take(arena, route.path.len + 1)
-            if slashed == NULL:
-                enough[0] = False
-                return n
-            for j in range(route.path.len):
-                slashed[j] = route.path.at[j]
-            slashed[route.path.len] = 47
-            add_key(keys, &n, route, span(slashed, route.path.len + 1), False)
-        else:
-            add_key(keys, &n, route, route.path, route.path_kind == PATH_EXACT)
-    return n
-
-
-cdef bint index_values(OrderList *list, const VirtualHost *host, Arena *arena) noexcept nogil:
-    cdef Conditions *candidates
-    cdef const Route *route
+cdef bint index_host(RouteTable *table, VirtualHost *host) noexcept nogil:
+    cdef RouteRange whole
     cdef uint32_t i
-    cdef bint useless = False
-    if list.len < MANY_CANDIDATES:
-        return True
-    candidates = <Conditions *>malloc(list.len * sizeof(Conditions))
-    if candidates == NULL:
-        return False
-    for i in range(list.len):
-        route = &host.routes[list.orders[i]]
-        candidates[i].headers = route.headers
-        candidates[i].len = route.headers_len
-        candidates[i].order = list.orders[i]
-    list.by_value = value_index_build(arena, candidates, list.len, &useless)
-    free(candidates)
-    return list.by_value != NULL or useless
-
-
-cdef bint index_nodes(PathIndex *index, const VirtualHost *host, Arena *arena) noexcept nogil:
-    cdef uint32_t i
-    for i in range(index.nodes_len):
-        if not index_values(&index.root[i].begins, host, arena) or not index_values(&index.root[i].exactly, host, arena):
+    whole.first = 0
+    whole.len = host.routes_len
+    if host.tree == NULL:
+        host.index = host_index_build(table, host, whole)
+        return host.index != NULL
+    for i in range(host.lists_len):
+        host.lists[i].index = host_index_build(table, host, host.lists[i])
+        if host.lists[i].index == NULL:
             return False
     return True
-
-
-cdef bint index_connects(HostIndex *index, const VirtualHost *host, Arena *arena) noexcept nogil:
-    cdef uint32_t n = 0
-    cdef uint32_t i
-    cdef uint32_t *orders
-    for i in range(host.routes_len):
-        n += host.routes[i].path_kind == PATH_CONNECT
-    if n == 0:
-        return True
-    orders = <uint32_t *>arena_take(arena, n * sizeof(uint32_t))
-    if orders == NULL:
-        return False
-    n = 0
-    for i in range(host.routes_len):
-        if host.routes[i].path_kind == PATH_CONNECT:
-            orders[n] = i
-            n += 1
-    index.connects = orders
-    index.connects_len = n
-    return True
-
-
-cdef bint index_host(RouteTable *table, VirtualHost *host) noexcept nogil:
-    cdef HostIndex *index = <HostIndex *>arena_take(&table.arena, sizeof(HostIndex))
-    cdef PathKey *keys = <PathKey *>malloc((2 * <size_t>host.routes_len + 1) * sizeof(PathKey))
-    cdef bint enough = index != NULL and keys != NULL
-    cdef uint32_t n
-    if enough:
-        memset(index, 0, sizeof(HostIndex))
-        index.cut_parameters = table.ignore_path_parameters
-        index.caseless.ignore_case = True
-        n = collect_keys(host, False, keys, &table.arena, &enough)
-        enough = enough and path_index_build(&index.cased, &table.arena, keys, n)
-        enough = enough and index_nodes(&index.cased, host, &table.arena)
-    if enough:
-        n = collect_keys(host, True, keys, &table.arena, &enough)
-        enough = enough and path_index_build(&index.caseless, &table.arena, keys, n)
-        enough = enough and index_nodes(&index.caseless, host, &table.arena)
-    enough = enough and index_connects(index, host, &table.arena)
-    host.index = index
-    free(keys)
-    return enough
 
 
 cdef bint route_table_index(RouteTable *table) noexcept nogil:
@@ -330,14 +218,10 @@ cdef Span without_parameters(Span path, Arena *arena) noexcept nogil:
     return span(text, n)
 
 
-cdef Route *route_find(const VirtualHost *host, Head *request, const Record *record, uint64_t random) noexcept nogil:
-    cdef const HostIndex *index = <const HostIndex *>host.index
+cdef Route *route_in(const VirtualHost *host, const HostIndex *index, Asked *asked) noexcept nogil:
+    cdef Head *request = asked.request
     cdef PathHit cased, caseless
-    cdef Asked asked
     cdef uint32_t best = NO_ORDER
-    asked.request = request
-    asked.record = record
-    asked.random = random
     asked.whole = asked.path = path_alone(request.path)
     if index.cut_parameters:
         asked.path = without_parameters(asked.path, request.arena)
@@ -350,12 +234,25 @@ cdef Route *route_find(const VirtualHost *host, Head *request, const Record *rec
         caseless = path_index_find(&index.caseless, asked.path)
         best = sure_at(caseless, best)
     if cased.node != NULL:
-        best = first_at(host, cased, best, &asked)
+        best = first_at(host, cased, best, asked)
     if caseless.node != NULL:
-        best = first_at(host, caseless, best, &asked)
+        best = first_at(host, caseless, best, asked)
     if index.connects_len > 0 and is_connect(request):
-        best = first_of(host, index.connects, index.connects_len, best, &asked)
+        best = first_of(host, index.connects, index.connects_len, best, asked)
     return &host.routes[best] if best != NO_ORDER else NULL
+
+
+cdef Route *route_find(const VirtualHost *host, Head *request, const Record *record, uint64_t random) noexcept nogil:
+    cdef Asked asked
+    cdef uint32_t chosen
+    asked.request = request
+    asked.record = record
+    asked.random = random
+    if host.tree == NULL:
+        return route_in(host, <const HostIndex *>host.index, &asked)
+    if not match_tree_find(host.tree, request, record, &chosen):
+        return NULL
+    return route_in(host, <const HostIndex *>host.lists[chosen].index, &asked)
 
 
 cdef ClusterChoice *route_choose(const Route *route, uint64_t random) noexcept nogil:
