@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mesh.config import collector
 from mesh.filters.load import bind
 from mesh.logfiles import LogFiles
 from meshcore.bind.cluster_hosts import HostSetRef
@@ -73,7 +74,10 @@ class Publisher:
         """Makes `plan` the running configuration. `resolved`: endpoints that DNS clusters have now.
 
         Raises OSError or ValueError, and then what ran before still runs unchanged."""
-        resolved = resolved or {}
+        with collector.paused():
+            self._publish(plan, resolved or {})
+
+    def _publish(self, plan: Plan, resolved: dict[str, tuple[Endpoint, ...]]) -> None:
         fresh_clusters = self._new_clusters(plan, resolved)
         prepared = self._prepare_listeners(plan)
         try:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from mesh.config import collector
 from mesh.config.errors import ConfigError, Problem, Report
 
 if TYPE_CHECKING:
@@ -51,10 +52,11 @@ def load(
     from mesh.config import bootstrap as bootstraps
     from mesh.config.lowering import Lowering
 
-    message, report, origin = _read(source, overlay)
-    _name_node(message, node or {})
-    plan = bootstraps.lower(message, Lowering(report))
-    report.raise_if_any()
+    with collector.paused():
+        message, report, origin = _read(source, overlay)
+        _name_node(message, node or {})
+        plan = bootstraps.lower(message, Lowering(report))
+        report.raise_if_any()
     return Loaded(message, plan, origin)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import access_log, address, cluster, endpoint, listener, rules, runtime
+from mesh.config import access_log, address, clusters, endpoint, listener, rules, runtime
 from mesh.config import format as formats
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything, unset
@@ -36,22 +36,23 @@ ADMIN = Fields(
     harmless={"ignore_global_conn_limit": anything},
 )
 STATS_FLUSH_MS = 5000
+CLUSTERS_APART = frozenset({"envoy.config.cluster.v3.Cluster"})  # each is checked when it is lowered
 
 
 def lower(message: Any, low: Lowering) -> spec.Plan:
     """The plan of `message`; problems are in `low.report`, and the plan counts only when there are none."""
-    rules.check(message, low.report, "")
+    rules.check(message, low.report, "", apart=CLUSTERS_APART)
     BOOTSTRAP.check(message, low.report, "")
     static = message.static_resources
     STATIC.check(static, low.report, "static_resources")
     low.cluster_names = frozenset(item.name for item in static.clusters)
     low.locality = endpoint.lower_locality(message.node.locality)
-    clusters = _clusters(static.clusters, low, "static_resources.clusters")
+    static_clusters = clusters.lower_all(static.clusters, low, "static_resources.clusters")
     listeners = _listeners(static.listeners, low, "static_resources.listeners")
     ADMIN.check(message.admin, low.report, "admin")
     return spec.Plan(
         listeners=listeners,
-        clusters=clusters,
+        clusters=static_clusters,
         admin=address.lower(message.admin.address, low, "admin.address") if message.admin.HasField("address") else None,
         admin_access_logs=_admin_logs(message.admin, low),
         node=to_tree(message.node),
@@ -65,18 +66,6 @@ def _admin_logs(message: Any, low: Lowering) -> tuple[spec.AccessLog, ...]:
     if message.access_log_path:
         found += (spec.AccessLog(message.access_log_path, formats.DEFAULT_TEXT),)
     return found
-
-
-def _clusters(items: Any, low: Lowering, path: str) -> tuple[spec.Cluster, ...]:
-    seen: dict[str, int] = {}
-    found = []
-    for index, item in enumerate(items):
-        at = f"{path}[{index}]"
-        if item.name in seen:
-            low.refuse(join(at, "name"), f"{path}[{seen[item.name]}] is called '{item.name}' as well")
-        seen.setdefault(item.name, index)
-        found.append(cluster.lower(item, low, at))
-    return tuple(found)
 
 
 def _listeners(items: Any, low: Lowering, path: str) -> tuple[spec.Listener, ...]:

@@ -25,6 +25,7 @@ class Lowering:
         self.report = report
         self.cluster_names: frozenset[str] = frozenset()
         self.locality = spec.Locality()  # of the node
+        self.templates: dict[bytes, spec.Cluster] = {}  # of clusters.py
 
     def refuse(self, path: str, text: str) -> None:
         self.report.refuse(path, text)

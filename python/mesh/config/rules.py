@@ -56,8 +56,8 @@ class Rules:
     nested_maps: frozenset[str] = frozenset()
 
 
-def check(message: Message, report: Report, path: str) -> None:
-    """Checks `message` and all messages inside it (what an Any holds is checked when it is unpacked)."""
+def check(message: Message, report: Report, path: str, apart: frozenset[str] = frozenset()) -> None:
+    """Checks `message` and all messages inside it but those of the types `apart` (what an Any holds is checked when it is unpacked)."""
     rules = _rules(message.DESCRIPTOR.full_name)
     for name in rules.required:
         if not message.HasField(name):
@@ -75,9 +75,9 @@ def check(message: Message, report: Report, path: str) -> None:
         name = descriptor.name
         if name in rules.durations and (value.seconds < 0 or value.nanos < 0):
             report.refuse(join(path, name), "a duration must not be negative")
-        if name in rules.nested:
+        if name in rules.nested and descriptor.message_type.full_name not in apart:
             for at, inner in _inner(descriptor, value, join(path, name)):
-                check(inner, report, at)
+                check(inner, report, at, apart)
         elif name in rules.nested_maps:
             for key in value:
                 check(value[key], report, f'{join(path, name)}["{key}"]')

@@ -6,6 +6,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 cdef enum:
     ARENA_BLOCK = 4096 - 16        # the payload of a standard block; the header makes it one page
+    ARENA_FIRST = 512 - 32         # of the first block of an arena without a pool: many tables need no more
 
 cdef struct Block:
     Block *next

@@ -63,6 +63,8 @@ cdef void *arena_grow(Arena *arena, size_t n) noexcept nogil:
     cdef size_t cap = ARENA_BLOCK
     if n > <uint32_t>-1:
         return NULL
+    if pool == NULL and arena.blocks == NULL and n <= ARENA_FIRST:
+        cap = ARENA_FIRST
     if n > ARENA_BLOCK:
         cap = n
     if cap == ARENA_BLOCK and pool != NULL and pool.free != NULL:

@@ -1,0 +1,107 @@
+"""Many clusters: what they have in common is checked and lowered once.
+
+Ten thousand clusters are mostly one cluster with other names and hosts. A cluster whose hosts are nothing but an IP and a port is *plain*:
+two plain clusters that agree in everything but name, `alt_stat_name` and hosts lower to the same spec but for these. The first one of a
+kind goes the whole way (`cluster.lower`), the others are copies of its spec; whatever is not plain goes the whole way too. Called by
+bootstrap.py, on the thread that loads."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import fields
+from typing import Any
+
+from mesh.config import cluster, rules
+from mesh.config.errors import join
+from mesh.config.lowering import Lowering
+from meshcore.bind import spec
+
+SLOTS = [(slot.__get__, slot.__set__) for slot in (getattr(spec.Cluster, field.name) for field in fields(spec.Cluster))]
+NESTING = 8  # bytes of the four lengths around a socket address: LbEndpoint, Endpoint, Address, SocketAddress
+ONE_BYTE, TWO_BYTES = 1 << 7, 1 << 14
+PORT_MAX = 65535
+
+
+def lower_all(items: Any, low: Lowering, path: str) -> tuple[spec.Cluster, ...]:
+    """The specs of a list of clusters, whose names must differ."""
+    seen: dict[str, int] = {}
+    found = []
+    for index, item in enumerate(items):
+        at = f"{path}[{index}]"
+        if item.name in seen:
+            low.refuse(join(at, "name"), f"{path}[{seen[item.name]}] is called '{item.name}' as well")
+        seen.setdefault(item.name, index)
+        found.append(lower_one(item, low, at))
+    return tuple(found)
+
+
+def lower_one(item: Any, low: Lowering, path: str) -> spec.Cluster:
+    """The spec of one cluster."""
+    hosts = plain_hosts(item.load_assignment)
+    if hosts is None or not item.name:
+        return _whole(item, low, path)
+    kind = _kind(item)
+    template = low.templates.get(kind)
+    if template is None:
+        found = _whole(item, low, path)
+        if not low.report.failed and found.kind == "static":
+            low.templates[kind] = found
+        return found
+    copy = object.__new__(spec.Cluster)
+    for get, put in SLOTS:
+        put(copy, get(template))
+    PUT_NAME(copy, item.name)
+    PUT_ALT(copy, item.alt_stat_name)
+    PUT_ENDPOINTS(copy, hosts)
+    return copy
+
+
+def _whole(item: Any, low: Lowering, path: str) -> spec.Cluster:
+    rules.check(item, low.report, path)
+    return cluster.lower(item, low, path)
+
+
+def _kind(item: Any) -> bytes:
+    """The cluster without what tells it from others of its kind."""
+    bare = type(item)()
+    bare.CopyFrom(item)
+    bare.name = bare.alt_stat_name = ""
+    if bare.HasField("load_assignment"):
+        assignment = bare.load_assignment
+        del assignment.endpoints[:]
+        # The rules want a name there.
+        assignment.cluster_name = "*" if assignment.cluster_name else ""
+    kind: bytes = bare.SerializeToString(deterministic=True)
+    return kind
+
+
+def plain_hosts(assignment: Any) -> tuple[spec.Endpoint, ...] | None:
+    """The hosts of a ClusterLoadAssignment in which nothing is said of them but IP and port, else None.
+
+    That nothing else is said is seen by the size: every host takes the bytes of its address, so a sum that fits leaves no room."""
+    found = []
+    for group in assignment.endpoints:
+        size = 0
+        for item in group.lb_endpoints:
+            at = item.endpoint.address.socket_address
+            host, port = at.address, at.port_value
+            if not 0 < port <= PORT_MAX or not is_literal(host):
+                return None
+            size += NESTING + len(host) + (4 if port < ONE_BYTE else 5 if port < TWO_BYTES else 6)
+            found.append(spec.Endpoint(spec.Address(host, port)))
+        if group.ByteSize() != size:
+            return None
+    return tuple(found)
+
+
+def is_literal(host: str) -> bool:
+    try:
+        socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+PUT_NAME, PUT_ALT, PUT_ENDPOINTS = (
+    spec.Cluster.__dict__[name].__set__ for name in ("name", "alt_stat_name", "endpoints")
+)
