@@ -22,12 +22,14 @@ from mesh.config import Loaded, load
 from mesh.publish import Publisher
 from mesh.runtime import Runtime
 from mesh.timers import Timers
-from meshcore.bind.spec import Address, Cluster, Endpoint
+from meshcore.bind.spec import Address, Cluster, Endpoint, Plan
 from meshcore.bind.stats import StatsRegistry
 from meshcore.bind.worker import Worker
 
 if TYPE_CHECKING:
     import asyncio
+
+    from mesh.xds.running import Resources
 
 POLL_S = 0.01
 ABORT_S = 5.0
@@ -67,6 +69,7 @@ class Proxy:
         self._threads: list[threading.Thread] = []
         self._publisher: Publisher | None = None
         self._resolver: Any = None
+        self.resources: Resources | None = None
         self._admin: Any = None
         self._runner: Any = None
         self._app_loop: asyncio.AbstractEventLoop | None = None
@@ -93,7 +96,7 @@ class Proxy:
             self._threads.append(thread)
         try:
             self.runtime.configure(self.loaded.plan.runtime)
-            self._publisher.publish(self.loaded.plan, self._resolve_first())
+            self.resources = self._start_loaded(self.loaded)
             self._start_admin()
         except BaseException:
             self.stop()
@@ -104,19 +107,12 @@ class Proxy:
     def apply(self, source: Any) -> None:
         """Makes `source` the running configuration without losing a request; when it raises, the old one still runs."""
         loaded = load(source)
-        before = server_stats.specs(self)
-        named = [cluster for cluster in loaded.plan.clusters if cluster.dns]
-        if self._resolver is not None:
-            self._resolver.update(named)
-        elif named:
-            self._start_resolver(named)
-        if named:
-            self._resolver.wait_first(FIRST_DNS_S)
-        with self._lock:
-            self._running().publish(loaded.plan, self._resolved(loaded))
-            self.runtime.configure(loaded.plan.runtime)
-            self.loaded, self.loaded_at = loaded, time.time()
-        server_stats.count_changes(self, before)
+        self._running()
+        old, self.resources = self.resources, self._start_loaded(loaded)
+        if old is not None:
+            old.stop()
+        self.runtime.configure(loaded.plan.runtime)
+        self.loaded, self.loaded_at = loaded, time.time()
 
     def drain(self, timeout: float | None = None) -> bool:
         """Stops accepting, lets requests in flight end; False when `timeout` seconds were not enough."""
@@ -134,6 +130,9 @@ class Proxy:
     def stop(self) -> None:
         """Closes everything at once and ends the threads. May be called twice."""
         self._timers.stop()
+        if self.resources is not None:
+            self.resources.stop()
+            self.resources = None
         if self._resolver is not None:
             self._resolver.stop()
             self._resolver = None
@@ -266,7 +265,9 @@ class Proxy:
 
     def _inbound(self, running: Publisher) -> list[str]:
         """Names of the listeners whose traffic_direction is INBOUND."""
-        messages = zip(self.loaded.bootstrap.static_resources.listeners, self.loaded.plan.listeners, strict=True)
+        messages = list(zip(self.loaded.bootstrap.static_resources.listeners, self.loaded.plan.listeners, strict=True))
+        if self.resources is not None:
+            messages += [(taken.message, taken.spec) for taken in self.resources.listeners.values()]
         inbound = {spec.name for message, spec in messages if message.traffic_direction == INBOUND}
         return [name for name in running.listeners if name in inbound]
 
@@ -285,18 +286,45 @@ class Proxy:
     def _service_cluster(self) -> str:
         return str(self.loaded.plan.node.get("cluster", ""))
 
-    def _resolve_first(self) -> dict[str, tuple[Endpoint, ...]]:
-        named = [cluster for cluster in self.loaded.plan.clusters if cluster.dns]
+    def _start_loaded(self, loaded: Loaded) -> Resources | None:
+        """Makes a configuration run; what keeps its dynamic resources, if it has any."""
+        if not loaded.plan.dynamic:
+            self._publish(loaded.plan, {})
+            return None
+        from mesh.xds.running import Resources
+
+        resources = Resources(loaded, self.registry, self._publish, self._set_hosts)
+        try:
+            resources.start()
+        except BaseException:
+            resources.stop()
+            raise
+        return resources
+
+    def _publish(self, plan: Plan, hosts: dict[str, tuple[Endpoint, ...]]) -> None:
+        """Makes a plan run. `hosts`: of its clusters of type EDS."""
+        before = server_stats.specs(self)
+        resolved = self._resolved(plan)
+        with self._lock:
+            self._running().publish(plan, {**resolved, **hosts})
+        if self.state != "INITIALIZING":
+            server_stats.count_changes(self, before)
+
+    def _set_hosts(self, name: str, endpoints: tuple[Endpoint, ...]) -> None:
+        with self._lock:
+            self._running().set_hosts(name, endpoints)
+
+    def _resolved(self, plan: Plan) -> dict[str, tuple[Endpoint, ...]]:
+        """The hosts of the clusters that ask DNS, once each of their names has been answered or has failed."""
+        named = [cluster for cluster in plan.clusters if cluster.dns]
+        if self._resolver is not None:
+            self._resolver.update(named)
+        elif named:
+            self._start_resolver(named)
         if not named:
             return {}
-        self._start_resolver(named)
         self._resolver.wait_first(FIRST_DNS_S)
-        return self._resolved(self.loaded)
-
-    def _resolved(self, loaded: Loaded) -> dict[str, tuple[Endpoint, ...]]:
-        if self._resolver is None:
-            return {}
-        return {c.name: self._resolver.endpoints(c.name) for c in loaded.plan.clusters if c.dns}
+        return {cluster.name: self._resolver.endpoints(cluster.name) for cluster in named}
 
     def _start_resolver(self, clusters: list[Cluster]) -> None:
         from mesh.dns import Resolver

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mesh import __version__
@@ -107,9 +107,13 @@ def count_changes(proxy: Proxy, before: tuple[Mapping[str, Any], Mapping[str, An
 
 
 def specs(proxy: Proxy) -> tuple[dict[str, Any], dict[str, Any]]:
-    """({listener: spec}, {cluster: spec}) as they are published."""
+    """({listener: spec}, {cluster: spec}) as they are published; routes that come from elsewhere are no part of a listener."""
     with proxy.published() as running:
         return (
-            {name: live.spec for name, live in running.listeners.items()},
+            {name: _own(live.spec) for name, live in running.listeners.items()},
             {name: live.spec for name, live in running.clusters.items()},
         )
+
+
+def _own(listener: Any) -> Any:
+    return listener if listener.hcm.rds is None else replace(listener, hcm=replace(listener.hcm, routes=None))

@@ -89,7 +89,7 @@ def test_camel_case_keys_are_found_again(tmp_path: Path) -> None:
         ({"hcm": {"rds": {}}}, f"{HCM_PATH}.rds: 'route_config' is set as well, and only one of the two may be"),
         ({"hcm": {"drain_timeout_jitter": {}}}, f"{HCM_PATH}.drain_timeout_jitter: 'drain_timeout_jitter' is not impl"),
         ({"hcm": {"codec_type": "HTTP2"}}, f"{HCM_PATH}.codec_type: 'HTTP2' is not implemented yet in mesh; AUTO and"),
-        ({"cluster": {"type": "EDS"}}, f"{CLUSTER_PATH}.type: 'EDS' is not implemented yet in mesh; STATIC, STRICT"),
+        ({"cluster": {"type": "EDS"}}, f"{CLUSTER_PATH}.eds_cluster_config: required for a cluster of type EDS, and not"),
         ({"cluster": {"lb_policy": "MAGLEV"}}, f"{CLUSTER_PATH}.lb_policy: 'MAGLEV' is not implemented yet in mesh; R"),
         (
             {"cluster": {"outlier_detection": {}}},
@@ -120,7 +120,11 @@ def test_camel_case_keys_are_found_again(tmp_path: Path) -> None:
             {"route": {"match": {"prefix": "<remove>", "safe_regex": {"regex": "/("}}}},
             f"{ROUTE_PATH}.match.safe_regex.regex: '/(' is not accepted by RE2: missing )",
         ),
-        ({"bootstrap": {"dynamic_resources": {"ads_config": {}}}}, "dynamic_resources: 'dynamic_resources' is not"),
+        ({"bootstrap": {"dynamic_resources": {"ads_config": {}}}}, "dynamic_resources.ads_config: 'ads_config' is not"),
+        (
+            {"bootstrap": {"dynamic_resources": {"cds_config": {"ads": {}}}}},
+            "dynamic_resources.cds_config.ads: 'ads' is not implemented yet in mesh; files are: use 'path_config_source'",
+        ),
         ({"bootstrap": {"stats_sinks": [{}]}}, "stats_sinks: 'stats_sinks' is not implemented yet in mesh; remove it"),
     ],
 )  # fmt: skip

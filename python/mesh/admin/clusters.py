@@ -32,21 +32,23 @@ def page(proxy: Any, query: Query) -> Reply:
         return Reply(400, "Invalid re2 regex")
     with proxy.published() as running:
         found = [(live, hosts(live)) for name, live in sorted(running.clusters.items()) if wanted.search(name)]
+    added = set(proxy.resources.clusters) if proxy.resources is not None else set()
     if query.params.get("format") == "json":
-        return Reply(200, as_json(found), "application/json")
-    return Reply(200, "".join(as_text(cluster, of) for cluster, of in found))
+        return Reply(200, as_json(found, added), "application/json")
+    return Reply(200, "".join(as_text(cluster, of, cluster.spec.name in added) for cluster, of in found))
 
 
 def observability_name(cluster: Any) -> str:
     return str(cluster.spec.alt_stat_name or cluster.spec.name)
 
 
-def as_text(cluster: Any, of: list[HostFacts]) -> str:
+def as_text(cluster: Any, of: list[HostFacts], added: bool = False) -> str:
+    """`added`: it came from discovery."""
     spec = cluster.spec
     lines = [f"observability_name::{observability_name(cluster)}"]
     for priority, limits in (("default", spec.default), ("high", spec.high)):
         lines += [f"{priority}_priority::{name}::{getattr(limits, name)}" for name in LIMITS]
-    lines.append("added_via_api::false")
+    lines.append(f"added_via_api::{'true' if added else 'false'}")
     for host in of:
         lines += [f"{host.name}::{name}::{value}" for name, value in host_lines(host)]
     return "".join(f"{spec.name}::{line}\n" for line in lines)
@@ -69,12 +71,14 @@ def host_lines(host: HostFacts) -> list[tuple[str, Any]]:
     ]
 
 
-def as_json(found: list[tuple[Any, list[HostFacts]]]) -> str:
+def as_json(found: list[tuple[Any, list[HostFacts]]], added: set[str]) -> str:
     from envoy.admin.v3.clusters_pb2 import Clusters
 
     message = Clusters()
     for cluster, of in found:
         status = message.cluster_statuses.add(name=cluster.spec.name, observability_name=observability_name(cluster))
+        status.added_via_api = cluster.spec.name in added
+        status.eds_service_name = cluster.spec.eds_name
         for number, limits in enumerate((cluster.spec.default, cluster.spec.high)):
             threshold = status.circuit_breakers.thresholds.add(priority=number)
             for name in LIMITS:

@@ -1,7 +1,7 @@
 """The parts of a config dump: bootstrap, clusters, endpoints, listeners, routes and secrets, as envoy.admin.v3 messages in Envoy's order.
 
-All resources of mesh are static ones; each carries the time at which it was last published. Reads the running configuration under the
-proxy's lock. Called by /config_dump on the pages' thread."""
+Here are the static ones; what discovery brought is dump_dynamic.py's. Each carries the time at which it was last published. Reads the
+running configuration under the proxy's lock. Called by /config_dump on the pages' thread."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from mesh.admin import dump_dynamic
+from mesh.admin.dump_dynamic import stamp
 from mesh.admin.field_mask import opened_any
 from mesh.admin.hosts import fill_address, fill_locality, hosts
 
@@ -42,12 +44,12 @@ def sections(proxy: Any, name_regex: re.Pattern[str] | None, include_eds: bool) 
                 entry.listener.Pack(message, deterministic=True)
                 stamp(entry.last_updated, updated)
             fill_routes(routes, message, updated, wants)
+        if proxy.resources is not None:
+            dump_dynamic.fill_clusters(clusters, proxy.resources, wants)
+            dump_dynamic.fill_listeners(listeners, proxy.resources, wants)
+            dump_dynamic.fill_routes(routes, proxy.resources, wants)
     found = [first, clusters, *([endpoints] if include_eds else []), listeners, shared.ScopedRoutesConfigDump(), routes]
     return [*found, dumped.SecretsConfigDump()]
-
-
-def stamp(target: Any, seconds: float) -> None:
-    target.FromMilliseconds(int(seconds * 1000))
 
 
 def fill_clusters(dump: Any, static: Any, running: Any, wants: Any) -> None:

@@ -43,7 +43,7 @@ class _Embedded(ThreadedProxy):
         )
         try:
             self.runtime.configure(self.loaded.plan.runtime)
-            self._publisher.publish(self.loaded.plan, self._resolve_first())
+            self.resources = self._start_loaded(self.loaded)
             self._start_admin()
         except BaseException:
             self.stop()

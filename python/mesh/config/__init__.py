@@ -22,6 +22,7 @@ from mesh.config.errors import ConfigError, Problem, Report
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from mesh.config.lowering import Lowering
     from meshcore.bind.spec import Plan
 
 __all__ = ["ConfigError", "Loaded", "Problem", "load"]
@@ -34,6 +35,7 @@ class Loaded:
     bootstrap: Any
     plan: Plan
     origin: str
+    low: Lowering  # how further resources of it are lowered
 
 
 def load(
@@ -55,9 +57,10 @@ def load(
     with collector.paused():
         message, report, origin = _read(source, overlay)
         _name_node(message, node or {})
-        plan = bootstraps.lower(message, Lowering(report))
+        low = Lowering(report)
+        plan = bootstraps.lower(message, low)
         report.raise_if_any()
-    return Loaded(message, plan, origin)
+    return Loaded(message, plan, origin, low)
 
 
 def read_bootstrap(source: str | os.PathLike[str] | dict[str, Any] | Message, *, overlay: str | dict[str, Any] | None = None) -> Any:

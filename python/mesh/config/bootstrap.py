@@ -2,14 +2,14 @@
 
 The top of the lowering: checks Envoy's own constraints on the whole message, collects the names of the clusters that
 routes may use, and then goes down file by file. Names of clusters and listeners are unique, and so are addresses that
-are not "any free port". Dynamic resources, tracing and overload are refused. Called by `load`.
+are not "any free port". Tracing and overload are refused. Called by `load`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import access_log, address, clusters, endpoint, listener, rules, runtime
+from mesh.config import access_log, address, clusters, config_source, endpoint, listener, rules, runtime
 from mesh.config import format as formats
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything, unset
@@ -19,15 +19,15 @@ from meshcore.bind import spec
 
 BOOTSTRAP = Fields(
     "envoy.config.bootstrap.v3.Bootstrap",
-    {"node", "static_resources", "admin", "stats_flush_interval", "layered_runtime"},
+    {"node", "static_resources", "dynamic_resources", "admin", "stats_flush_interval", "layered_runtime"},
     described={"node_context_params", "perf_tracing_file_path"},
     harmless={
-        "dynamic_resources": unset, "cluster_manager": unset,
+        "cluster_manager": unset,
         "stats_config": unset, "overload_manager": unset, "watchdogs": anything, "watchdog": anything,
         "deferred_stat_options": unset, "flags_path": anything,
     },
-    instead={"dynamic_resources": "put everything into 'static_resources'"},
 )  # fmt: skip
+DYNAMIC = Fields("envoy.config.bootstrap.v3.Bootstrap.DynamicResources", {"cds_config", "lds_config"})
 STATIC = Fields("envoy.config.bootstrap.v3.Bootstrap.StaticResources", {"listeners", "clusters"})
 ADMIN = Fields(
     "envoy.config.bootstrap.v3.Admin",
@@ -49,7 +49,10 @@ def lower(message: Any, low: Lowering) -> spec.Plan:
     low.locality = endpoint.lower_locality(message.node.locality)
     static_clusters = clusters.lower_all(static.clusters, low, "static_resources.clusters")
     listeners = _listeners(static.listeners, low, "static_resources.listeners")
+    dynamic = message.dynamic_resources
+    DYNAMIC.check(dynamic, low.report, "dynamic_resources")
     ADMIN.check(message.admin, low.report, "admin")
+    at_cds, at_lds = "dynamic_resources.cds_config", "dynamic_resources.lds_config"
     return spec.Plan(
         listeners=listeners,
         clusters=static_clusters,
@@ -58,6 +61,8 @@ def lower(message: Any, low: Lowering) -> spec.Plan:
         node=to_tree(message.node),
         runtime=runtime.lower_layers(message.layered_runtime, low, "layered_runtime"),
         stats_flush_interval_ms=milliseconds_or(message, "stats_flush_interval", STATS_FLUSH_MS),
+        cds=config_source.lower(dynamic.cds_config, low, at_cds) if dynamic.HasField("cds_config") else None,
+        lds=config_source.lower(dynamic.lds_config, low, at_lds) if dynamic.HasField("lds_config") else None,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from mesh.config import address, breakers, cluster_dns, endpoint, http1, listener, schema, upstream_http
+from mesh.config import address, breakers, cluster_dns, config_source, endpoint, http1, listener, schema, upstream_http
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything, false, true, unset
 from mesh.config.lowering import Lowering, milliseconds_or, wrapped_or
@@ -22,7 +22,7 @@ CLUSTER = Fields(
         "lb_policy",
         "load_assignment", "max_requests_per_connection", "circuit_breakers", "common_http_protocol_options",
         "http_protocol_options", "typed_extension_protocol_options", "upstream_bind_config", "common_lb_config",
-        "upstream_connection_options", "load_balancing_policy", "transport_socket",
+        "upstream_connection_options", "load_balancing_policy", "transport_socket", "eds_cluster_config",
     }
     | cluster_dns.CLUSTER_FIELDS,
     described={"metadata"},
@@ -31,7 +31,7 @@ CLUSTER = Fields(
         "round_robin_lb_config": unset, "close_connections_on_host_health_failure": anything,
         "ignore_health_on_host_removal": anything, "lb_subset_config": unset, "track_cluster_stats": unset,
         "preconnect_policy": lambda value: _no_preconnect(value),
-        "eds_cluster_config": unset, "protocol_selection": anything,
+        "protocol_selection": anything,
     },
     instead={"http2_protocol_options": "HTTP/1.1 is; remove it"},
 )  # fmt: skip
@@ -51,7 +51,7 @@ POLICY_TYPES = {
     "envoy.extensions.load_balancing_policies.random.v3.Random": "random",
 }
 OPTIONS_KEY = upstream_http.OPTIONS.message
-KINDS = {0: "static", 1: "strict_dns", 2: "logical_dns"}
+KINDS = {0: "static", 1: "strict_dns", 2: "logical_dns", 3: "eds"}
 LB_POLICIES = {0: "round_robin", 3: "random"}
 LOAD_BALANCING_POLICY_CONFIG = 7
 MIB = 1024 * 1024
@@ -63,7 +63,9 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
     kind, dns_options = _kind(message, low, path)
     at_hosts = join(path, "load_assignment")
     static = kind == "static"
-    dns = () if static else endpoint.lower_dns(message.load_assignment, low, at_hosts)
+    dns = () if kind in ("static", "eds") else endpoint.lower_dns(message.load_assignment, low, at_hosts)
+    if kind != "eds" and message.HasField("eds_cluster_config"):
+        low.refuse(join(path, "eds_cluster_config"), "is for a cluster of type EDS")
     if kind == "logical_dns" and len(dns) != 1:
         low.refuse(at_hosts, f"a cluster of type LOGICAL_DNS has exactly one endpoint, not {len(dns)}")
     default, high = breakers.lower(message.circuit_breakers, low, join(path, "circuit_breakers"))
@@ -85,6 +87,8 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
         tcp_keepalive=_keepalive(message, low, path),
         bind_address=_bind(message, low, path),
         healthy_panic_threshold=_panic(message, low, path),
+        eds=config_source.lower_eds(message, low, path) if kind == "eds" else None,
+        eds_name=(message.eds_cluster_config.service_name or message.name) if kind == "eds" else "",
     )
 
 
@@ -99,7 +103,7 @@ def _kind(message: Any, low: Lowering, path: str) -> tuple[str, cluster_dns.Opti
         return cluster_dns.lower_cluster_type(message.cluster_type, low, join(path, "cluster_type"))
     if message.type not in KINDS:
         name = type(message).DiscoveryType.Name(message.type)
-        text = f"'{name}' is not implemented yet in mesh; STATIC, STRICT_DNS and LOGICAL_DNS are"
+        text = f"'{name}' is not implemented yet in mesh; STATIC, STRICT_DNS, LOGICAL_DNS and EDS are"
         low.refuse(join(path, "type"), text)
     return KINDS.get(message.type, "static"), cluster_dns.lower_fields(message, low, path)
 

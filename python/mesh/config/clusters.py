@@ -3,7 +3,7 @@
 Ten thousand clusters are mostly one cluster with other names and hosts. A cluster whose hosts are nothing but an IP and a port is *plain*:
 two plain clusters that agree in everything but name, `alt_stat_name` and hosts lower to the same spec but for these. The first one of a
 kind goes the whole way (`cluster.lower`), the others are copies of its spec; whatever is not plain goes the whole way too. Called by
-bootstrap.py, on the thread that loads."""
+bootstrap.py and mesh.xds, on the thread that loads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import socket
 from dataclasses import fields
 from typing import Any
 
-from mesh.config import cluster, rules
+from mesh.config import cluster, config_source, rules
 from mesh.config.errors import join
 from mesh.config.lowering import Lowering
 from meshcore.bind import spec
@@ -44,7 +44,7 @@ def lower_one(item: Any, low: Lowering, path: str) -> spec.Cluster:
     template = low.templates.get(kind)
     if template is None:
         found = _whole(item, low, path)
-        if not low.report.failed and found.kind == "static":
+        if not low.report.failed and found.kind in ("static", "eds"):
             low.templates[kind] = found
         return found
     copy = object.__new__(spec.Cluster)
@@ -53,6 +53,10 @@ def lower_one(item: Any, low: Lowering, path: str) -> spec.Cluster:
     PUT_NAME(copy, item.name)
     PUT_ALT(copy, item.alt_stat_name)
     PUT_ENDPOINTS(copy, hosts)
+    if copy.kind == "eds":
+        rules.check(item.eds_cluster_config, low.report, join(path, "eds_cluster_config"))
+        PUT_EDS(copy, config_source.lower_eds(item, low, path))
+        PUT_EDS_NAME(copy, item.eds_cluster_config.service_name or item.name)
     return copy
 
 
@@ -71,6 +75,8 @@ def _kind(item: Any) -> bytes:
         del assignment.endpoints[:]
         # The rules want a name there.
         assignment.cluster_name = "*" if assignment.cluster_name else ""
+    if bare.HasField("eds_cluster_config"):
+        bare.eds_cluster_config.Clear()
     kind: bytes = bare.SerializeToString(deterministic=True)
     return kind
 
@@ -102,6 +108,6 @@ def is_literal(host: str) -> bool:
     return True
 
 
-PUT_NAME, PUT_ALT, PUT_ENDPOINTS = (
-    spec.Cluster.__dict__[name].__set__ for name in ("name", "alt_stat_name", "endpoints")
+PUT_NAME, PUT_ALT, PUT_ENDPOINTS, PUT_EDS, PUT_EDS_NAME = (
+    spec.Cluster.__dict__[name].__set__ for name in ("name", "alt_stat_name", "endpoints", "eds", "eds_name")
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import access_log, address, http1, http_filter, local_reply, request_head, route_table
+from mesh.config import access_log, address, config_source, http1, http_filter, local_reply, request_head, route_table
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything, unset
 from mesh.config.lowering import Lowering, each, milliseconds_or, wrapped_or
@@ -19,7 +19,7 @@ ALWAYS_FORWARD_ONLY = 4
 HCM = Fields(
     f"{PACKAGE}.HttpConnectionManager",
     {
-        "codec_type", "stat_prefix", "route_config", "http_filters", "add_user_agent", "common_http_protocol_options",
+        "codec_type", "stat_prefix", "route_config", "rds", "http_filters", "add_user_agent", "common_http_protocol_options",
         "http_protocol_options", "server_name", "server_header_transformation", "scheme_header_transformation",
         "max_request_headers_kb", "stream_idle_timeout", "request_timeout", "request_headers_timeout", "drain_timeout",
         "delayed_close_timeout", "access_log", "use_remote_address", "xff_num_trusted_hops", "internal_address_config",
@@ -41,8 +41,7 @@ HCM = Fields(
     instead={
         "http2_protocol_options": "HTTP/1.1 is; remove it",
         "http3_protocol_options": "HTTP/1.1 is; remove it",
-        "rds": "put the routes into 'route_config'",
-        "scoped_routes": "put the routes into 'route_config'",
+        "scoped_routes": "put the routes into 'route_config' or use 'rds'",
     },
 )  # fmt: skip
 OPTIONS = Fields(
@@ -126,6 +125,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Hcm:
         else None,
         local_reply_mappers=local_reply.lower_mappers(reply, low, at_reply),
         represent_ipv4_as_mapped=message.represent_ipv4_remote_address_as_ipv4_mapped_ipv6,
+        rds=config_source.lower_rds(message, low, path),
     )
 
 

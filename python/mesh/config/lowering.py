@@ -7,6 +7,7 @@ meets a problem reports it and returns a value anyway, so that one run shows all
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,12 @@ class Lowering:
         self.cluster_names: frozenset[str] = frozenset()
         self.locality = spec.Locality()  # of the node
         self.templates: dict[bytes, spec.Cluster] = {}  # of clusters.py
+
+    def again(self, report: Report) -> Lowering:
+        """The same for another source, whose problems go to `report`."""
+        other = copy.copy(self)
+        other.report = report
+        return other
 
     def refuse(self, path: str, text: str) -> None:
         self.report.refuse(path, text)

@@ -27,9 +27,10 @@ TABLE = Fields(
 BODY_LIMIT = 4096
 
 
-def lower(message: Any, low: Lowering, path: str) -> spec.RouteTable:
+def lower(message: Any, low: Lowering, path: str, *, validate_by_default: bool = True) -> spec.RouteTable:
+    """`validate_by_default`: whether clusters must be known when the table does not say; not so for RDS."""
     TABLE.check(message, low.report, path)
-    validate_clusters = wrapped_or(message, "validate_clusters", True)
+    validate_clusters = wrapped_or(message, "validate_clusters", validate_by_default)
     body_limit = wrapped_or(message, "max_direct_response_body_size_bytes", BODY_LIMIT)
     at_hosts = join(path, "virtual_hosts")
     hosts = each(

@@ -57,6 +57,22 @@ class RuntimeLayer:
     of_service_cluster: bool = False
 
 
+@dataclass(slots=True, frozen=True)
+class FileSource:
+    """A file of resources, read again when it is replaced; `watched`: or when something is moved into this directory ("": its own)."""
+
+    path: str
+    watched: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class RouteSource:
+    """Where a connection manager's routes come from; `name` of the route configuration."""
+
+    name: str
+    source: FileSource
+
+
 # --- matching -------------------------------------------------------------------------------------------------------
 
 
@@ -500,6 +516,7 @@ class Hcm:
     local_reply_body_format: AccessLog | None = None
     local_reply_mappers: tuple[LocalReplyMapper, ...] = ()
     represent_ipv4_as_mapped: bool = False
+    rds: RouteSource | None = None  # `routes` is empty, and comes from there
 
 
 # --- listeners and clusters -----------------------------------------------------------------------------------------
@@ -583,8 +600,8 @@ class DnsTarget:
 
 @dataclass(slots=True, frozen=True)
 class Cluster:
-    """`kind`: static | strict_dns | logical_dns. `lb`: round_robin | random. `endpoints` is the first host set: for a static cluster the
-    only one, for DNS what is known at load (empty until resolved; the host set is replaced alone, the cluster stays)."""
+    """`kind`: static | strict_dns | logical_dns | eds. `lb`: round_robin | random. `endpoints` is the first host set: for a static
+    cluster the only one, for DNS what is known at load (empty until resolved; the host set is replaced alone, the cluster stays)."""
 
     name: str
     kind: str = "static"
@@ -616,11 +633,13 @@ class Cluster:
     overprovisioning_factor: int = 140
     weighted_priority_health: bool = False
     own_locality: Locality = Locality()  # of the node: its hosts come first
+    eds: FileSource | None = None  # where the hosts of kind eds come from, under the name `eds_name`
+    eds_name: str = ""
 
 
 @dataclass(slots=True, frozen=True)
 class Plan:
-    """Everything the engine runs, as one value."""
+    """Everything the engine runs, as one value. `cds` and `lds`: where further clusters and listeners come from."""
 
     listeners: tuple[Listener, ...] = ()
     clusters: tuple[Cluster, ...] = ()
@@ -629,3 +648,11 @@ class Plan:
     node: dict[str, Any] = field(default_factory=dict)
     runtime: tuple[RuntimeLayer, ...] = ()  # later ones win
     stats_flush_interval_ms: int = 5000
+    cds: FileSource | None = None
+    lds: FileSource | None = None
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether some of it comes from files that change."""
+        sources = (self.cds, self.lds, *(one.eds for one in self.clusters), *(one.hcm.rds for one in self.listeners))
+        return any(source is not None for source in sources)

@@ -71,13 +71,19 @@ GAUGES = frozenset({
     "upstream_rq_pending_active",
     "membership_total",
     "membership_healthy",
+    "version",
+    "warming_state",
 })
 LAZY = frozenset(name for name in CLUSTER if name.endswith(("xx", "completed", "unknown")))
 CLUSTER_CODES = tuple(f"{group}upstream_rq_" for group in ("", "external.", "internal.", "retry.", "canary."))
 CLUSTER_TIMES = (
     "upstream_rq_time", "external.upstream_rq_time", "internal.upstream_rq_time", "upstream_cx_connect_ms", "upstream_cx_length_ms",
 )
-CLUSTER_HOSTS = ("membership_total", "membership_healthy", "membership_change")
+CLUSTER_HOSTS = (
+    "membership_total", "membership_healthy", "membership_change", "assignment_stale", "assignment_timeout_received",
+    "assignment_use_cached", "update_attempt", "update_success", "update_failure", "update_empty", "update_no_rebuild", "version",
+    "warming_state",
+)
 HCM_TIMES = ("downstream_rq_time", "downstream_cx_length_ms")
 LISTENER_TIMES = ("downstream_cx_length_ms",)
 SCOPE_CODES = ("upstream_rq_",)

@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from meshcore.base.atomics cimport published_word
+from meshcore.base.hash cimport xxhash64
 from meshcore.observe.counters cimport *
 
 from meshcore.bind.distribution import Distribution, HistogramSample, Sample
@@ -191,7 +192,8 @@ cdef class StatsRegistry:
         known = KINDS[<int>group.layout.kinds[<int>place]]
         if known != kind:
             raise ValueError(f"{name} is a {known}, not a {kind}")
-        group.owners += 1
+        if group.prefix == name:
+            group.owners += 1
         return group.slot_of(group.layout.names[place])
 
     def counter(self, str name, *, bint lazy=False):
@@ -206,6 +208,10 @@ cdef class StatsRegistry:
         """The first pointer slot of a histogram of whole numbers."""
         return self._named(name, "histogram")
 
+    def text(self, str name):
+        """A statistic that is a text: `set_text` says which."""
+        self._named(name, "text")
+
     def codes(self, str prefix):
         """The first pointer slot of counters named prefix + "100" to prefix + "599"; each appears when it is counted for the first time."""
         return self._named(prefix, "code family")
@@ -215,7 +221,7 @@ cdef class StatsRegistry:
         cdef Group group = self.groups[prefix]
         group.source = source
 
-    def set_gauge(self, str name, int64_t value):
+    def set_gauge(self, str name, value):
         """For facts of the main thread (how many hosts a cluster has): creates the gauge when it is new."""
         self._set(name, "gauge", value)
 
@@ -247,10 +253,10 @@ cdef class StatsRegistry:
 
     def release(self, str name):
         """Takes one owner of a name (or of all below a prefix that was named at once) away; without owners its slots may be given to
-        another."""
+        another. What was named together with others ends with them."""
         cdef Group group = self.groups.get(name)
         if group is None:
-            group = self._find(name)[0]
+            return
         group.owners -= 1
         if group.owners == 0:
             del self.groups[group.prefix]
@@ -497,6 +503,12 @@ cdef Cells EMPTY = Cells(NONE)
 
 def name_of(sample):
     return sample.name
+
+
+def text_hash(str text):
+    """xxHash64 of a text: what a version is as a number."""
+    raw = text.encode()
+    return xxhash64(<const char *>raw, len(raw), 0)
 
 
 cdef uint32_t bin_of_cell(uint32_t n):

@@ -82,6 +82,11 @@ cdef Group take_stats(StatsRegistry registry, str prefix, Layout layout, list ow
     return group
 
 
+def name_cluster(StatsRegistry registry, str prefix):
+    """The statistics below `cluster.<name>.` are there, before the cluster is; the caller owns them until it releases `prefix`."""
+    registry.group(prefix, cluster_layout)
+
+
 # --- small parts ----------------------------------------------------------------------------------------------------
 
 

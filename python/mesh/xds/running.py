@@ -1,0 +1,294 @@
+"""The dynamic resources of one proxy: what they are now, and what a new response changes.
+
+Four kinds hang together. Clusters (CDS) are taken first, those of type EDS with the hosts of their own file; then listeners (LDS), those
+with `rds` with the routes of theirs. All of it is merged with the static configuration into one plan for `publish`, which compares and
+touches only what differs; new hosts go straight to their cluster. A response that is wrong leaves everything as it was; of a response with
+some wrong clusters or listeners the others are taken, as Envoy does. Runs on the thread that starts the proxy, and after that on the
+watcher's alone; readers on other threads see dicts that are replaced, not changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mesh.config import ConfigError, Loaded, Problem, clusters, endpoint, listener, route_table
+from mesh.config.errors import join
+from mesh.xds.response import Response, single
+from mesh.xds.subscription import FileSubscription
+from mesh.xds.watch import Watcher
+from meshcore.bind import spec
+from meshcore.bind.stats import StatsRegistry
+from meshcore.bind.tables import name_cluster
+
+CLUSTER = "envoy.config.cluster.v3.Cluster"
+ASSIGNMENT = "envoy.config.endpoint.v3.ClusterLoadAssignment"
+LISTENER = "envoy.config.listener.v3.Listener"
+ROUTES = "envoy.config.route.v3.RouteConfiguration"
+Hosts = tuple[spec.Endpoint, ...]
+
+
+@dataclass(slots=True)
+class Taken:
+    """A resource that runs: its message, what it was lowered to, and when."""
+
+    message: Any
+    spec: Any
+    version: str
+    updated_at: float
+
+
+class Resources:
+    """`publish(plan, hosts)` makes a plan run with these hosts of EDS clusters, `set_hosts(cluster, hosts)` gives one cluster others."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        registry: StatsRegistry,
+        publish: Callable[[spec.Plan, dict[str, Hosts]], None],
+        set_hosts: Callable[[str, Hosts], None],
+    ) -> None:
+        self.clusters: dict[str, Taken] = {}
+        self.listeners: dict[str, Taken] = {}
+        self.routes: dict[spec.RouteSource, Taken] = {}
+        self.assignments: dict[str, Taken] = {}
+        self.subscriptions: dict[tuple[str, Any], FileSubscription] = {}
+        self._loaded = loaded
+        self._static_clusters = {one.name for one in loaded.plan.clusters}
+        self._static_listeners = {one.name for one in loaded.plan.listeners}
+        self._registry = registry
+        self._publish = publish
+        self._set_hosts = set_hosts
+        self._running = False
+        self._watcher = Watcher()
+
+    # --- life ---
+
+    def start(self) -> None:
+        """Reads everything that is there and publishes it. OSError as `publish` raises it."""
+        plan = self._loaded.plan
+        for cluster in plan.clusters:
+            self._subscribe_hosts(cluster)
+        if plan.cds is not None:
+            self._subscribe("cluster", "", plan.cds, CLUSTER, "cluster_manager.cds.", self._take_clusters)
+        for one in plan.listeners:
+            self._subscribe_routes(one)
+        self._publish(self.plan(), self.hosts())
+        self._running = True
+        if plan.lds is not None:
+            self._subscribe("listener", "", plan.lds, LISTENER, "listener_manager.lds.", self._take_listeners)
+        self._watcher.start()
+
+    def stop(self) -> None:
+        self._watcher.stop()
+
+    # --- what runs ---
+
+    def plan(self) -> spec.Plan:
+        """The static configuration with all resources in their places."""
+        static = self._loaded.plan
+        all_clusters = (*static.clusters, *(taken.spec for taken in self.clusters.values()))
+        all_listeners = (*static.listeners, *(taken.spec for taken in self.listeners.values()))
+        return replace(
+            static, clusters=tuple(map(self._with_policy, all_clusters)), listeners=tuple(map(self._with_routes, all_listeners))
+        )
+
+    def hosts(self) -> dict[str, Hosts]:
+        """The hosts of all clusters of type EDS."""
+        return {name: taken.spec[0] for name, taken in self.assignments.items()}
+
+    def _with_policy(self, one: spec.Cluster) -> spec.Cluster:
+        taken = self.assignments.get(one.name) if one.eds is not None else None
+        if taken is None or all(getattr(one, name) == value for name, value in taken.spec[1].items()):
+            return one
+        return replace(one, **taken.spec[1])
+
+    def _with_routes(self, one: spec.Listener) -> spec.Listener:
+        source = one.hcm.rds
+        if source is None:
+            return one
+        taken = self.routes.get(source)
+        table = taken.spec if taken is not None else spec.RouteTable(source.name, ())
+        return replace(one, hcm=replace(one.hcm, routes=table))
+
+    # --- subscriptions ---
+
+    def _subscribe(
+        self, kind: str, key: Any, source: spec.FileSource, type_name: str, prefix: str, accept: Callable[[Response], None]
+    ) -> None:
+        made = FileSubscription(source, type_name, prefix, accept, self._registry, self._watcher)
+        # The old one ends after the new one has begun: what they count in common goes on.
+        self._unsubscribe(kind, key)
+        self.subscriptions[kind, key] = made
+        made.start()
+
+    def _unsubscribe(self, kind: str, key: Any) -> None:
+        gone = self.subscriptions.pop((kind, key), None)
+        if kind == "hosts":
+            self.assignments.pop(key, None)
+        if gone is not None:
+            gone.stop()
+            if kind == "hosts":
+                self._registry.release(gone.prefix)
+
+    def _subscribe_hosts(self, one: spec.Cluster) -> None:
+        if one.eds is None:
+            return
+        prefix = cluster_prefix(one)
+        name_cluster(self._registry, prefix)
+        self._subscribe("hosts", one.name, one.eds, ASSIGNMENT, prefix, lambda response: self._take_hosts(one, response))
+
+    def _subscribe_routes(self, one: spec.Listener) -> None:
+        source = one.hcm.rds
+        if source is None or ("routes", source) in self.subscriptions:
+            return
+        prefix = f"http.{one.hcm.stat_prefix}.rds.{source.name}."
+        self._registry.add(prefix + "update_empty", 0)
+        self._subscribe("routes", source, source.source, ROUTES, prefix, lambda response: self._take_routes(source, prefix, response))
+
+    def _end_unused(self) -> None:
+        """Ends the subscriptions of clusters and routes that are no more."""
+        static = self._loaded.plan
+        known = {one.name for one in static.clusters} | set(self.clusters)
+        wanted = {one.hcm.rds for one in static.listeners} | {one.spec.hcm.rds for one in self.listeners.values()}
+        for kind, key in list(self.subscriptions):
+            if kind == "hosts" and key not in known:
+                self._unsubscribe(kind, key)
+            elif kind == "routes" and key not in wanted:
+                self._unsubscribe(kind, key)
+                self.routes.pop(key, None)
+
+    # --- responses ---
+
+    def _take_clusters(self, response: Response) -> None:
+        found, problems = self._lowered(response, self._static_clusters, clusters.lower_one)
+        kept = self._keep_refused(self.clusters, found, problems)
+        changed = False
+        # Hosts first: a cluster does not run before it knows them.
+        for name, taken in kept.items():
+            before = self.clusters.get(name)
+            if before is not None and before.spec is taken.spec:
+                continue
+            changed = True
+            if taken.spec.eds is None:
+                self._unsubscribe("hosts", name)
+            else:
+                self._subscribe_hosts(taken.spec)
+        self._swap("clusters", kept)
+        _raise(problems)
+        if changed:
+            self._count_reload("cluster_manager.cds.")
+
+    def _take_listeners(self, response: Response) -> None:
+        found, problems = self._lowered(response, self._static_listeners, listener.lower)
+        kept = self._keep_refused(self.listeners, found, problems)
+        # Routes first: a listener is not bound before it knows them.
+        for taken in kept.values():
+            self._subscribe_routes(taken.spec)
+        self._swap("listeners", kept)
+        _raise(problems)
+
+    def _take_routes(self, source: spec.RouteSource, prefix: str, response: Response) -> None:
+        if not response.resources:
+            self._registry.add(prefix + "update_empty")
+            return
+        message = single(response, source.name, lambda found: found.name, "RDS configuration")
+        low = self._loaded.low.again(response.report())
+        low.cluster_names = self._names()
+        table = route_table.lower(message, low, "resources[0]", validate_by_default=False)
+        low.report.raise_if_any()
+        before = self.routes.get(source)
+        if before is not None and before.spec == table:
+            return
+        self.routes = {**self.routes, source: Taken(message, table, response.version, time.time())}
+        if self._running:
+            self._publish(self.plan(), self.hosts())
+        self._count_reload(prefix)
+
+    def _take_hosts(self, one: spec.Cluster, response: Response) -> None:
+        if not response.resources:
+            self._registry.add(cluster_prefix(one) + "update_empty")
+            return
+        message = single(response, one.eds_name, lambda found: found.cluster_name, "EDS cluster")
+        low = self._loaded.low.again(response.report())
+        hosts = clusters.plain_hosts(message)
+        if hosts is None:
+            hosts = endpoint.lower_static(message, low, "resources[0]")
+        policy = endpoint.lower_policy(message, low, "resources[0]")
+        low.report.raise_if_any()
+        before = self.assignments.get(one.name)
+        # Not a new dict: what one update costs must not depend on the number of clusters.
+        self.assignments[one.name] = Taken(message, (hosts, policy), response.version, time.time())
+        if not self._running:
+            return
+        if before is not None and before.spec == (hosts, policy):
+            self._registry.add(cluster_prefix(one) + "update_no_rebuild")
+        elif before is not None and before.spec[1] != policy:
+            self._publish(self.plan(), self.hosts())
+        else:
+            self._set_hosts(one.name, hosts)
+
+    # --- parts ---
+
+    def _names(self) -> frozenset[str]:
+        return frozenset(self._static_clusters | set(self.clusters))
+
+    def _lowered(
+        self, response: Response, static: set[str], lower: Callable[[Any, Any, str], Any]
+    ) -> tuple[dict[str, Taken], dict[str, Iterable[Problem]]]:
+        """({name: resource}, {name: its problems}) of a response; what has the name of a static one is left out, as in Envoy."""
+        found: dict[str, Taken] = {}
+        problems: dict[str, Iterable[Problem]] = {}
+        templates: dict[bytes, spec.Cluster] = {}
+        names = self._names()
+        now = time.time()
+        for index, message in enumerate(response.resources):
+            low = self._loaded.low.again(response.report())
+            low.cluster_names, low.templates = names, templates
+            path = f"resources[{index}]"
+            one = lower(message, low, path)
+            if message.name and message.name in found:
+                low.refuse(join(path, "name"), f"'{message.name}' stands twice in this response")
+            try:
+                low.report.raise_if_any()
+            except ConfigError as error:
+                problems[message.name] = error.problems
+                continue
+            if one.name not in static:
+                found[one.name] = Taken(message, one, response.version, now)
+        return found, problems
+
+    def _keep_refused(
+        self, running: dict[str, Taken], found: dict[str, Taken], problems: dict[str, Iterable[Problem]]
+    ) -> dict[str, Taken]:
+        """What shall run: `found`, with the running one where it is the same or where the new one was refused."""
+        same = {name: running[name] for name, taken in found.items() if name in running and running[name].spec == taken.spec}
+        refused = {name: running[name] for name in problems if name in running}
+        return {**refused, **found, **same}
+
+    def _swap(self, kind: str, kept: dict[str, Taken]) -> None:
+        """Makes `kept` the resources of a kind; as before when they cannot be published."""
+        before = getattr(self, kind)
+        setattr(self, kind, kept)
+        try:
+            if self._running:
+                self._publish(self.plan(), self.hosts())
+        except BaseException:
+            setattr(self, kind, before)
+            raise
+        self._end_unused()
+
+    def _count_reload(self, prefix: str) -> None:
+        self._registry.add(prefix + "config_reload")
+        self._registry.set_gauge(prefix + "config_reload_time_ms", int(time.time() * 1000))
+
+
+def cluster_prefix(one: spec.Cluster) -> str:
+    """Of a cluster's statistics."""
+    return f"cluster.{one.alt_stat_name or one.name}."
+
+
+def _raise(problems: dict[str, Iterable[Problem]]) -> None:
+    if problems:
+        raise ConfigError([problem for some in problems.values() for problem in some])
