@@ -8,6 +8,7 @@ Called by pip in an isolated build, by `make build` in place, by .ci/asan in a t
 Environment: MESH_ONLY     comma-separated patterns of module names to build (development)
              MESH_SANITIZE address,undefined    (used by `make asan`)
              MESH_DEBUG    1: -O1 -g, C asserts on
+             MESH_CYTHON_CACHE   folder in which several trees share the C that Cython made (development)
 """
 
 import fnmatch
@@ -85,6 +86,7 @@ def cythonized(extensions: list[Extension]) -> list[Extension]:
     return cythonize(
         extensions,
         nthreads=JOBS,
+        cache=os.environ.get("MESH_CYTHON_CACHE", False),
         quiet="--quiet" in sys.argv or "-q" in sys.argv,
         include_path=[str(CORE.parent)],
         compiler_directives={

@@ -17,7 +17,7 @@ from mesh.config import collector
 from mesh.filters.load import bind
 from mesh.logfiles import LogFiles
 from meshcore.bind.cluster_hosts import HostSetRef
-from meshcore.bind.spec import Address, Cluster, Endpoint, Listener, Plan
+from meshcore.bind.spec import Address, Cluster, Endpoint, FilterChain, Listener, Plan
 from meshcore.bind.stats import StatsRegistry
 from meshcore.bind.tables import ClusterTable, ListenerTable
 from meshcore.bind.worker import Worker, bind_socket
@@ -226,17 +226,21 @@ class Publisher:
 
     def _build(self, spec: Listener, index: int, bound: tuple[Address, ...]) -> LiveListener:
         stat_name = spec.stat_prefix or stat_address(bound[0])
-        filters = tuple(
-            replace(f, settings=bind(f.name, f.settings, self._runner)) if f.kind == "python" else f
-            for f in spec.hcm.filters
-        )
-        bound_spec = replace(spec, hcm=replace(spec.hcm, filters=filters))
+        bound_spec = replace(spec, chains=tuple(self._bind_filters(chain) for chain in spec.chains))
         table = ListenerTable(
             bound_spec, index, self.registry, self._cluster_index, self.logs.slots, self.user_agent, stat_name
         )
         if bound[0].port >= 0:
             table.set_port(bound[0].port)
         return LiveListener(spec, index, bound, table)
+
+    def _bind_filters(self, chain: FilterChain) -> FilterChain:
+        """The chain with its Python filters made."""
+        filters = tuple(
+            replace(f, settings=bind(f.name, f.settings, self._runner)) if f.kind == "python" else f
+            for f in chain.hcm.filters
+        )
+        return replace(chain, hcm=replace(chain.hcm, filters=filters))
 
     def _install_listener(self, live: LiveListener, fds: list[list[int]]) -> None:
         old = self.listeners.get(live.spec.name)
@@ -278,7 +282,8 @@ def _sockets(spec: Listener) -> Any:
 
 
 def _without_routes(spec: Listener) -> Listener:
-    return replace(spec, hcm=replace(spec.hcm, routes=None))  # type: ignore[arg-type]
+    chains = tuple(replace(chain, hcm=replace(chain.hcm, routes=None)) for chain in spec.chains)  # type: ignore[arg-type]
+    return replace(spec, chains=chains)
 
 
 def stat_address(address: Address) -> str:

@@ -58,7 +58,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Listener | None:
     return spec.Listener(
         name=message.name or name_of(bound),
         address=bound,
-        hcm=found,
+        chains=(spec.FilterChain(found),),
         stat_prefix=message.stat_prefix,
         buffer_limit=wrapped_or(message, "per_connection_buffer_limit_bytes", MIB),
         backlog=wrapped_or(message, "tcp_backlog_size", 0),

@@ -105,12 +105,15 @@ class Resources:
         return replace(one, **taken.spec[1])
 
     def _with_routes(self, one: spec.Listener) -> spec.Listener:
-        source = one.hcm.rds
+        return replace(one, chains=tuple(map(self._with_table, one.chains)))
+
+    def _with_table(self, chain: spec.FilterChain) -> spec.FilterChain:
+        source = chain.hcm.rds
         if source is None:
-            return one
+            return chain
         taken = self.routes.get(source)
         table = taken.spec if taken is not None else spec.RouteTable(source.name, ())
-        return replace(one, hcm=replace(one.hcm, routes=table))
+        return replace(chain, hcm=replace(chain.hcm, routes=table))
 
     # --- subscriptions ---
 

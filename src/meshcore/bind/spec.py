@@ -523,17 +523,30 @@ class Hcm:
 
 
 @dataclass(slots=True, frozen=True)
+class FilterChain:
+    """What is done with a connection: `hcm` speaks HTTP."""
+
+    hcm: Hcm
+    name: str = ""
+
+
+@dataclass(slots=True, frozen=True)
 class Listener:
-    """One listener with one filter chain that holds an HTTP connection manager. `port` 0 in `address` binds a free port."""
+    """One listener with at least one filter chain. `port` 0 in `address` binds a free port."""
 
     name: str
     address: Address
-    hcm: Hcm
+    chains: tuple[FilterChain, ...]
     stat_prefix: str = ""  # "" = the address, as Envoy
     buffer_limit: int = 1024 * 1024
     backlog: int = 0  # 0: the system's SOMAXCONN
     reuse_port: bool = True
     additional_addresses: tuple[Address, ...] = ()
+
+    @property
+    def hcm(self) -> Hcm:
+        """The HTTP connection manager of the first filter chain."""
+        return self.chains[0].hcm
 
 
 @dataclass(slots=True, frozen=True)

@@ -1,12 +1,16 @@
 # Tables built from a plan, held by Python until they are published. Main thread, with the GIL.
 from meshcore.bind.cluster_hosts cimport ClusterHosts
-from meshcore.conf.tables cimport ClusterConf, ListenerConf
-from meshcore.route.table cimport RouteTable
+from meshcore.bind.stats cimport StatsRegistry
+from meshcore.conf.tables cimport ClusterConf, ListenerConf, RouteSet
 
 cdef class ListenerTable:
     cdef ListenerConf *conf        # one reference
-    cdef RouteTable *routes        # one reference
+    cdef RouteSet *routes          # one reference
+    cdef str prefix                # of its statistics
     cdef readonly list owned       # names and prefixes of statistics that end with it
+
+    cdef int fill_http(self, spec, int chain, StatsRegistry registry, dict cluster_index, dict files, str user_agent,
+                       list keep_on) except -1
 
 cdef class ClusterTable:
     cdef ClusterConf *conf         # one reference

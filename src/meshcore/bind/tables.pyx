@@ -30,7 +30,7 @@ from meshcore.observe.format cimport Format
 from meshcore.observe.record cimport *
 from meshcore.route.matcher cimport StringMatcher
 from meshcore.route.table cimport (
-    SCOPE_RQ_COMPLETED, SCOPE_STATS, Route, RouteTable, Scope, UpgradeRule, VirtualHost, route_table_unref,
+    SCOPE_RQ_COMPLETED, SCOPE_STATS, Route, RouteTable, Scope, UpgradeRule, VirtualHost,
 )
 
 from meshcore.bind import stat_names
@@ -67,6 +67,8 @@ def flag_bits(names):
 
 cdef Layout cluster_layout = Layout(
     stat_names.members(stat_names.CLUSTER, stat_names.LAZY, stat_names.CLUSTER_CODES, stat_names.CLUSTER_TIMES, stat_names.CLUSTER_HOSTS))
+cdef Layout listener_layout = Layout(stat_names.members(stat_names.LISTENER, times=stat_names.LISTENER_TIMES))
+cdef Layout listener_http_layout = Layout(stat_names.members(stat_names.LISTENER_HTTP))
 cdef Layout hcm_layout = Layout(stat_names.members(stat_names.HCM, times=stat_names.HCM_TIMES))
 cdef Layout scope_layout = Layout(
     stat_names.members(stat_names.SCOPE, stat_names.SCOPE[SCOPE_RQ_COMPLETED:], stat_names.SCOPE_CODES, stat_names.SCOPE_TIMES))
@@ -393,25 +395,43 @@ cdef class ListenerTable:
         conf.name = keep(&conf.arena, spec.name)
         address_fill(spec.address, &conf.address)
         conf.buffer_limit = spec.buffer_limit
-        prefix = f"listener.{stat_name}."
-        names = [name % spec.hcm.stat_prefix if "%s" in name else name for name in stat_names.LISTENER]
-        layout = Layout(stat_names.members(names, times=stat_names.LISTENER_TIMES))
+        self.prefix = f"listener.{stat_name}."
         self.owned = []
-        group = take_stats(registry, prefix, layout, self.owned, LISTENER_STATS, conf.stats)
+        group = take_stats(registry, self.prefix, listener_layout, self.owned, LISTENER_STATS, conf.stats)
         conf.cx_length = group.slot_of("downstream_cx_length_ms")
+        self.routes = route_set_new(len(spec.chains))
+        if self.routes == NULL:
+            raise MemoryError
+        conf.chains = <ChainConf *>take(&conf.arena, len(spec.chains) * sizeof(ChainConf))
+        conf.chains_len = len(spec.chains)
         keep_on = []
-        fill_hcm(&conf.arena, spec.hcm, &conf.hcm, registry, files, user_agent, keep_on, self.owned)
+        for i, chain in enumerate(spec.chains):
+            conf.chains[<int>i].name = keep(&conf.arena, chain.name)
+            conf.chains[<int>i].kind = CHAIN_HTTP
+            self.fill_http(chain.hcm, i, registry, cluster_index, files, user_agent, keep_on)
         keep_alive(conf, keep_on)
-        self.routes = routes_compile(spec.hcm.routes, registry.runtime)
-        resolve_routes(self.routes, spec.hcm, cluster_index, registry, self.owned)
+
+    cdef int fill_http(self, spec, int chain, StatsRegistry registry, dict cluster_index, dict files, str user_agent,
+                       list keep_on) except -1:
+        cdef HcmConf *hcm = <HcmConf *>take(&self.conf.arena, sizeof(HcmConf))
+        self.conf.chains[chain].hcm = hcm
+        fill_hcm(&self.conf.arena, spec, hcm, registry, files, user_agent, keep_on, self.owned)
+        take_stats(
+            registry, f"{self.prefix}http.{spec.stat_prefix}.", listener_http_layout, self.owned, LISTENER_HTTP_STATS, hcm.listener_stats)
+        self.routes.tables[chain] = routes_compile(spec.routes, registry.runtime)
+        resolve_routes(self.routes.tables[chain], spec, cluster_index, registry, self.owned)
+        return 0
 
     def __dealloc__(self):
         listener_conf_unref(self.conf)
-        if self.routes != NULL:
-            route_table_unref(self.routes)
+        route_set_unref(self.routes)
 
     def in_use(self):
-        """Whether a worker or a connection still has it."""
+        """Whether a worker, a connection or a stream still has it."""
+        cdef uint32_t i
+        for i in range(self.routes.len):
+            if self.routes.tables[i] != NULL and atomic_load(&self.routes.tables[i].refs) > 1:
+                return True
         return atomic_load(&self.conf.refs) > 1 or atomic_load(&self.routes.refs) > 1
 
     def set_port(self, uint16_t port):

@@ -4,7 +4,6 @@ A set is one block of memory. Lists that hold the same hosts share their arrays:
 is one array.
 """
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
 
 from meshcore.base.atomics cimport atomic_ref, atomic_unref
 from meshcore.cluster.host cimport HEALTH_EXCLUDED_BITS, HOST_DEGRADED, HOST_HEALTHY, atomic_load, health_of, host_unref

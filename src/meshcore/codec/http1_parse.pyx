@@ -5,7 +5,7 @@ follows Envoy 1.40 where that is safe; docs/decisions/http1-strictness.md has th
 its bytes were cut: a head is judged when it is complete, or too long, and not before, except for its first byte.
 Any thread; the parser's addresses are taken from the cffi module at import.
 """
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uintptr_t
+from libc.stdint cimport uint8_t, uint16_t, uintptr_t
 from libc.string cimport memchr, memcmp, memcpy
 
 from meshcore.base.arena cimport arena_take

@@ -59,13 +59,17 @@ cdef enum:                         # ListenerStat: listener.<address>.*
     LISTENER_CX_TOTAL
     LISTENER_CX_ACTIVE
     LISTENER_CX_DESTROY
-    LISTENER_HTTP_1XX              # listener.<addr>.http.<prefix>.downstream_rq_*
+    LISTENER_NO_CHAIN_MATCH
+    LISTENER_STATS
+
+cdef enum:                         # ListenerHttpStat: listener.<address>.http.<stat_prefix>.downstream_rq_*
+    LISTENER_HTTP_1XX
     LISTENER_HTTP_2XX
     LISTENER_HTTP_3XX
     LISTENER_HTTP_4XX
     LISTENER_HTTP_5XX
     LISTENER_HTTP_COMPLETED
-    LISTENER_STATS
+    LISTENER_HTTP_STATS
 
 cdef enum:                         # ClusterStat: cluster.<name>.*
     CLUSTER_CX_TOTAL

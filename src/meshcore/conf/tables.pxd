@@ -8,14 +8,14 @@ from meshcore.base.span cimport Span
 from meshcore.cluster.balancer cimport LbConf
 from meshcore.cluster.breaker cimport Breaker
 from meshcore.codec.http1 cimport Http1Options
-from meshcore.conf.stat_ids cimport CLUSTER_STATS, HCM_STATS, LISTENER_STATS
+from meshcore.conf.stat_ids cimport CLUSTER_STATS, HCM_STATS, LISTENER_HTTP_STATS, LISTENER_STATS
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
 from meshcore.observe.format cimport Format
 from meshcore.observe.ip cimport Cidr
 from meshcore.observe.record cimport IpAddress
 from meshcore.route.matcher cimport HeaderMatcher, Regex, StringMatcher
 from meshcore.route.mutation cimport HeaderAdd, Mutation
-from meshcore.route.table cimport UpgradeRule
+from meshcore.route.table cimport RouteTable, UpgradeRule
 
 cdef enum ServerHeader:
     SERVER_OVERWRITE
@@ -109,6 +109,7 @@ cdef struct IpSource:
 cdef struct HcmConf:
     # HttpConnectionManager; names and defaults are Envoy's, times in ms, 0 = off.
     uint32_t stats[HCM_STATS]
+    uint32_t listener_stats[LISTENER_HTTP_STATS]
     uint32_t rq_time               # histograms: first slots
     uint32_t cx_length
     Http1Options http1
@@ -171,6 +172,17 @@ cdef struct HcmConf:
     ReplyMapper *mappers
     uint16_t mappers_len
 
+cdef enum ChainKind:
+    # What ends a filter chain: who speaks with the client.
+    CHAIN_HTTP                     # an HTTP connection manager
+    CHAIN_KINDS
+
+cdef struct ChainConf:
+    # One filter chain: what is done with the connections that it matches.
+    Span name
+    uint8_t kind                   # ChainKind
+    HcmConf *hcm                   # CHAIN_HTTP
+
 cdef struct ListenerConf:
     Arena arena
     int64_t refs                   # atomic
@@ -182,7 +194,14 @@ cdef struct ListenerConf:
     uint32_t buffer_limit
     void *kept                     # what bind/ keeps alive with this table, NULL: nothing
     void (*let_go)(void *kept) noexcept nogil
-    HcmConf hcm
+    ChainConf *chains
+    uint32_t chains_len            # at least one
+
+cdef struct RouteSet:
+    # The route tables of a listener's chains; they are replaced together, and alone.
+    int64_t refs                   # atomic
+    uint32_t len
+    RouteTable **tables            # a reference each; NULL: a chain that does not speak HTTP
 
 cdef struct ClusterConf:
     Arena arena
@@ -218,4 +237,6 @@ cdef struct ClusterConf:
     Breaker *breakers              # two: default and high; they outlive a change of the rest
 
 cdef void listener_conf_unref(ListenerConf *conf) noexcept nogil
+cdef RouteSet *route_set_new(uint32_t len) noexcept nogil             # refs = 1, no tables; NULL: no memory
+cdef void route_set_unref(RouteSet *routes) noexcept nogil
 cdef void cluster_conf_unref(ClusterConf *conf) noexcept nogil

@@ -10,7 +10,7 @@ from meshcore.codec.head cimport *
 from meshcore.conf.tables cimport IpSource
 from meshcore.observe.ip cimport address_parse, cidrs_hold
 from meshcore.observe.record cimport ADDRESS_TEXT, address_write
-from meshcore.proxy.downstream cimport downstream_local
+from meshcore.proxy.connection cimport connection_local
 from meshcore.proxy.objects cimport *
 
 
@@ -68,7 +68,7 @@ cdef void append_peer(Stream *stream, const IpAddress *peer) noexcept nogil:
 
 cdef void set_port(Stream *stream) noexcept nogil:
     cdef char text[20]
-    cdef size_t n = write_u64(text, downstream_local(stream.down).port)
+    cdef size_t n = write_u64(text, connection_local(&stream.down.conn).port)
     head_set_copy(&stream.request, H_X_FORWARDED_PORT, span(text, n))
 
 
@@ -99,7 +99,7 @@ cdef bint ask_source(Stream *stream, const IpSource *source, bint *trusted) noex
     if source.header.len == 0:
         found = xff_address(head, source.hops, &stream.remote, trusted)
         if source.append:
-            append_peer(stream, &stream.hcm.local_address if is_loopback(&stream.down.remote) else &stream.down.remote)
+            append_peer(stream, &stream.hcm.local_address if is_loopback(&stream.down.conn.remote) else &stream.down.conn.remote)
         return found
     header = head_find_name(head, source.header)
     trusted[0] = source.trusted
@@ -123,7 +123,7 @@ cdef bint ask_sources(Stream *stream, bint *trusted, uint16_t *reject) noexcept 
 cdef bint client_identify(Stream *stream, uint16_t *reject) noexcept nogil:
     cdef HcmConf *hcm = stream.hcm
     cdef Head *head = &stream.request
-    cdef IpAddress *peer = &stream.down.remote
+    cdef IpAddress *peer = &stream.down.conn.remote
     cdef bint trusted_check = False
     cdef bint found = False
     cdef bint single

@@ -5,7 +5,6 @@ request is complete; what it did not use is held. Writing (downstream_write.pyx)
 is over. The states are DownState in objects.pxd; `down_state_name` prints them.
 """
 from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
 
 from meshcore.base.clock cimport clock_ms, clock_ns
 from meshcore.base.held cimport held_append, held_drop, held_fini
@@ -20,9 +19,9 @@ from meshcore.codec.http1_write cimport http1_reason
 from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport HcmConf
 from meshcore.io.transport cimport *
-from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add, stat_inc
+from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add
 from meshcore.observe.record cimport FLAG_DPE
-from meshcore.proxy.engine cimport listener_unuse
+from meshcore.proxy.connection cimport connection_begin, connection_end
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.stream cimport *
 from meshcore.proxy.stream_end cimport stream_free
@@ -35,34 +34,28 @@ cdef enum:
 
 
 cdef inline HcmConf *hcm_of(Downstream *down) noexcept nogil:
-    return &down.listener.conf.hcm
+    return down.conn.chain.conf.hcm
 
 
 cdef inline void count(Downstream *down, int stat, int64_t n) noexcept nogil:
-    stat_add(down.engine.stats, down.listener.conf.hcm.stats[stat], n)
+    stat_add(down.engine.stats, down.conn.chain.conf.hcm.stats[stat], n)
 
 
 cdef inline void gauge(Downstream *down, int stat, int64_t n) noexcept nogil:
-    gauge_add(down.engine.stats, down.listener.conf.hcm.stats[stat], n)
+    gauge_add(down.engine.stats, down.conn.chain.conf.hcm.stats[stat], n)
 
 
 # --- life -----------------------------------------------------------------------------------------------------------
 
 
-cdef void downstream_accept(Server *server, Transport *transport) noexcept nogil:
-    cdef ListenerLocal *listener = <ListenerLocal *>server.owner
-    cdef Engine *engine = listener.engine
-    cdef Downstream *down
-    if listener.retired:
-        transport_close(transport)
-        return
-    down = <Downstream *>slab_new(&engine.downstreams)
+cdef void downstream_start(ChainLocal *chain, Transport *transport) noexcept nogil:
+    cdef Engine *engine = chain.listener.engine
+    cdef Downstream *down = <Downstream *>slab_new(&engine.downstreams)
     if down == NULL:
         transport_close(transport)
         return
+    connection_begin(&down.conn, &connection_ops, chain, transport)
     down.engine = engine
-    down.transport = transport
-    down.listener = listener
     down.stream = NULL
     down.held.at = NULL
     down.held.len = 0
@@ -77,33 +70,15 @@ cdef void downstream_accept(Server *server, Transport *transport) noexcept nogil
     down.requests = 0
     down.skip = 0
     down.head_ns = 0
-    down.started_ns = clock_ns(&engine.loop.clock)
-    down.idle_ns = down.started_ns
-    engine.next_id += 1
-    down.id = engine.next_id
-    down.local = NULL
-    transport_remote(transport, &down.remote)
-    link(down, listener)
+    down.idle_ns = down.conn.started_ns
     timer_init(&down.timer, on_timer, down)
     transport.ops = &ops
     transport.owner = down
-    transport.high = listener.conf.buffer_limit
-    stat_inc(engine.stats, listener.conf.stats[LISTENER_CX_TOTAL])
-    gauge_add(engine.stats, listener.conf.stats[LISTENER_CX_ACTIVE], 1)
     count(down, HCM_CX_TOTAL, 1)
     gauge(down, HCM_CX_ACTIVE, 1)
     down.spoke = False
     arm_idle(down)
     transport_read_start(transport)
-
-
-cdef void link(Downstream *down, ListenerLocal *listener) noexcept nogil:
-    listener.users += 1
-    down.next = listener.connections
-    down.link = &listener.connections
-    if down.next != NULL:
-        down.next.link = &down.next
-    listener.connections = down
 
 
 cdef void close_now(Downstream *down, bint reset) noexcept nogil:
@@ -122,29 +97,21 @@ cdef void close_now(Downstream *down, bint reset) noexcept nogil:
         down.stream = NULL
         stream_client_gone(stream, local)
     if reset:
-        transport_reset(down.transport)
+        transport_reset(down.conn.transport)
     else:
-        transport_close(down.transport)
+        transport_close(down.conn.transport)
 
 
 cdef void on_closed(Transport *transport) noexcept nogil:
     cdef Downstream *down = <Downstream *>transport.owner
     cdef Engine *engine = down.engine
-    cdef ListenerLocal *listener = down.listener
     gauge(down, HCM_CX_ACTIVE, -1)
     if down.spoke:
         gauge(down, HCM_CX_HTTP1_ACTIVE, -1)
-    gauge_add(engine.stats, listener.conf.stats[LISTENER_CX_ACTIVE], -1)
-    stat_inc(engine.stats, listener.conf.stats[LISTENER_CX_DESTROY])
-    histogram_record(engine.stats, listener.conf.cx_length, (clock_ns(&engine.loop.clock) - down.started_ns) // NS_PER_MS)
-    histogram_record(engine.stats, listener.conf.hcm.cx_length, (clock_ns(&engine.loop.clock) - down.started_ns) // NS_PER_MS)
-    down.link[0] = down.next
-    if down.next != NULL:
-        down.next.link = down.link
+    histogram_record(engine.stats, hcm_of(down).cx_length, (clock_ns(&engine.loop.clock) - down.conn.started_ns) // NS_PER_MS)
     held_fini(&down.held)
-    free(down.local)
+    connection_end(&down.conn)
     slab_free(&engine.downstreams, down)
-    listener_unuse(listener)
 
 
 cdef void downstream_abort(Downstream *down) noexcept nogil:
@@ -159,14 +126,14 @@ cdef void close_gracefully(Downstream *down, bint at_once) noexcept nogil:
     down.local_close = True
     down.state = DOWN_CLOSING
     down.pause = 0
-    down.unsent = transport_queued(down.transport)
+    down.unsent = transport_queued(down.conn.transport)
     timer_cancel(&down.engine.loop.wheel, &down.timer)
     if wait:
         wheel_arm(&down.engine.loop.wheel, &down.timer, clock_ms(&down.engine.loop.clock) + wait)
     if at_once or down.end_seen or wait == 0:
-        transport_finish(down.transport)
+        transport_finish(down.conn.transport)
         return
-    transport_read_start(down.transport)
+    transport_read_start(down.conn.transport)
 
 
 cdef void downstream_drain(Downstream *down) noexcept nogil:
@@ -184,7 +151,7 @@ cdef void close_quiet(Downstream *down) noexcept nogil:
     if down.stream != NULL or down.held.len > 0:
         return
     if clock_ms(&down.engine.loop.clock) >= due:
-        close_gracefully(down, down.engine.draining or down.listener.retired)
+        close_gracefully(down, down.engine.draining or down.conn.chain.listener.retired)
     else:
         wheel_arm(&down.engine.loop.wheel, &down.timer, due)
 
@@ -198,8 +165,8 @@ cdef void arm_idle(Downstream *down) noexcept nogil:
     cdef uint64_t due = <uint64_t>-1
     if hcm.idle_ms:
         due = down.idle_ns // NS_PER_MS + hcm.idle_ms
-    if hcm.max_connection_ms and down.started_ns // NS_PER_MS + hcm.max_connection_ms < due and not down.close_after:
-        due = down.started_ns // NS_PER_MS + hcm.max_connection_ms
+    if hcm.max_connection_ms and down.conn.started_ns // NS_PER_MS + hcm.max_connection_ms < due and not down.close_after:
+        due = down.conn.started_ns // NS_PER_MS + hcm.max_connection_ms
     if down.head_ns and hcm.request_headers_ms and down.head_ns // NS_PER_MS + hcm.request_headers_ms < due:
         due = down.head_ns // NS_PER_MS + hcm.request_headers_ms
     if due != <uint64_t>-1:
@@ -218,7 +185,7 @@ cdef void on_timer(Timer *timer) noexcept nogil:
     cdef uint64_t now = clock_ms(&down.engine.loop.clock)
     cdef uint64_t unsent
     if down.state == DOWN_CLOSING:
-        unsent = transport_queued(down.transport)
+        unsent = transport_queued(down.conn.transport)
         if unsent > 0 and unsent != down.unsent:
             down.unsent = unsent
             wheel_arm(&down.engine.loop.wheel, timer, now + hcm.delayed_close_ms)
@@ -228,7 +195,7 @@ cdef void on_timer(Timer *timer) noexcept nogil:
         return
     if down.state == DOWN_CLOSED:
         return
-    if hcm.max_connection_ms and not down.close_after and now >= down.started_ns // NS_PER_MS + hcm.max_connection_ms:
+    if hcm.max_connection_ms and not down.close_after and now >= down.conn.started_ns // NS_PER_MS + hcm.max_connection_ms:
         count(down, HCM_CX_MAX_DURATION_REACHED, 1)
         begin_drain(down)
         return
@@ -360,7 +327,7 @@ cdef bint take_head(Downstream *down, const char **at, const char *end) noexcept
 
 cdef bint room_for_answer(Downstream *down) noexcept nogil:
     # A client that sends requests and does not read: no further one is begun above the mark, on_low goes on with them.
-    cdef Transport *transport = down.transport
+    cdef Transport *transport = down.conn.transport
     if transport.high and not transport.above_high and transport_queued(transport) > transport.high:
         transport_flush_all(&down.engine.loop)
     return not transport.above_high
@@ -474,7 +441,7 @@ cdef void downstream_pause(Downstream *down, uint8_t reason) noexcept nogil:
     if down.pause == 0 and reason != PAUSE_PIPELINE:
         count(down, HCM_FLOW_PAUSED, 1)
     down.pause |= reason
-    transport_read_stop(down.transport)
+    transport_read_stop(down.conn.transport)
 
 
 cdef void downstream_resume(Downstream *down, uint8_t reason) noexcept nogil:
@@ -484,7 +451,7 @@ cdef void downstream_resume(Downstream *down, uint8_t reason) noexcept nogil:
     if down.pause == 0 and down.state < DOWN_CLOSED:
         if reason != PAUSE_PIPELINE:
             count(down, HCM_FLOW_RESUMED, 1)
-        transport_read_start(down.transport)
+        transport_read_start(down.conn.transport)
 
 
 cdef void on_high(Transport *transport) noexcept nogil:
@@ -509,6 +476,18 @@ cdef void on_flushed(Transport *transport) noexcept nogil:
         close_now(down, False)
 
 
+cdef void drain(Connection *connection) noexcept nogil:
+    downstream_drain(<Downstream *>connection)
+
+
+cdef void abort(Connection *connection) noexcept nogil:
+    downstream_abort(<Downstream *>connection)
+
+
+cdef ConnectionOps connection_ops
+connection_ops.drain = drain
+connection_ops.abort = abort
+
 cdef TransportOps ops
 ops.on_connected = NULL
 ops.on_read = on_read
@@ -528,7 +507,7 @@ cdef void downstream_done(Downstream *down, Stream *stream) noexcept nogil:
     down.idle_ns = clock_ns(&down.engine.loop.clock)
     if down.state >= DOWN_CLOSING:
         return
-    if down.close_after or not request_read or stream.bits & STREAM_TUNNEL or down.transport.failed or down.engine.draining:
+    if down.close_after or not request_read or stream.bits & STREAM_TUNNEL or down.conn.transport.failed or down.engine.draining:
         close_gracefully(down, down.saw_close and stream.bits & STREAM_LOCAL_REPLY == 0 and (
             request_read or stream.bits & STREAM_HTTP10 != 0))
         return
@@ -542,24 +521,6 @@ cdef void downstream_done(Downstream *down, Stream *stream) noexcept nogil:
 cdef void downstream_cut(Downstream *down) noexcept nogil:
     # The response cannot be completed: what was sent of it goes out, then the connection closes without the rest.
     close_gracefully(down, False)
-
-
-cdef IpAddress *downstream_local(Downstream *down) noexcept nogil:
-    # A listener on a wildcard address learns its local address per connection, and only when somebody asks.
-    cdef IpAddress *bound = &down.listener.conf.address
-    cdef int i
-    if down.local != NULL:
-        return down.local
-    if bound.family == 1:
-        return bound
-    for i in range(4 if bound.family == 4 else 16):
-        if bound.bytes[i] != 0:
-            return bound
-    down.local = <IpAddress *>malloc(sizeof(IpAddress))
-    if down.local == NULL:
-        return bound
-    transport_local(down.transport, down.local)
-    return down.local
 
 
 cdef const char *down_state_name(uint8_t state) noexcept nogil:

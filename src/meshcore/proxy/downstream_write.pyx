@@ -43,7 +43,7 @@ cdef void frame_response(Stream *stream, bint end) noexcept nogil:
 
 
 cdef void downstream_send_head(Downstream *down, Stream *stream, bint end) noexcept nogil:
-    cdef Transport *transport = down.transport
+    cdef Transport *transport = down.conn.transport
     cdef size_t bound
     cdef size_t n
     cdef char *room
@@ -72,15 +72,15 @@ cdef void downstream_send_interim(Downstream *down, Head *head) noexcept nogil:
     cdef size_t bound
     cdef char *room
     if head == NULL:
-        transport_copy(down.transport, b"HTTP/1.0 " if down.stream != NULL and down.stream.request.version == HTTP_10 else b"HTTP/1.1 ", 9)
-        transport_copy(down.transport, b"100 Continue\r\n\r\n", 16)
+        transport_copy(down.conn.transport, b"HTTP/1.0 " if down.stream != NULL and down.stream.request.version == HTTP_10 else b"HTTP/1.1 ", 9)
+        transport_copy(down.conn.transport, b"100 Continue\r\n\r\n", 16)
     else:
         bound = http1_head_bound(head)
         room = <char *>arena_take(head.arena, bound)
         if room == NULL:
             return
-        transport_copy(down.transport, room, http1_write_response(head, False, &down.listener.conf.hcm.http1, room))
-    transport_flush(down.transport)
+        transport_copy(down.conn.transport, room, http1_write_response(head, False, &down.conn.chain.conf.hcm.http1, room))
+    transport_flush(down.conn.transport)
 
 
 cdef inline void append(Transport *transport, const char *at, size_t n) noexcept nogil:
@@ -91,7 +91,7 @@ cdef inline void append(Transport *transport, const char *at, size_t n) noexcept
 
 
 cdef void downstream_send_span(Downstream *down, Stream *stream, Span data, bint end) noexcept nogil:
-    cdef Transport *transport = down.transport
+    cdef Transport *transport = down.conn.transport
     cdef uint64_t before = transport.out.len
     cdef char size[24]
     if stream.bits & STREAM_CHUNKED:
@@ -108,7 +108,7 @@ cdef void downstream_send_span(Downstream *down, Stream *stream, Span data, bint
 
 
 cdef void downstream_send_buffer(Downstream *down, Stream *stream, Buffer *data, bint end) noexcept nogil:
-    cdef Transport *transport = down.transport
+    cdef Transport *transport = down.conn.transport
     cdef uint64_t before = transport.out.len
     cdef uint64_t len = data.len
     cdef char size[24]
@@ -126,7 +126,7 @@ cdef void downstream_send_buffer(Downstream *down, Stream *stream, Buffer *data,
 
 
 cdef void downstream_send_trailers(Downstream *down, Stream *stream, Head *trailers) noexcept nogil:
-    cdef Transport *transport = down.transport
+    cdef Transport *transport = down.conn.transport
     cdef char *room
     cdef size_t n
     if stream.bits & STREAM_CHUNKED == 0:

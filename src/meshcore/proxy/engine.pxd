@@ -6,20 +6,19 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from meshcore.base.span cimport Span
 from meshcore.cluster.host_set cimport HostSet
-from meshcore.conf.tables cimport ClusterConf, ListenerConf
+from meshcore.conf.tables cimport ClusterConf, ListenerConf, RouteSet
 from meshcore.io.loop cimport LoopHook
 from meshcore.proxy.objects cimport ClusterLocal, Engine, ListenerLocal, RouteLocal
-from meshcore.route.table cimport RouteTable
 
 cdef int engine_init(Engine *engine, uint32_t index, uint64_t *stats, LoopHook on_wake, LoopHook on_tick) noexcept nogil   # 0 or a negative errno
 cdef void engine_fini(Engine *engine) noexcept nogil                          # after engine_live() said 0
 cdef void engine_tick(Engine *engine) noexcept nogil                          # end of an iteration: batch, then the streams that ended
 
 # fds: one bound socket per address, ownership passes. Returns 0 or a negative errno (then the listener is not installed).
-cdef int engine_set_listener(Engine *engine, ListenerConf *conf, RouteTable *routes, const int *fds, uint32_t n,
+cdef int engine_set_listener(Engine *engine, ListenerConf *conf, RouteSet *routes, const int *fds, uint32_t n,
                              int backlog) noexcept nogil
-cdef void engine_update_listener(Engine *engine, ListenerConf *conf, RouteTable *routes) noexcept nogil   # same sockets; old connections drain
-cdef void engine_set_routes(Engine *engine, uint32_t listener, RouteTable *routes) noexcept nogil         # same connections, next requests
+cdef void engine_update_listener(Engine *engine, ListenerConf *conf, RouteSet *routes) noexcept nogil   # same sockets; old connections drain
+cdef void engine_set_routes(Engine *engine, uint32_t listener, RouteSet *routes) noexcept nogil         # same connections, next requests
 cdef void engine_drop_listener(Engine *engine, uint32_t index) noexcept nogil
 cdef void engine_set_cluster(Engine *engine, ClusterConf *conf, HostSet *hosts) noexcept nogil
 cdef void engine_set_hosts(Engine *engine, uint32_t cluster, HostSet *hosts) noexcept nogil

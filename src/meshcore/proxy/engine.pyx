@@ -4,23 +4,24 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 from posix.unistd cimport close
 
+from meshcore.base.atomics cimport atomic_ref
 from meshcore.base.clock cimport clock_wall_us
 from meshcore.base.hash cimport xxhash64
 from meshcore.base.slab cimport slab_fini, slab_init
 from meshcore.base.span cimport span_equal
 from meshcore.cluster.balancer cimport balancer_fini, balancer_init, balancer_reset
 from meshcore.cluster.host_set cimport host_set_unref
-from meshcore.conf.tables cimport cluster_conf_unref, listener_conf_unref
+from meshcore.conf.tables cimport RouteSet, cluster_conf_unref, listener_conf_unref, route_set_unref
 from meshcore.filter.batch cimport batch_init
 from meshcore.io.listener cimport server_close, server_open
 from meshcore.io.logfile cimport logfile_busy, logfile_fini, logfile_flush, logfile_init
 from meshcore.io.loop cimport loop_fini, loop_init
 from meshcore.io.transport cimport transport_flush_all
-from meshcore.proxy.downstream cimport downstream_abort, downstream_accept, downstream_drain
+from meshcore.proxy.connection cimport connection_accept, connections_abort, connections_drain
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.pool cimport pool_retire
 from meshcore.proxy.stream_end cimport stream_free
-from meshcore.route.table cimport route_table_unref
+from meshcore.route.table cimport RouteTable, route_table_unref
 
 cdef extern from "<errno.h>" nogil:
     int ENOMEM
@@ -117,54 +118,89 @@ cdef RouteLocal *routes_new(RouteTable *table) noexcept nogil:
     # One use belongs to the listener.
     cdef RouteLocal *routes = <RouteLocal *>calloc(1, sizeof(RouteLocal))
     if routes != NULL:
+        atomic_ref(&table.refs)
         routes.table = table
         routes.users = 1
     return routes
 
 
-cdef ListenerLocal *listener_new(Engine *engine, ListenerConf *conf, RouteTable *table) noexcept nogil:
+cdef ListenerLocal *listener_new(Engine *engine, ListenerConf *conf, RouteSet *routes) noexcept nogil:
+    # Takes the conf's reference, not that of the routes. NULL: no memory.
     cdef ListenerLocal *listener = <ListenerLocal *>calloc(1, sizeof(ListenerLocal))
-    cdef RouteLocal *routes = routes_new(table)
-    if listener == NULL or routes == NULL:
-        free(listener)
-        free(routes)
+    cdef uint32_t i
+    if listener == NULL:
         return NULL
     listener.engine = engine
     listener.conf = conf
-    listener.routes = routes
     listener.users = 1             # the engine's own
+    listener.chains = <ChainLocal *>calloc(conf.chains_len, sizeof(ChainLocal))
+    if listener.chains == NULL:
+        free(listener)
+        return NULL
+    for i in range(conf.chains_len):
+        listener.chains[i].listener = listener
+        listener.chains[i].conf = &conf.chains[i]
+    if not set_routes(listener, routes):
+        free_listener(listener)
+        return NULL
     return listener
 
 
+cdef bint set_routes(ListenerLocal *listener, RouteSet *routes) noexcept nogil:
+    # What streams use from here on. False: no memory, and some chains keep what they had.
+    cdef RouteLocal *fresh
+    cdef uint32_t i
+    for i in range(routes.len):
+        if routes.tables[i] == NULL or (listener.chains[i].routes != NULL and listener.chains[i].routes.table == routes.tables[i]):
+            continue
+        fresh = routes_new(routes.tables[i])
+        if fresh == NULL:
+            return False
+        if listener.chains[i].routes != NULL:
+            routes_unuse(listener.chains[i].routes)
+        listener.chains[i].routes = fresh
+    return True
+
+
+cdef void free_listener(ListenerLocal *listener) noexcept nogil:
+    cdef uint32_t i
+    for i in range(listener.conf.chains_len):
+        if listener.chains[i].routes != NULL:
+            routes_unuse(listener.chains[i].routes)
+    free(listener.chains)
+    free(listener.servers)
+    free(listener)
+
+
 cdef void listener_unuse(ListenerLocal *listener) noexcept nogil:
+    cdef ListenerConf *conf = listener.conf
     listener.users -= 1
     if listener.users == 0:
         if listener.link != NULL:
             listener.link[0] = listener.next
             if listener.next != NULL:
                 listener.next.link = listener.link
-        routes_unuse(listener.routes)
-        listener_conf_unref(listener.conf)
-        free(listener.servers)
-        free(listener)
+        free_listener(listener)
+        listener_conf_unref(conf)
 
 
-cdef int engine_set_listener(Engine *engine, ListenerConf *conf, RouteTable *routes, const int *fds, uint32_t n,
+cdef int engine_set_listener(Engine *engine, ListenerConf *conf, RouteSet *routes, const int *fds, uint32_t n,
                              int backlog) noexcept nogil:
-    cdef ListenerLocal *listener
+    cdef ListenerLocal *listener = NULL
     cdef uint32_t i
     cdef int error = 0
-    if not make_room(<void ***>&engine.listeners, &engine.listeners_cap, conf.index):
-        return -ENOMEM
-    listener = listener_new(engine, conf, routes)
+    if make_room(<void ***>&engine.listeners, &engine.listeners_cap, conf.index):
+        listener = listener_new(engine, conf, routes)
+    route_set_unref(routes)
     if listener == NULL:
+        listener_conf_unref(conf)
         return -ENOMEM
     listener.servers = <Server **>calloc(n, sizeof(Server *))
     for i in range(n):
         if error < 0:
             close(fds[i])
             continue
-        listener.servers[i] = server_open(&engine.loop, fds[i], backlog, downstream_accept, listener, &error)
+        listener.servers[i] = server_open(&engine.loop, fds[i], backlog, connection_accept, listener, &error)
         if error == 0:
             listener.servers_len += 1
     if error < 0:
@@ -172,15 +208,6 @@ cdef int engine_set_listener(Engine *engine, ListenerConf *conf, RouteTable *rou
         return error
     engine.listeners[conf.index] = listener
     return 0
-
-
-cdef void drain_connections(ListenerLocal *listener) noexcept nogil:
-    cdef Downstream *down = listener.connections
-    cdef Downstream *next
-    while down != NULL:
-        next = down.next
-        downstream_drain(down)
-        down = next
 
 
 cdef void retire_listener(ListenerLocal *listener) noexcept nogil:
@@ -194,18 +221,18 @@ cdef void retire_listener(ListenerLocal *listener) noexcept nogil:
     if listener.next != NULL:
         listener.next.link = &listener.next
     listener.engine.retired = listener
-    drain_connections(listener)
+    connections_drain(listener)
     listener_unuse(listener)
 
 
-cdef void engine_update_listener(Engine *engine, ListenerConf *conf, RouteTable *routes) noexcept nogil:
+cdef void engine_update_listener(Engine *engine, ListenerConf *conf, RouteSet *routes) noexcept nogil:
     # The sockets move to the new local; connections of the old one finish what they do.
     cdef ListenerLocal *old = engine.listeners[conf.index]
     cdef ListenerLocal *listener = listener_new(engine, conf, routes)
     cdef uint32_t i
+    route_set_unref(routes)
     if listener == NULL:
         listener_conf_unref(conf)
-        route_table_unref(routes)
         return
     listener.servers = old.servers
     listener.servers_len = old.servers_len
@@ -217,17 +244,10 @@ cdef void engine_update_listener(Engine *engine, ListenerConf *conf, RouteTable 
     retire_listener(old)
 
 
-cdef void engine_set_routes(Engine *engine, uint32_t listener, RouteTable *routes) noexcept nogil:
-    cdef RouteLocal *fresh
-    if listener >= engine.listeners_cap or engine.listeners[listener] == NULL:
-        route_table_unref(routes)
-        return
-    fresh = routes_new(routes)
-    if fresh == NULL:
-        route_table_unref(routes)
-        return
-    routes_unuse(engine.listeners[listener].routes)
-    engine.listeners[listener].routes = fresh
+cdef void engine_set_routes(Engine *engine, uint32_t listener, RouteSet *routes) noexcept nogil:
+    if listener < engine.listeners_cap and engine.listeners[listener] != NULL:
+        set_routes(engine.listeners[listener], routes)
+    route_set_unref(routes)
 
 
 cdef void engine_drop_listener(Engine *engine, uint32_t index) noexcept nogil:
@@ -255,19 +275,7 @@ cdef void engine_drain(Engine *engine) noexcept nogil:
     engine.draining = True
     for i in range(engine.listeners_cap):
         if engine.listeners[i] != NULL:
-            drain_connections(engine.listeners[i])
-
-
-cdef void abort_connections(ListenerLocal *listener) noexcept nogil:
-    # A retired listener lives by its connections alone: held until the last of them was seen.
-    cdef Downstream *down = listener.connections
-    cdef Downstream *next
-    listener.users += 1
-    while down != NULL:
-        next = down.next
-        downstream_abort(down)
-        down = next
-    listener_unuse(listener)
+            connections_drain(engine.listeners[i])
 
 
 cdef void engine_abort(Engine *engine) noexcept nogil:
@@ -277,11 +285,11 @@ cdef void engine_abort(Engine *engine) noexcept nogil:
     engine_stop_listening(engine)
     while listener != NULL:
         next = listener.next
-        abort_connections(listener)
+        connections_abort(listener)
         listener = next
     for i in range(engine.listeners_cap):
         if engine.listeners[i] != NULL:
-            abort_connections(engine.listeners[i])
+            connections_abort(engine.listeners[i])
             engine_drop_listener(engine, i)
     for i in range(engine.clusters_cap):
         engine_drop_cluster(engine, i)

@@ -17,7 +17,7 @@ from meshcore.cluster.host cimport Host
 from meshcore.cluster.host_set cimport HostSet
 from meshcore.codec.head cimport Head
 from meshcore.codec.http1 cimport Http1Body, Http1Message
-from meshcore.conf.tables cimport ClusterConf, HcmConf, ListenerConf
+from meshcore.conf.tables cimport ChainConf, ClusterConf, HcmConf, ListenerConf
 from meshcore.filter.http cimport Batch, HttpStream
 from meshcore.io.logfile cimport LogFile
 from meshcore.io.loop cimport Loop
@@ -58,17 +58,40 @@ cdef struct RouteLocal:
     uint32_t users
     bint retired
 
+cdef struct ChainLocal:
+    # One filter chain on this worker; lives as long as its listener.
+    ListenerLocal *listener
+    ChainConf *conf
+    RouteLocal *routes             # what new streams use; NULL: no HTTP
+
 cdef struct ListenerLocal:
     Engine *engine
     ListenerConf *conf             # a reference
-    RouteLocal *routes             # what new streams use
+    ChainLocal *chains             # conf.chains_len
     Server **servers               # one per address
     uint32_t servers_len
-    uint32_t users                 # connections
+    uint32_t users                 # connections and streams
     bint retired                   # replaced or removed: no new connections, the old ones drain
-    Downstream *connections
+    Connection *connections
     ListenerLocal *next            # in Engine.retired
     ListenerLocal **link           # NULL: not retired
+
+cdef struct ConnectionOps:
+    # How a listener ends its connections, whatever they speak.
+    void (*drain)(Connection *connection) noexcept nogil      # end when nothing is in flight
+    void (*abort)(Connection *connection) noexcept nogil      # end at once
+
+cdef struct Connection:
+    # An accepted connection as its listener knows it; the first member of what its filter chain makes of it.
+    const ConnectionOps *ops
+    ChainLocal *chain              # a use of its listener
+    Transport *transport
+    Connection *next               # in the listener's list
+    Connection **link
+    uint64_t id
+    uint64_t started_ns
+    IpAddress remote
+    IpAddress *local               # NULL: the listener's own address
 
 cdef enum DownState:
     # HTTP/1 downstream, one value per thing that may come next from the client.
@@ -86,11 +109,8 @@ cdef enum PauseReason:
     PAUSE_PIPELINE = 4             # enough pipelined bytes are held already
 
 cdef struct Downstream:
+    Connection conn                # must be first
     Engine *engine
-    Transport *transport
-    ListenerLocal *listener
-    Downstream *next               # in the listener's list
-    Downstream **link
     Stream *stream                 # the current request; NULL between requests
     Held held                      # bytes that wait: a part of a head, pipelined requests
     Http1Body body
@@ -105,13 +125,9 @@ cdef struct Downstream:
     uint32_t requests
     uint32_t skip                  # bytes of a partial head that the parser has seen
     Timer timer                    # idle, request headers or delayed close, by state
-    uint64_t started_ns
     uint64_t head_ns               # when the first byte of the head in progress came; 0 = none
     uint64_t idle_ns               # since when there is no request
     uint64_t unsent                # closing: bytes that waited when it was last looked at
-    uint64_t id
-    IpAddress remote
-    IpAddress *local               # NULL: the listener's own address
 
 cdef enum StreamBits:
     STREAM_REQUEST_END = 1 << 0            # the whole request was read

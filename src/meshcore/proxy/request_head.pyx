@@ -13,7 +13,7 @@ from meshcore.conf.tables cimport *
 from meshcore.observe.counters cimport stat_inc
 from meshcore.observe.record cimport ADDRESS_TEXT, FLAG_DPE, address_write
 from meshcore.proxy.client_address cimport client_identify
-from meshcore.proxy.downstream cimport downstream_local
+from meshcore.proxy.connection cimport connection_local
 from meshcore.proxy.downstream_write cimport downstream_send_interim
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.path_normal cimport *
@@ -108,7 +108,7 @@ cdef void strip_host(Stream *stream) noexcept nogil:
             i -= 1
         if i > 1 and i < host.len and host.at[i - 1] == 58 and (span_has_no_colon(host, i - 1) or host.at[i - 2] == 93):
             text = span(host.at + i, host.len - i)
-            if hcm.strip_any_port or (parse_u64(text, &port) and port == downstream_local(stream.down).port):
+            if hcm.strip_any_port or (parse_u64(text, &port) and port == connection_local(&stream.down.conn).port):
                 host.len = i - 1
     if hcm.strip_trailing_dot:
         strip_dot(stream, host)
@@ -286,9 +286,9 @@ cdef bint request_head_prepare(Stream *stream) noexcept nogil:
     cdef bint edge
     if stream.message.expect_continue and not hcm.proxy_100_continue:
         stat_inc(stream.engine.stats, hcm.stats[HCM_RQ_1XX])
-        stat_inc(stream.engine.stats, stream.listener.conf.stats[LISTENER_HTTP_1XX])
+        stat_inc(stream.engine.stats, stream.hcm.listener_stats[LISTENER_HTTP_1XX])
         stat_inc(stream.engine.stats, hcm.stats[HCM_RQ_COMPLETED])
-        stat_inc(stream.engine.stats, stream.listener.conf.stats[LISTENER_HTTP_COMPLETED])
+        stat_inc(stream.engine.stats, stream.hcm.listener_stats[LISTENER_HTTP_COMPLETED])
         downstream_send_interim(stream.down, NULL)
         head_drop(head, H_EXPECT)
     if not check_version(stream):

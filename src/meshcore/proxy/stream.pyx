@@ -14,7 +14,8 @@ from meshcore.filter.http cimport HttpStream, LocalReply, StreamOps
 from meshcore.observe.counters cimport gauge_add, stat_inc
 from meshcore.observe.record cimport *
 from meshcore.proxy.chain cimport *
-from meshcore.proxy.downstream cimport downstream_cut, downstream_local
+from meshcore.proxy.connection cimport connection_local
+from meshcore.proxy.downstream cimport downstream_cut
 from meshcore.proxy.downstream_write cimport downstream_send_interim
 from meshcore.proxy.local_reply cimport local_reply_fill
 from meshcore.proxy.objects cimport *
@@ -40,10 +41,10 @@ cdef Stream *stream_new(Downstream *down) noexcept nogil:
     memset(stream, 0, sizeof(Stream))
     stream.engine = engine
     stream.down = down
-    stream.listener = down.listener
+    stream.listener = down.conn.chain.listener
     stream.listener.users += 1
-    stream.hcm = &down.listener.conf.hcm
-    stream.routes = down.listener.routes
+    stream.hcm = down.conn.chain.conf.hcm
+    stream.routes = down.conn.chain.routes
     stream.routes.users += 1
     arena_init(&stream.arena, &engine.loop.blocks)
     head_init(&stream.request, &stream.arena, False)
@@ -74,10 +75,10 @@ cdef void stream_begin(Stream *stream) noexcept nogil:
     timer_init(&stream.request_timer, on_request_timeout, stream)
     record.request = &stream.request
     record.start_wall_us = clock_wall_us(&engine.loop.clock)
-    record.downstream_remote = &down.remote
-    record.downstream_direct_remote = &down.remote
-    record.downstream_local = downstream_local(down)
-    record.connection_id = down.id
+    record.downstream_remote = &down.conn.remote
+    record.downstream_direct_remote = &down.conn.remote
+    record.downstream_local = connection_local(&down.conn)
+    record.connection_id = down.conn.id
     record.protocol = stream.request.version
     record.downstream_header_rx = stream.request.bytes
     if not chain_init(stream):
@@ -311,8 +312,8 @@ cdef void stream_interim(Stream *stream, Head *head) noexcept nogil:
     if stream.down != NULL and stream.bits & STREAM_HTTP10 == 0:
         stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_1XX])
         stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_COMPLETED])
-        stat_inc(stream.engine.stats, stream.listener.conf.stats[LISTENER_HTTP_1XX])
-        stat_inc(stream.engine.stats, stream.listener.conf.stats[LISTENER_HTTP_COMPLETED])
+        stat_inc(stream.engine.stats, stream.hcm.listener_stats[LISTENER_HTTP_1XX])
+        stat_inc(stream.engine.stats, stream.hcm.listener_stats[LISTENER_HTTP_COMPLETED])
         downstream_send_interim(stream.down, head)
 
 

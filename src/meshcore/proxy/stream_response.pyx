@@ -23,10 +23,10 @@ cdef void count_status(Stream *stream, uint16_t status) noexcept nogil:
     cdef int kind = status // 100 - 1
     cdef uint64_t *stats = stream.engine.stats
     stat_inc(stats, stream.hcm.stats[HCM_RQ_COMPLETED])
-    stat_inc(stats, stream.listener.conf.stats[LISTENER_HTTP_COMPLETED])
+    stat_inc(stats, stream.hcm.listener_stats[LISTENER_HTTP_COMPLETED])
     if kind >= 0 and kind < 5:
         stat_inc(stats, stream.hcm.stats[HCM_RQ_1XX + kind])
-        stat_inc(stats, stream.listener.conf.stats[LISTENER_HTTP_1XX + kind])
+        stat_inc(stats, stream.hcm.listener_stats[LISTENER_HTTP_1XX + kind])
 
 
 cdef void drop_hop_headers(Stream *stream) noexcept nogil:

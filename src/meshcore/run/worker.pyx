@@ -1,12 +1,11 @@
 """Worker: what an order does to the engine, and the life of a worker. See worker.pxd for the law."""
 from libc.stdlib cimport calloc, free
 
-from meshcore.conf.tables cimport ClusterConf, ListenerConf
+from meshcore.conf.tables cimport ClusterConf, ListenerConf, RouteSet
 from meshcore.cluster.host_set cimport HostSet
 from meshcore.io.loop cimport Loop, loop_run, loop_run_once, loop_stop, loop_wake
 from meshcore.observe.counters cimport STAT_SLOTS, slots_free, slots_new
 from meshcore.proxy.engine cimport *
-from meshcore.route.table cimport RouteTable
 from meshcore.run.mailbox cimport *
 
 cdef extern from "<errno.h>" nogil:
@@ -21,16 +20,16 @@ cdef void carry_out(Worker *worker, Message *message) noexcept nogil:
     elif order == ORDER_SET_HOSTS:
         engine_set_hosts(engine, message.index, <HostSet *>message.second)
     elif order == ORDER_SET_ROUTES:
-        engine_set_routes(engine, message.index, <RouteTable *>message.second)
+        engine_set_routes(engine, message.index, <RouteSet *>message.second)
     elif order == ORDER_SET_CLUSTER:
         engine_set_cluster(engine, <ClusterConf *>message.table, <HostSet *>message.second)
     elif order == ORDER_DROP_CLUSTER:
         engine_drop_cluster(engine, message.index)
     elif order == ORDER_SET_LISTENER:
-        message.result = engine_set_listener(engine, <ListenerConf *>message.table, <RouteTable *>message.second, message.fds,
+        message.result = engine_set_listener(engine, <ListenerConf *>message.table, <RouteSet *>message.second, message.fds,
                                              message.fds_len, message.backlog)
     elif order == ORDER_UPDATE_LISTENER:
-        engine_update_listener(engine, <ListenerConf *>message.table, <RouteTable *>message.second)
+        engine_update_listener(engine, <ListenerConf *>message.table, <RouteSet *>message.second)
     elif order == ORDER_DROP_LISTENER:
         engine_drop_listener(engine, message.index)
     elif order == ORDER_SET_LOG:

@@ -1,0 +1,13 @@
+# Accepted connections, whatever they speak: which filter chain takes one, and what its listener knows of it. Worker thread.
+from meshcore.io.listener cimport Server
+from meshcore.io.transport cimport Transport
+from meshcore.observe.record cimport IpAddress
+from meshcore.proxy.objects cimport ChainLocal, Connection, ConnectionOps, ListenerLocal
+
+cdef void connection_accept(Server *server, Transport *transport) noexcept nogil        # a listener's hook
+# The connection belongs to its listener from here until connection_end, which the chain calls last, when the transport is gone.
+cdef void connection_begin(Connection *connection, const ConnectionOps *ops, ChainLocal *chain, Transport *transport) noexcept nogil
+cdef void connection_end(Connection *connection) noexcept nogil
+cdef IpAddress *connection_local(Connection *connection) noexcept nogil                 # the address that the client dialled
+cdef void connections_drain(ListenerLocal *listener) noexcept nogil
+cdef void connections_abort(ListenerLocal *listener) noexcept nogil

@@ -1,0 +1,101 @@
+"""Accepted connections: from the listener's socket to a filter chain. See connection.pxd for the law.
+
+Owns the list of a listener's connections and their listener statistics. Must not know a protocol: what a chain does with the bytes is its
+own file's (downstream.pyx for HTTP). Called by the loop for each new socket, and by the engine when a listener drains or the server stops.
+"""
+from libc.stdlib cimport free, malloc
+
+from meshcore.base.clock cimport clock_ns
+from meshcore.conf.stat_ids cimport LISTENER_CX_ACTIVE, LISTENER_CX_DESTROY, LISTENER_CX_TOTAL
+from meshcore.io.listener cimport Server
+from meshcore.io.transport cimport Transport, transport_close, transport_local, transport_remote
+from meshcore.observe.counters cimport gauge_add, histogram_record, stat_inc
+from meshcore.observe.record cimport IpAddress
+from meshcore.proxy.downstream cimport downstream_start
+from meshcore.proxy.engine cimport listener_unuse
+from meshcore.proxy.objects cimport *
+
+cdef enum:
+    NS_PER_MS = 1000000
+
+
+cdef void connection_accept(Server *server, Transport *transport) noexcept nogil:
+    cdef ListenerLocal *listener = <ListenerLocal *>server.owner
+    if listener.retired:
+        transport_close(transport)
+        return
+    downstream_start(&listener.chains[0], transport)
+
+
+cdef void connection_begin(Connection *connection, const ConnectionOps *ops, ChainLocal *chain, Transport *transport) noexcept nogil:
+    cdef ListenerLocal *listener = chain.listener
+    cdef Engine *engine = listener.engine
+    connection.ops = ops
+    connection.chain = chain
+    connection.transport = transport
+    connection.started_ns = clock_ns(&engine.loop.clock)
+    engine.next_id += 1
+    connection.id = engine.next_id
+    connection.local = NULL
+    transport_remote(transport, &connection.remote)
+    transport.high = listener.conf.buffer_limit
+    listener.users += 1
+    connection.next = listener.connections
+    connection.link = &listener.connections
+    if connection.next != NULL:
+        connection.next.link = &connection.next
+    listener.connections = connection
+    stat_inc(engine.stats, listener.conf.stats[LISTENER_CX_TOTAL])
+    gauge_add(engine.stats, listener.conf.stats[LISTENER_CX_ACTIVE], 1)
+
+
+cdef void connection_end(Connection *connection) noexcept nogil:
+    cdef ListenerLocal *listener = connection.chain.listener
+    cdef Engine *engine = listener.engine
+    gauge_add(engine.stats, listener.conf.stats[LISTENER_CX_ACTIVE], -1)
+    stat_inc(engine.stats, listener.conf.stats[LISTENER_CX_DESTROY])
+    histogram_record(engine.stats, listener.conf.cx_length, (clock_ns(&engine.loop.clock) - connection.started_ns) // NS_PER_MS)
+    connection.link[0] = connection.next
+    if connection.next != NULL:
+        connection.next.link = connection.link
+    free(connection.local)
+    listener_unuse(listener)
+
+
+cdef IpAddress *connection_local(Connection *connection) noexcept nogil:
+    # A listener on a wildcard address learns its local address per connection, and only when somebody asks.
+    cdef IpAddress *bound = &connection.chain.listener.conf.address
+    cdef int i
+    if connection.local != NULL:
+        return connection.local
+    if bound.family == 1:
+        return bound
+    for i in range(4 if bound.family == 4 else 16):
+        if bound.bytes[i] != 0:
+            return bound
+    connection.local = <IpAddress *>malloc(sizeof(IpAddress))
+    if connection.local == NULL:
+        return bound
+    transport_local(connection.transport, connection.local)
+    return connection.local
+
+
+cdef void connections_drain(ListenerLocal *listener) noexcept nogil:
+    cdef Connection *connection = listener.connections
+    cdef Connection *next
+    while connection != NULL:
+        next = connection.next
+        connection.ops.drain(connection)
+        connection = next
+
+
+cdef void connections_abort(ListenerLocal *listener) noexcept nogil:
+    # A retired listener lives by its connections alone: held until the last of them was seen.
+    cdef Connection *connection = listener.connections
+    cdef Connection *next
+    listener.users += 1
+    while connection != NULL:
+        next = connection.next
+        connection.ops.abort(connection)
+        connection = next
+    listener_unuse(listener)
