@@ -26,18 +26,9 @@ id, transport or protocol of a message; both without building values. Transports
 the format, raises DecodeError with one of ERRORS. ValueError is for wrong arguments. Nothing blocks; a Decoder is for one thread at a time.
 """
 
-from meshcore.bind.thrift import (
-    ERRORS,
-    Decoder,
-    convert_struct,
-    decode,
-    decode_struct,
-    encode,
-    encode_struct,
-    rewrite,
-    skip_struct,
-)
+from meshcore.bind.thrift import Decoder, decode, encode, rewrite
 from meshcore.bind.thrift_shapes import DecodeError, Message, Struct, Type
+from meshcore.bind.thrift_values import ERRORS, convert_struct, decode_struct, encode_struct, skip_struct
 
 __all__ = [
     "ERRORS",

@@ -1,12 +1,10 @@
-from typing import Any, Literal
+from typing import Literal
 
-from meshcore.bind.thrift_shapes import Message, Struct
+from meshcore.bind.thrift_shapes import Message
 
 Buffer = bytes | bytearray | memoryview
 Transport = Literal["auto", "framed", "unframed", "header"]
 Protocol = Literal["auto", "binary", "binary/non-strict", "compact"]
-
-ERRORS: tuple[str, ...]
 
 class Decoder:
     def __init__(
@@ -20,13 +18,9 @@ class Decoder:
     def held(self) -> int: ...
 
 def encode(message: Message, *, transport: str | None = None, protocol: str | None = None, zlib: bool = False) -> bytes: ...
-def encode_struct(fields: Struct, protocol: str = "binary") -> bytes: ...
 def decode(
     data: Buffer, *, transport: Transport = "auto", protocol: Protocol = "auto", plain: bool = False, **limits: int
 ) -> Message: ...
-def decode_struct(data: Buffer, protocol: str = "binary", *, plain: bool = False, **limits: int) -> dict[int, Any]: ...
-def skip_struct(data: Buffer, protocol: str = "binary", **limits: int) -> int: ...
-def convert_struct(data: Buffer, source: str, target: str, **limits: int) -> bytes: ...
 def rewrite(
     data: Buffer,
     *,
