@@ -12,11 +12,12 @@ from libc.string cimport memset
 from meshcore.base.arena cimport Arena, arena_fini, arena_init
 from meshcore.base.buffer cimport *
 from meshcore.base.span cimport Span, span
-from meshcore.codec.head cimport Head, head_add, head_init
+from meshcore.codec.head cimport H_OTHER, Head, head_add, head_init
 from meshcore.codec.thrift cimport *
 from meshcore.codec.thrift_frame cimport *
 from meshcore.codec.thrift_message cimport *
 from meshcore.codec.thrift_read cimport *
+from meshcore.codec.thrift_reply cimport *
 from meshcore.codec.thrift_stream cimport *
 from meshcore.codec.thrift_zlib cimport thrift_deflate, thrift_inflate
 
@@ -26,26 +27,12 @@ from meshcore.bind.thrift_shapes import DecodeError, Message
 from meshcore.bind.thrift_values import ERRORS, PROTOCOLS, convert_struct, skip_struct
 
 TRANSPORTS = {"auto": THRIFT_TRANSPORT_AUTO, "framed": THRIFT_FRAMED, "unframed": THRIFT_UNFRAMED, "header": THRIFT_HEADER}
+REPLY_KINDS = {REPLY_MORE: "more", REPLY_SUCCESS: "success", REPLY_ERROR: "error", REPLY_BAD: "bad"}
 MESSAGE_TYPES = {"call": THRIFT_CALL, "reply": THRIFT_REPLY, "exception": THRIFT_EXCEPTION, "oneway": THRIFT_ONEWAY}
 
 cdef dict transport_names = {number: name for name, number in TRANSPORTS.items()}
 cdef dict protocol_names = {number: name for name, number in PROTOCOLS.items()}
 cdef dict message_type_names = {number: name for name, number in MESSAGE_TYPES.items()}
-
-
-cdef bytes envelope_bytes(name, uint8_t type, seqid, uint8_t protocol):
-    cdef ThriftEnvelope envelope
-    cdef bytes raw = name.encode("utf-8", "surrogateescape")
-    cdef bytearray out
-    if not -1 << 31 <= seqid < 1 << 31:
-        raise ValueError(f"seqid: {seqid}, must be a signed 32-bit number")
-    envelope.protocol = protocol
-    envelope.type = type
-    envelope.seqid = seqid
-    envelope.name = span(PyBytes_AS_STRING(raw), len(raw))
-    out = bytearray(thrift_message_bound(&envelope))
-    del out[thrift_message_write(&envelope, PyByteArray_AS_STRING(out)):]
-    return bytes(out)
 
 
 cdef bytes deflated(bytes raw):
@@ -64,40 +51,87 @@ cdef bytes deflated(bytes raw):
         buffer_fini(&plain.pool, &packed)
 
 
-cdef bytes frame_bytes(uint8_t transport, uint8_t protocol, seqid, headers, uint64_t size, bint zlib):
+cdef class _Head:
+    # The frame and the envelope of a message from Python, alive while they are written.
     cdef Arena arena
-    cdef Head head
+    cdef Head headers
     cdef ThriftFrameHead frame
-    cdef bytearray out
-    cdef list kept = [(bytes(name), bytes(value)) for name, value in headers]
-    cdef size_t n
-    memset(&frame, 0, sizeof(frame))
-    frame.transport = transport
-    frame.protocol = protocol
-    frame.seqid = seqid
-    frame.size = size
-    frame.transforms_len = 1 if zlib else 0
-    frame.transforms[0] = THRIFT_TRANSFORM_ZLIB
-    arena_init(&arena, NULL)
-    try:
-        head_init(&head, &arena, False)
-        for name, value in kept:
-            if len(name) > 65535 or head_add(&head, span(<const char *>name, len(name)), span(<const char *>value, len(value)), 0) == NULL:
+    cdef ThriftEnvelope envelope
+    cdef bytes name
+    cdef list kept
+
+    def __cinit__(self):
+        arena_init(&self.arena, NULL)
+        head_init(&self.headers, &self.arena, False)
+        memset(&self.frame, 0, sizeof(ThriftFrameHead))
+        self.kept = []
+
+    def __dealloc__(self):
+        arena_fini(&self.arena)
+
+    cdef add(self, headers):
+        for name, value in headers:
+            pair = bytes(name), bytes(value)
+            self.kept.append(pair)
+            if len(pair[0]) > 65535 or head_add(&self.headers, span(<const char *>pair[0], len(pair[0])),
+                                                span(<const char *>pair[1], len(pair[1])), H_OTHER) == NULL:
                 raise ValueError("headers: too long, or too many")
-        out = bytearray(thrift_frame_bound(&frame, &head))
-        n = thrift_frame_write(&frame, &head, PyByteArray_AS_STRING(out))
-    finally:
-        arena_fini(&arena)
-    if n == 0 and transport != THRIFT_UNFRAMED:
+
+    cdef bytes before(self, size_t size):
+        # Frame and envelope for a payload of so many bytes.
+        cdef _Writing out = _Writing()
+        check_head(thrift_head_write(&out.pool, &out.out, &self.frame, &self.headers, &self.envelope, size))
+        return buffer_bytes(&out.out)
+
+    cdef bytes compressed(self, bytes payload):
+        # Frame, and envelope and payload deflated.
+        cdef bytearray plain = bytearray(thrift_message_len(&self.envelope))
+        cdef bytes body
+        cdef bytearray out
+        thrift_message_write(&self.envelope, PyByteArray_AS_STRING(plain))
+        body = deflated(bytes(plain) + payload)
+        self.frame.size = len(body)
+        self.frame.protocol = self.envelope.protocol
+        self.frame.transforms_len = 1
+        self.frame.transforms[0] = THRIFT_TRANSFORM_ZLIB
+        out = bytearray(thrift_frame_bound(&self.frame, &self.headers))
+        del out[thrift_frame_write(&self.frame, &self.headers, PyByteArray_AS_STRING(out)):]
+        check_head(THRIFT_NO_ERROR if out else THRIFT_BAD_HEADER)
+        return bytes(out) + body
+
+
+cdef check_head(int error):
+    if error == THRIFT_BAD_HEADER:
         raise ValueError("headers: too long, or too many, or the message is too long for its transport")
-    return bytes(out[:n])
+    if error != THRIFT_NO_ERROR:
+        raise_error(error)
 
 
-cdef bytes wrapped(bytes body, message, uint8_t transport, uint8_t protocol, bint zlib):
-    if zlib:
-        body = deflated(body)
-    headers = message.headers if transport == THRIFT_HEADER else ()
-    return frame_bytes(transport, protocol, message.seqid, headers, len(body), zlib) + body
+cdef _Head head_of(message, int transport, int protocol):
+    cdef _Head head = _Head()
+    if not -1 << 31 <= message.seqid < 1 << 31:
+        raise ValueError(f"seqid: {message.seqid}, must be a signed 32-bit number")
+    head.name = message.name.encode("utf-8", "surrogateescape")
+    head.envelope.protocol = protocol
+    head.envelope.type = one_of("type", message.type, MESSAGE_TYPES)
+    head.envelope.seqid = message.seqid
+    head.envelope.name = span(PyBytes_AS_STRING(head.name), len(head.name))
+    head.frame.transport = transport
+    head.frame.seqid = message.seqid
+    if transport == THRIFT_HEADER:
+        head.add(message.headers)
+    return head
+
+
+cdef (int, int) way(transport, protocol) except *:
+    # The numbers of both, when they go together.
+    cdef int over = one_of("transport", transport, TRANSPORTS)
+    cdef int how = one_of("protocol", protocol, PROTOCOLS)
+    if over == THRIFT_TRANSPORT_AUTO or how == THRIFT_PROTOCOL_AUTO:
+        raise ValueError("transport and protocol: auto is for decoding")
+    if over == THRIFT_HEADER and how == THRIFT_BINARY_LAX:
+        raise ValueError("protocol: the header transport has no binary/non-strict")
+    return over, how
 
 
 def encode(message, *, str transport=None, str protocol=None, bint zlib=False):
@@ -105,17 +139,35 @@ def encode(message, *, str transport=None, str protocol=None, bint zlib=False):
 
     `zlib` compresses the payload, which only the header transport can tell. Raises ValueError for what does not fit the wire.
     """
-    cdef int over = one_of("transport", transport or message.transport, TRANSPORTS)
-    cdef int how = one_of("protocol", protocol or message.protocol, PROTOCOLS)
-    if over == THRIFT_TRANSPORT_AUTO or how == THRIFT_PROTOCOL_AUTO:
-        raise ValueError("transport and protocol: auto is for decoding")
-    if over == THRIFT_HEADER and how == THRIFT_BINARY_LAX:
-        raise ValueError("protocol: the header transport has no binary/non-strict")
+    over, how = way(transport or message.transport, protocol or message.protocol)
+    cdef _Head head = head_of(message, over, how)
     if zlib and over != THRIFT_HEADER:
         raise ValueError("zlib: only the header transport has transforms")
-    type = one_of("type", message.type, MESSAGE_TYPES)
-    body = envelope_bytes(message.name, type, message.seqid, how) + buffer_bytes(&written(message.fields, how).out)
-    return wrapped(body, message, over, how, zlib)
+    payload = buffer_bytes(&written(message.fields, how).out)
+    return head.compressed(payload) if zlib else head.before(len(payload)) + payload
+
+
+def exception(request, int type, text, *, str transport=None, str protocol=None):
+    """The application exception that answers `request` (a Message), as bytes: `type` is a number of TApplicationException, such as 1 for
+    an unknown method and 6 for an internal error, `text` what the client will read.
+    """
+    over, how = way(transport or request.transport, protocol or request.protocol)
+    cdef _Head head = head_of(request, over, how)
+    cdef _Writing out = _Writing()
+    cdef bytes raw = text.encode()
+    check_head(thrift_exception_write(&out.pool, &out.out, &head.frame, &head.headers, &head.envelope, type,
+                                      span(PyBytes_AS_STRING(raw), len(raw))))
+    return buffer_bytes(&out.out)
+
+
+def reply_kind(data, str protocol="binary"):
+    """What the first bytes of a reply's payload say: "success", "error" (an exception that the service declares), "bad", or "more"."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    try:
+        return REPLY_KINDS[thrift_reply_kind(<const char *>view.buf, view.len, one_of("protocol", protocol, PROTOCOLS))]
+    finally:
+        PyBuffer_Release(&view)
 
 
 cdef class Decoder:
@@ -314,18 +366,11 @@ def rewrite(data, *, str name=None, seqid=None, str transport=None, str protocol
     finally:
         PyBuffer_Release(&view)
     source = protocol_names[decoder.stream.envelope.protocol]
-    target = protocol or source
-    over = transport or transport_names[decoder.stream.frame.transport]
-    if wire_of(source) != wire_of(target):
-        body = bytearray(convert_struct(body, source, target, **limits))
+    over, how = way(transport or transport_names[decoder.stream.frame.transport], protocol or source)
+    if (source == "compact") != (how == THRIFT_COMPACT):
+        body = bytearray(convert_struct(body, source, protocol, **limits))
     elif decoder.stream.frame.size == THRIFT_UNBOUNDED and skip_struct(body, source, **limits) != len(body):
         raise_error(THRIFT_TRAILING)
     old_name, type, old_seqid = decoder.head
-    message = Message(old_name if name is None else name, type, old_seqid if seqid is None else seqid, {}, decoder.headers, over, target)
-    how = one_of("protocol", target, PROTOCOLS)
-    whole = envelope_bytes(message.name, MESSAGE_TYPES[type], message.seqid, how) + bytes(body)
-    return wrapped(whole, message, one_of("transport", over, TRANSPORTS), how, False)
-
-
-cdef bint wire_of(protocol):
-    return protocol == "compact"
+    message = Message(old_name if name is None else name, type, old_seqid if seqid is None else seqid, {}, decoder.headers)
+    return head_of(message, over, how).before(len(body)) + bytes(body)

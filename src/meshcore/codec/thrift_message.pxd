@@ -10,7 +10,7 @@ from meshcore.codec.thrift cimport *
 # After THRIFT_MORE, `used` is how many bytes there must be at least for another look to be worth it.
 cdef int thrift_message_read(const char *at, size_t n, uint8_t protocol, const ThriftLimits *limits, ThriftEnvelope *envelope,
                              size_t *used, uint8_t *error) noexcept nogil
-cdef size_t thrift_message_bound(const ThriftEnvelope *envelope) noexcept nogil        # what thrift_message_write needs at most
+cdef size_t thrift_message_len(const ThriftEnvelope *envelope) noexcept nogil          # bytes that thrift_message_write writes
 cdef size_t thrift_message_write(const ThriftEnvelope *envelope, char *out) noexcept nogil
 # "service:method" of a multiplexed call, cut at the first colon; without one, `service` is empty.
 cdef void thrift_name_split(Span name, Span *service, Span *method) noexcept nogil

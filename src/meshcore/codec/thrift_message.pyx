@@ -131,8 +131,18 @@ cdef int thrift_message_read(const char *at, size_t n, uint8_t protocol, const T
     return read_strict(at, n, limits, envelope, used, error)
 
 
-cdef size_t thrift_message_bound(const ThriftEnvelope *envelope) noexcept nogil:
-    return STRICT_MIN + envelope.name.len
+cdef inline size_t varint_len(uint32_t v) noexcept nogil:
+    cdef size_t n = 1
+    while v >= 0x80:
+        v >>= 7
+        n += 1
+    return n
+
+
+cdef size_t thrift_message_len(const ThriftEnvelope *envelope) noexcept nogil:
+    if envelope.protocol == THRIFT_COMPACT:
+        return 2 + varint_len(<uint32_t>envelope.seqid) + varint_len(envelope.name.len) + envelope.name.len
+    return (LAX_MIN if envelope.protocol == THRIFT_BINARY_LAX else STRICT_MIN) + envelope.name.len
 
 
 cdef size_t thrift_message_write(const ThriftEnvelope *envelope, char *out) noexcept nogil:
