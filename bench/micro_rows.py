@@ -30,6 +30,7 @@ def row(facts: dict[str, str], scenario: str, measured: dict[str, Any]) -> rows.
     made["rounds"] = stats["rounds"]
     made["us"] = {name: round(stats[name] * 1e6 / units, 4) for name in ("median", "min", "max")}
     made["bytes"] = next((extra[name] for name in SIZES if name in extra), None)
+    made["errors"] = 0  # a test that fails keeps no rows
     return made
 
 

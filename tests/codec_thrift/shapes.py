@@ -92,6 +92,7 @@ MESSAGES = st.builds(
     seqid=st.integers(-(1 << 31), (1 << 31) - 1),
     fields=structs(),
     headers=st.lists(st.tuples(st.binary(max_size=20), st.binary(max_size=20)), max_size=4).map(tuple),
+    trace=st.none(),
 )
 
 

@@ -41,7 +41,7 @@ def test_the_cut_does_not_matter(transport: str, protocol: str) -> None:
 @pytest.mark.slow
 @EACH_PAIR
 @given(message=MESSAGES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_message_comes_back(transport: str, protocol: str, message: Message) -> None:
     if transport != "header":
         message = message._replace(headers=())

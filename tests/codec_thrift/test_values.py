@@ -26,7 +26,7 @@ def test_a_struct_with_everything_comes_back(wire: str) -> None:
 @pytest.mark.slow
 @EACH_WIRE
 @given(fields=structs())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_struct_comes_back_and_is_skipped_whole(wire: str, fields: Fields) -> None:
     raw = thrift.encode_struct(fields, wire)
     assert exact(thrift.decode_struct(raw, wire)) == exact(fields)
@@ -38,7 +38,7 @@ def test_any_struct_comes_back_and_is_skipped_whole(wire: str, fields: Fields) -
 @pytest.mark.parametrize("target", WIRES)
 @pytest.mark.parametrize("source", WIRES)
 @given(fields=structs())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_struct_is_converted_to_what_would_have_been_written(source: str, target: str, fields: Fields) -> None:
     converted = thrift.convert_struct(thrift.encode_struct(fields, source), source, target)
     assert converted == thrift.encode_struct(fields, target)

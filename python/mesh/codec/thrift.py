@@ -20,15 +20,17 @@ With `plain=True` the types are left out: struct {field id: value}, list and set
 the keys are structs or containers). An empty map of the compact protocol does not tell its types: they are 0.
 
 `Decoder` takes a stream in any pieces; `decode` takes one message, `decode_struct` and `skip_struct` one struct without an envelope;
-`encode` and `encode_struct` are their mirrors. `convert_struct` goes from one protocol to another, `rewrite` changes name, sequence
-id, transport or protocol of a message; both without building values. `exception` is the answer that a client raises as
-TApplicationException, `reply_kind` tells success from error by the first bytes of a reply. Transports: "framed", "unframed", "header" (with ZLIB). Protocols:
-"binary", "binary/non-strict", "compact". Every limit is Envoy's or that of Apache's libraries unless another is given; what breaks one, or
-the format, raises DecodeError with one of ERRORS. ValueError is for wrong arguments. Nothing blocks; a Decoder is for one thread at a time.
+`encode` and `encode_struct` are their mirrors. `convert_struct` goes from one protocol to another, `rewrite` changes name, sequence id,
+transport or protocol of a message; both without building values. `exception` is the answer that a client raises as
+TApplicationException, `reply_kind` tells success from error by the first bytes of a reply. Transports: "framed", "unframed", "header"
+(with ZLIB). Protocols: "binary", "binary/non-strict", "compact", "twitter".
+
+Every limit is Envoy's or that of Apache's libraries unless another is given; what breaks one, or the format, raises DecodeError with one
+of ERRORS. ValueError is for wrong arguments. Nothing blocks; a Decoder is for one thread at a time.
 """
 
 from meshcore.bind.thrift import Decoder, decode, encode, exception, reply_kind, rewrite
-from meshcore.bind.thrift_shapes import DecodeError, Message, Struct, Type
+from meshcore.bind.thrift_shapes import DecodeError, Message, Struct, Trace, Type
 from meshcore.bind.thrift_values import ERRORS, convert_struct, decode_struct, encode_struct, skip_struct
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "Decoder",
     "Message",
     "Struct",
+    "Trace",
     "Type",
     "convert_struct",
     "decode",

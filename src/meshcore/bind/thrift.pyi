@@ -4,7 +4,7 @@ from meshcore.bind.thrift_shapes import Message
 
 Buffer = bytes | bytearray | memoryview
 Transport = Literal["auto", "framed", "unframed", "header"]
-Protocol = Literal["auto", "binary", "binary/non-strict", "compact"]
+Protocol = Literal["auto", "binary", "binary/non-strict", "compact", "twitter"]
 
 class Decoder:
     def __init__(

@@ -6,24 +6,25 @@ Runs on the caller's thread under the GIL; a decoder ends with its object.
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.string cimport memset
 
 from meshcore.base.arena cimport Arena, arena_fini, arena_init
 from meshcore.base.buffer cimport *
 from meshcore.base.span cimport Span, span
-from meshcore.codec.head cimport H_OTHER, Head, head_add, head_init
+from meshcore.codec.head cimport H_OTHER, Head, head_add, head_init, header_name, header_value
 from meshcore.codec.thrift cimport *
 from meshcore.codec.thrift_frame cimport *
 from meshcore.codec.thrift_message cimport *
 from meshcore.codec.thrift_read cimport *
 from meshcore.codec.thrift_reply cimport *
 from meshcore.codec.thrift_stream cimport *
+from meshcore.codec.thrift_twitter cimport *
 from meshcore.codec.thrift_zlib cimport thrift_deflate, thrift_inflate
 
 from meshcore.bind.thrift_values cimport *
 
-from meshcore.bind.thrift_shapes import DecodeError, Message
+from meshcore.bind.thrift_shapes import DecodeError, Message, Trace
 from meshcore.bind.thrift_values import ERRORS, PROTOCOLS, convert_struct, skip_struct
 
 TRANSPORTS = {"auto": THRIFT_TRANSPORT_AUTO, "framed": THRIFT_FRAMED, "unframed": THRIFT_UNFRAMED, "header": THRIFT_HEADER}
@@ -59,6 +60,7 @@ cdef class _Head:
     cdef ThriftEnvelope envelope
     cdef bytes name
     cdef list kept
+    cdef object trace
 
     def __cinit__(self):
         arena_init(&self.arena, NULL)
@@ -80,7 +82,22 @@ cdef class _Head:
     cdef bytes before(self, size_t size):
         # Frame and envelope for a payload of so many bytes.
         cdef _Writing out = _Writing()
-        check_head(thrift_head_write(&out.pool, &out.out, &self.frame, &self.headers, &self.envelope, size))
+        cdef bytes lead = self.lead()
+        check_head(thrift_head_write(&out.pool, &out.out, &self.frame, &self.headers, span(PyBytes_AS_STRING(lead), len(lead)),
+                                     &self.envelope, size))
+        return buffer_bytes(&out.out)
+
+    cdef bytes lead(self):
+        # The header struct of the Twitter protocol.
+        cdef _Writing out = _Writing()
+        cdef ThriftTrace trace
+        cdef bytes spans
+        if self.trace is None:
+            return b""
+        fill_trace(&trace, self.trace)
+        spans = self.trace.spans
+        check_head(thrift_twitter_write(&out.pool, &out.out, self.envelope.type in (THRIFT_REPLY, THRIFT_EXCEPTION), &trace,
+                                        &self.headers, span(PyBytes_AS_STRING(spans), len(spans))))
         return buffer_bytes(&out.out)
 
     cdef bytes compressed(self, bytes payload):
@@ -98,6 +115,30 @@ cdef class _Head:
         del out[thrift_frame_write(&self.frame, &self.headers, PyByteArray_AS_STRING(out)):]
         check_head(THRIFT_NO_ERROR if out else THRIFT_BAD_HEADER)
         return bytes(out) + body
+
+
+cdef fill_trace(ThriftTrace *trace, given):
+    memset(trace, 0, sizeof(ThriftTrace))
+    trace.trace_id, trace.span_id = given.trace_id, given.span_id
+    if given.parent_span_id is not None:
+        trace.parent_span_id = given.parent_span_id
+        trace.has |= TRACE_PARENT_SPAN_ID
+    if given.sampled is not None:
+        trace.sampled = given.sampled
+        trace.has |= TRACE_SAMPLED
+    if given.flags is not None:
+        trace.flags = given.flags
+        trace.has |= TRACE_FLAGS
+    if given.trace_id_high is not None:
+        trace.trace_id_high = given.trace_id_high
+        trace.has |= TRACE_ID_HIGH
+
+
+cdef take_trace(ThriftTrace *trace, Span spans):
+    return Trace(
+        trace.trace_id, trace.span_id, trace.parent_span_id if trace.has & TRACE_PARENT_SPAN_ID else None,
+        bool(trace.sampled) if trace.has & TRACE_SAMPLED else None, trace.flags if trace.has & TRACE_FLAGS else None,
+        trace.trace_id_high if trace.has & TRACE_ID_HIGH else None, take_bytes(spans))
 
 
 cdef check_head(int error):
@@ -118,7 +159,9 @@ cdef _Head head_of(message, int transport, int protocol):
     head.envelope.name = span(PyBytes_AS_STRING(head.name), len(head.name))
     head.frame.transport = transport
     head.frame.seqid = message.seqid
-    if transport == THRIFT_HEADER:
+    if protocol == THRIFT_TWITTER:
+        head.trace = message.trace
+    if transport == THRIFT_HEADER or head.trace is not None:
         head.add(message.headers)
     return head
 
@@ -129,8 +172,8 @@ cdef (int, int) way(transport, protocol) except *:
     cdef int how = one_of("protocol", protocol, PROTOCOLS)
     if over == THRIFT_TRANSPORT_AUTO or how == THRIFT_PROTOCOL_AUTO:
         raise ValueError("transport and protocol: auto is for decoding")
-    if over == THRIFT_HEADER and how == THRIFT_BINARY_LAX:
-        raise ValueError("protocol: the header transport has no binary/non-strict")
+    if over == THRIFT_HEADER and how != THRIFT_BINARY and how != THRIFT_COMPACT:
+        raise ValueError(f"protocol: the header transport has no {protocol}")
     return over, how
 
 
@@ -155,8 +198,11 @@ def exception(request, int type, text, *, str transport=None, str protocol=None)
     cdef _Head head = head_of(request, over, how)
     cdef _Writing out = _Writing()
     cdef bytes raw = text.encode()
-    check_head(thrift_exception_write(&out.pool, &out.out, &head.frame, &head.headers, &head.envelope, type,
-                                      span(PyBytes_AS_STRING(raw), len(raw))))
+    cdef bytes lead
+    head.envelope.type = THRIFT_EXCEPTION
+    lead = head.lead()
+    check_head(thrift_exception_write(&out.pool, &out.out, &head.frame, &head.headers, span(PyBytes_AS_STRING(lead), len(lead)),
+                                      &head.envelope, type, span(PyBytes_AS_STRING(raw), len(raw))))
     return buffer_bytes(&out.out)
 
 
@@ -173,8 +219,9 @@ def reply_kind(data, str protocol="binary"):
 cdef class Decoder:
     """Takes the bytes of one direction of a connection and gives its messages.
 
-    `transport` is "auto", "framed", "unframed" or "header", `protocol` "auto", "binary", "binary/non-strict" or "compact"; what auto
-    finds in the first message holds for all. `plain` drops the types from the values. Limits (keyword only): `max_frame_bytes`,
+    `transport` is "auto", "framed", "unframed" or "header", `protocol` "auto", "binary", "binary/non-strict", "compact" or "twitter"; what
+    auto finds in the first message holds for all. A Twitter upgrade holds from the message behind it: the decoder of the other direction
+    sees one, too. `plain` drops the types from the values. Limits (keyword only): `max_frame_bytes`,
     `max_header_bytes`, `max_inflated_bytes`, `max_name_bytes`, `max_string_bytes` (bytes), `max_container` (elements), `max_depth`.
     """
 
@@ -186,7 +233,7 @@ cdef class Decoder:
     cdef bytearray body            # what came of the payload so far
     cdef tuple head                # name, type and seqid of the message at hand; None when its envelope is compressed
     cdef tuple headers
-    cdef tuple transforms
+    cdef object trace
 
     def __cinit__(self):
         self.pending = bytearray()
@@ -288,8 +335,23 @@ cdef class Decoder:
             while thrift_info_next(&info, &key, &value) == THRIFT_OK:
                 pairs.append((take_bytes(key), take_bytes(value)))
         self.headers = tuple(pairs)
+        self.trace = None
+        if self.stream.twitter.len > 0:
+            self.read_twitter()
         if not self.stream.compressed:
             self.keep_head()
+
+    cdef read_twitter(self):
+        cdef _Head head = _Head()
+        cdef ThriftTrace trace
+        cdef Span spans
+        cdef int error = thrift_twitter_read(self.stream.twitter, &self.limits, &trace, &head.headers, &spans)
+        cdef uint16_t i
+        if error != THRIFT_NO_ERROR:
+            self.fail(error)
+        self.trace = take_trace(&trace, spans)
+        self.headers = tuple([(take_bytes(header_name(&head.headers.headers[i])), take_bytes(header_value(&head.headers.headers[i])))
+                              for i in range(head.headers.len)])
 
     cdef keep_head(self):
         cdef ThriftEnvelope *envelope = &self.stream.envelope
@@ -311,8 +373,11 @@ cdef class Decoder:
             self.stream.state = STREAM_BROKEN
             self.stream.error = ERRORS.index(error.error) + 1
             raise
-        return Message(*self.head, fields, self.headers, transport_names[self.stream.frame.transport],
-                       protocol_names[self.stream.envelope.protocol])
+        protocol = self.stream.envelope.protocol if self.stream.protocol != THRIFT_TWITTER else THRIFT_TWITTER
+        if protocol == THRIFT_TWITTER and not fields and thrift_is_upgrade(&self.stream.envelope):
+            # Asked for, or agreed to: an empty struct either way.
+            self.stream.upgraded = True
+        return Message(*self.head, fields, self.headers, transport_names[self.stream.frame.transport], protocol_names[protocol], self.trace)
 
     cdef bytes inflated(self, const char *at, size_t n):
         cdef _Writing whole = _Writing()

@@ -28,12 +28,25 @@ class Type(IntEnum):
     UUID = 16
 
 
+class Trace(NamedTuple):
+    """The numbers of a Twitter header: signed 64-bit, None where they were not told. `spans` is the list of spans of a reply as it came."""
+
+    trace_id: int = 0
+    span_id: int = 0
+    parent_span_id: int | None = None
+    sampled: bool | None = None
+    flags: int | None = None
+    trace_id_high: int | None = None
+    spans: bytes = b""
+
+
 class Message(NamedTuple):
     """One message, as it is on the wire or goes there.
 
     `name` is the method, with the service and a colon before it when the call is multiplexed (bytes that are not UTF-8 are kept as
     surrogate escapes). `type` is "call", "reply", "exception" or "oneway". `seqid` is a signed 32-bit number. `fields` is the
-    argument or result struct. `headers` are the pairs of a header transport; `transport` and `protocol` say how it came.
+    argument or result struct. `headers` are the pairs of a header transport or of a Twitter header (contexts, ":client-id", ":dest" and
+    ":d:SOURCE"); `transport` and `protocol` say how it came. `trace` is there when a Twitter header came, or is to be written.
     """
 
     name: str
@@ -43,6 +56,7 @@ class Message(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...] = ()
     transport: str = "framed"
     protocol: str = "binary"
+    trace: Trace | None = None
 
 
 class DecodeError(Exception):

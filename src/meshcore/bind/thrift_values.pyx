@@ -17,7 +17,10 @@ from meshcore.codec.thrift_write cimport *
 
 from meshcore.bind.thrift_shapes import DecodeError, Type
 
-PROTOCOLS = {"auto": THRIFT_PROTOCOL_AUTO, "binary": THRIFT_BINARY, "binary/non-strict": THRIFT_BINARY_LAX, "compact": THRIFT_COMPACT}
+PROTOCOLS = {
+    "auto": THRIFT_PROTOCOL_AUTO, "binary": THRIFT_BINARY, "binary/non-strict": THRIFT_BINARY_LAX, "compact": THRIFT_COMPACT,
+    "twitter": THRIFT_TWITTER,
+}
 ERRORS = tuple(thrift_error_name(error).decode() for error in range(1, THRIFT_ERRORS))
 RANGES = {THRIFT_BYTE: 1 << 7, THRIFT_I16: 1 << 15, THRIFT_I32: 1 << 31, THRIFT_I64: 1 << 63}
 

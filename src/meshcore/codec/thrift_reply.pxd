@@ -33,9 +33,11 @@ cdef enum ThriftExceptionType:
 cdef int thrift_reply_kind(const char *at, size_t n, uint8_t protocol) noexcept nogil
 
 # Appends a whole message to `out`: frame, envelope with the name and sequence id of `request`, and the exception. `frame` says in
-# which transport (size and protocol are filled here), `headers` may be NULL. A ThriftError; what a failed call appended is of no use.
-cdef int thrift_exception_write(BufferPool *pool, Buffer *out, const ThriftFrameHead *frame, Head *headers,
+# which transport (size and protocol are filled here), `headers` may be NULL, `lead` is that of
+# thrift_head_write. A ThriftError; what a failed call appended is of no use.
+cdef int thrift_exception_write(BufferPool *pool, Buffer *out, const ThriftFrameHead *frame, Head *headers, Span lead,
                                 const ThriftEnvelope *request, int32_t type, Span message) noexcept nogil
-# Appends the head of a frame and the envelope for a payload of `size` bytes that follows as it is. A ThriftError.
-cdef int thrift_head_write(BufferPool *pool, Buffer *out, const ThriftFrameHead *frame, Head *headers, const ThriftEnvelope *envelope,
-                           uint64_t size) noexcept nogil
+# Appends the head of a frame, `lead` (the header struct of the Twitter protocol, or nothing) and the envelope, for a payload of `size`
+# bytes that follows as it is. A ThriftError.
+cdef int thrift_head_write(BufferPool *pool, Buffer *out, const ThriftFrameHead *frame, Head *headers, Span lead,
+                           const ThriftEnvelope *envelope, uint64_t size) noexcept nogil

@@ -1,6 +1,7 @@
 """Thrift replies: telling success from error, and writing exceptions and heads. See thrift_reply.pxd for the law."""
 from libc.stdint cimport int16_t, int32_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
 from meshcore.base.buffer cimport *
 from meshcore.base.span cimport span
@@ -28,34 +29,36 @@ cdef int thrift_reply_kind(const char *at, size_t n, uint8_t protocol) noexcept 
     return REPLY_ERROR if event.kind == THRIFT_EVENT_FIELD and event.id != 0 else REPLY_SUCCESS
 
 
-cdef size_t write_head(const ThriftFrameHead *frame, Head *headers, const ThriftEnvelope *envelope, char *out) noexcept nogil:
+cdef size_t write_head(const ThriftFrameHead *frame, Head *headers, Span lead, const ThriftEnvelope *envelope, char *out) noexcept nogil:
     # 0: the headers do not fit.
     cdef size_t n = thrift_frame_write(frame, headers, out)
     if n == 0 and frame.transport != THRIFT_UNFRAMED:
         return 0
-    return n + thrift_message_write(envelope, out + n)
+    if lead.len > 0:
+        memcpy(out + n, lead.at, lead.len)
+    return n + lead.len + thrift_message_write(envelope, out + n + lead.len)
 
 
-cdef int thrift_head_write(BufferPool *pool, Buffer *out, const ThriftFrameHead *frame, Head *headers, const ThriftEnvelope *envelope,
-                           uint64_t size) noexcept nogil:
+cdef int thrift_head_write(BufferPool *pool, Buffer *out, const ThriftFrameHead *frame, Head *headers, Span lead,
+                           const ThriftEnvelope *envelope, uint64_t size) noexcept nogil:
     cdef ThriftFrameHead whole = frame[0]
-    cdef size_t n = thrift_frame_bound(frame, headers) + thrift_message_len(envelope)
+    cdef size_t n = thrift_frame_bound(frame, headers) + lead.len + thrift_message_len(envelope)
     cdef char *room
     cdef int error
-    whole.size = size + thrift_message_len(envelope)
+    whole.size = size + lead.len + thrift_message_len(envelope)
     whole.protocol = envelope.protocol
     if n <= CHUNK:
         room = buffer_reserve(pool, out, n)
         if room == NULL:
             return THRIFT_NO_MEMORY
-        n = write_head(&whole, headers, envelope, room)
+        n = write_head(&whole, headers, lead, envelope, room)
         buffer_commit(out, n)
         return THRIFT_NO_ERROR if n > 0 else THRIFT_BAD_HEADER
     # Headers or a name of many kilobytes.
     room = <char *>malloc(n)
     if room == NULL:
         return THRIFT_NO_MEMORY
-    n = write_head(&whole, headers, envelope, room)
+    n = write_head(&whole, headers, lead, envelope, room)
     error = THRIFT_NO_MEMORY
     if n == 0:
         error = THRIFT_BAD_HEADER
@@ -87,7 +90,7 @@ cdef bint write_exception(ThriftWriter *writer, int32_t type, Span message) noex
             put(writer, THRIFT_EVENT_STRUCT_END, THRIFT_STRUCT, 0, 0, none) == THRIFT_OK)
 
 
-cdef int thrift_exception_write(BufferPool *pool, Buffer *out, const ThriftFrameHead *frame, Head *headers,
+cdef int thrift_exception_write(BufferPool *pool, Buffer *out, const ThriftFrameHead *frame, Head *headers, Span lead,
                                 const ThriftEnvelope *request, int32_t type, Span message) noexcept nogil:
     cdef ThriftEnvelope envelope = request[0]
     cdef ThriftWriter writer
@@ -99,7 +102,7 @@ cdef int thrift_exception_write(BufferPool *pool, Buffer *out, const ThriftFrame
     if not write_exception(&writer, type, message):
         buffer_fini(pool, &body)
         return writer.error
-    error = thrift_head_write(pool, out, frame, headers, &envelope, body.len)
+    error = thrift_head_write(pool, out, frame, headers, lead, &envelope, body.len)
     if error != THRIFT_NO_ERROR:
         buffer_fini(pool, &body)
         return error

@@ -31,6 +31,8 @@ cdef struct ThriftStream:
     uint8_t protocol
     uint8_t state                  # ThriftStreamState
     uint8_t error                  # ThriftError
+    bint upgraded                  # Twitter: set by the caller when both sides have agreed; from then on headers come first
+    Span twitter                   # the header struct of the message at hand; dies with the input
     bint compressed                # of the message at hand: its envelope is not read, see thrift_zlib
     uint64_t wanted                # bytes below which a head needs no second look
     uint64_t left                  # of the frame

@@ -7,6 +7,7 @@ from meshcore.codec.thrift_frame cimport thrift_frame_read
 from meshcore.codec.thrift_message cimport thrift_message_read
 from meshcore.codec.thrift_read cimport READ_DONE, thrift_read_begin
 from meshcore.codec.thrift_skip cimport thrift_skip
+from meshcore.codec.thrift_twitter cimport thrift_is_upgrade, thrift_twitter_find
 
 cdef enum:
     PIECE_MAX = 1 << 30            # a span counts in 32 bits
@@ -55,22 +56,48 @@ cdef inline void learn(ThriftStream *stream) noexcept nogil:
     stream.transport = stream.frame.transport
     if stream.protocol == THRIFT_PROTOCOL_AUTO:
         stream.protocol = stream.envelope.protocol
+        if stream.protocol == THRIFT_BINARY and thrift_is_upgrade(&stream.envelope):
+            stream.protocol = THRIFT_TWITTER
+
+
+cdef int read_twitter(ThriftStream *stream, const char *at, size_t n, size_t *used) noexcept nogil:
+    # The header struct; then, with what is behind it, the envelope.
+    cdef size_t more = 0
+    cdef int result
+    if n > stream.frame.size:
+        n = <size_t>stream.frame.size
+    result = thrift_twitter_find(at, n, stream.frame.size, stream.limits, used, &stream.error)
+    if result != THRIFT_OK:
+        # Looked at again with every read: max_header_bytes of skipping cost no more than the read did.
+        used[0] = n + 1
+        return result
+    stream.twitter = span(at, used[0])
+    stream.frame.size -= used[0] if stream.frame.size != THRIFT_UNBOUNDED else 0
+    result = read_envelope(stream, at + used[0], n - used[0], &more)
+    used[0] += more
+    return result
 
 
 cdef int read_head(ThriftStream *stream, const char **at, const char *end) noexcept nogil:
     cdef size_t n = <size_t>(end - at[0])
     cdef size_t used = 0
     cdef size_t more = 0
+    cdef uint64_t size = 0
     cdef int result
     if n < stream.wanted or n == 0:
         return STREAM_MORE
+    stream.twitter = span(NULL, 0)
     result = thrift_frame_read(at[0], n, stream.transport, stream.limits, &stream.frame, &used, &stream.error)
     if result == THRIFT_OK:
         stream.compressed = stream.frame.transforms_len > 0
         if stream.compressed:
             return begin_compressed(stream, at, used)
-        result = read_envelope(stream, at[0] + used, n - used, &more)
+        if stream.upgraded:
+            result = read_twitter(stream, at[0] + used, n - used, &more)
+        else:
+            result = read_envelope(stream, at[0] + used, n - used, &more)
         used += more
+        size = stream.frame.size - (more - stream.twitter.len)
     if result == THRIFT_ERROR:
         return fail(stream, stream.error)
     if result == THRIFT_MORE:
@@ -84,7 +111,7 @@ cdef int read_head(ThriftStream *stream, const char **at, const char *end) noexc
         thrift_read_begin(stream.reader, stream.envelope.protocol, THRIFT_STRUCT, THRIFT_UNBOUNDED, stream.limits)
     else:
         stream.state = STREAM_PAYLOAD
-        stream.left = stream.frame.size - more
+        stream.left = size
     return STREAM_MESSAGE
 
 
