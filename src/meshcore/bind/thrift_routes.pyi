@@ -1,0 +1,9 @@
+from collections.abc import Iterable
+
+from meshcore.bind.thrift_spec import ThriftRoutes
+
+def live_tables() -> int: ...
+
+class ThriftRouteFace:
+    def __init__(self, spec: ThriftRoutes) -> None: ...
+    def find(self, name: bytes, headers: Iterable[tuple[bytes, bytes]] = (), *, random: int = 0) -> tuple[int, str, bytes] | None: ...

@@ -1,0 +1,112 @@
+"""Compiles Thrift route tables; and ThriftRouteFace, such a table as a Python object for tests and for explaining.
+
+Not on the data path. Runs on the main thread under the GIL; a table lives until its last reference is gone.
+"""
+from libc.stdint cimport uint32_t, uint64_t
+
+from meshcore.base.arena cimport Arena, arena_fini, arena_init
+from meshcore.base.span cimport Span, span
+from meshcore.bind.matchers cimport compile_headers, keep, keep_lower, take
+from meshcore.codec.head cimport Head, head_add, head_identify, head_init
+from meshcore.route.matcher cimport SOURCE_HEADER, HeaderMatcher
+from meshcore.route.table cimport ClusterChoice
+from meshcore.route.thrift_table cimport *
+
+
+cdef int compile_route(ThriftRouteTable *table, object spec, ThriftRoute *route) except -1:
+    cdef HeaderMatcher *headers
+    cdef uint32_t i
+    if spec.method_name is not None:
+        route.kind = THRIFT_MATCH_METHOD
+        route.name = keep(&table.arena, spec.method_name)
+    else:
+        service = spec.service_name
+        route.kind = THRIFT_MATCH_SERVICE
+        route.name = keep(&table.arena, service + ":" if service and not service.endswith(":") else service)
+    route.invert = spec.invert
+    headers = compile_headers(&table.arena, &table.regexes, spec.headers, False, &route.headers_len)
+    for i in range(route.headers_len):
+        # No name is special here: a call has no path, and ":dest" is a header of the Twitter protocol.
+        headers[i].source = SOURCE_HEADER
+        headers[i].joins = False
+    route.headers = headers
+    route.strip_service_name = spec.strip_service_name
+    return compile_clusters(table, spec, route)
+
+
+cdef int compile_clusters(ThriftRouteTable *table, object spec, ThriftRoute *route) except -1:
+    cdef uint32_t total = 0
+    if spec.cluster_header:
+        route.cluster_header = keep_lower(&table.arena, spec.cluster_header)
+        return 0
+    parts = spec.weighted or ((spec.cluster, 1),)
+    route.choices = <ClusterChoice *>take(&table.arena, len(parts) * sizeof(ClusterChoice))
+    route.choices_len = len(parts)
+    for i, (name, weight) in enumerate(parts):
+        total += <uint32_t>weight
+        route.choices[<int>i].name = keep(&table.arena, name)
+        route.choices[<int>i].index = -1
+        route.choices[<int>i].until = total
+    route.total_weight = total
+    return 0
+
+
+cdef ThriftRouteTable *thrift_routes_compile(object spec) except NULL:
+    cdef ThriftRouteTable *table = thrift_table_new()
+    cdef uint32_t i
+    if table == NULL:
+        raise MemoryError
+    try:
+        table.name = keep(&table.arena, spec.name)
+        table.routes = <ThriftRoute *>take(&table.arena, len(spec.routes) * sizeof(ThriftRoute))
+        table.routes_len = len(spec.routes)
+        for i in range(table.routes_len):
+            table.routes[i].order = i
+            compile_route(table, spec.routes[i], &table.routes[i])
+        if not thrift_table_index(table):
+            raise MemoryError
+    except BaseException:
+        thrift_table_unref(table)
+        raise
+    return table
+
+
+def live_tables():
+    """How many compiled tables exist in this process."""
+    return thrift_tables_live()
+
+
+cdef class ThriftRouteFace:
+    """A compiled table. `find` answers (position of the route, cluster, name that goes on), or None."""
+
+    cdef ThriftRouteTable *table
+
+    def __cinit__(self, spec):
+        self.table = thrift_routes_compile(spec)
+
+    def __dealloc__(self):
+        thrift_table_unref(self.table)
+
+    def find(self, bytes name, headers=(), *, uint64_t random=0):
+        cdef Arena arena
+        cdef Head head
+        cdef Span key
+        cdef Span cluster
+        cdef ClusterChoice *choice
+        cdef const ThriftRoute *route
+        cdef Span called = span(<const char *>name, len(name))
+        arena_init(&arena, NULL)
+        try:
+            head_init(&head, &arena, False)
+            for header, value in headers:
+                key = keep_lower(&arena, header)
+                if head_add(&head, key, keep(&arena, value), head_identify(key.at, key.len)) == NULL:
+                    raise MemoryError
+            route = thrift_route_find(self.table, called, &head)
+            if route == NULL:
+                return None
+            cluster = thrift_route_cluster(route, &head, random, &choice)
+            called = thrift_route_name(route, called)
+            return route.order, cluster.at[:cluster.len].decode() if cluster.len > 0 else "", called.at[:called.len]
+        finally:
+            arena_fini(&arena)
