@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -33,12 +34,12 @@ class Memory:
 
 
 def memory() -> Memory:
-    """What the kernel says of this process."""
-    kib = {}
-    with open(STATUS, encoding="ascii", errors="replace") as lines:
+    """What the kernel says of this process; zeros when no descriptor is left to ask with."""
+    kib = dict.fromkeys(("RssAnon", "VmRSS", "VmSwap"), 0)
+    with suppress(OSError), open(STATUS, encoding="ascii", errors="replace") as lines:
         for line in lines:
             name, _, rest = line.partition(":")
-            if name in ("RssAnon", "VmRSS", "VmSwap"):
+            if name in kib:
                 kib[name] = int(rest.split()[0])
     allocated = kib["RssAnon"] * KIB
     return Memory(allocated, allocated + kib["VmSwap"] * KIB, kib["VmRSS"] * KIB)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import socket
 import threading
@@ -19,6 +20,12 @@ MIB = 1 << 20
 pytestmark = pytest.mark.slow
 
 
+def refused(admin: Wire) -> int:
+    """How many connections to the listener were dropped for want of a descriptor."""
+    admin.send(b"GET /stats?filter=listener.*downstream_cx_no_descriptor HTTP/1.1\r\nhost: a\r\n\r\n")
+    return sum(int(line.rpartition(b" ")[2]) for line in admin.read_response().body.splitlines())
+
+
 def few_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
 
@@ -26,10 +33,11 @@ def few_files() -> None:
 def test_without_descriptors_connections_are_dropped_and_the_service_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     with Upstream() as up:
-        path.write_text(yaml.safe_dump(bootstrap(up.port)))
+        path.write_text(yaml.safe_dump(bootstrap(up.port, admin=True)))
         with Serving(path, prepare=few_files) as serving:
             port = serving.port()
-            with connect(port) as steady:
+            with connect(port) as steady, connect(serving.admin_port()) as admin:
+                assert refused(admin) == 0
                 steady.send(GET)
                 assert steady.read_response().body == b"ok"
                 crowd = [connect(port) for _ in range(2 * FILES)]
@@ -46,6 +54,7 @@ def test_without_descriptors_connections_are_dropped_and_the_service_goes_on(tmp
                 assert dropped > 0
                 steady.send(GET)
                 assert steady.read_response().status == 200
+                assert refused(admin) >= dropped
                 for client in crowd:
                     client.close()
             until(lambda: serving.descriptors() < FILES // 2)
@@ -53,6 +62,36 @@ def test_without_descriptors_connections_are_dropped_and_the_service_goes_on(tmp
                 client.send(GET)
                 assert client.read_response().body == b"ok"
     assert "Traceback" not in serving.log
+
+
+def processor_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_connection_that_nobody_can_accept_does_not_spin_and_is_served_later(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    with Upstream() as up:
+        path.write_text(yaml.safe_dump(bootstrap(up.port)))
+        with Serving(path) as serving:
+            port, pid = serving.port(), serving.process.pid
+            with connect(port) as client:
+                client.send(GET)
+                assert client.read_response().body == b"ok"
+            soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+            with connect(port) as client:
+                client.send(GET)
+                before = processor_s(pid)
+                assert serving.line(r"\[warning\]\[worker\] no file descriptor is left: \d+ connections were refused")
+                # Not even the reserve helps below this limit: nothing can happen but that it tries again.
+                client.socket.settimeout(1.0)
+                with pytest.raises(TimeoutError):
+                    client.socket.recv(1)
+                assert processor_s(pid) - before < 0.3
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+                client.socket.settimeout(10.0)
+                assert client.read_response().body == b"ok"
+    assert serving.log.count("no file descriptor") == 1
 
 
 def test_a_slow_reader_does_not_grow_memory(tmp_path: Path) -> None:

@@ -72,6 +72,10 @@ class Serving:
         """Where the listener is bound; reads the log up to that line."""
         return int(self.line(rf"listener '{listener}' on \S+:(\d+)")[1])
 
+    def admin_port(self) -> int:
+        """Where the admin interface listens; reads the log up to that line, which follows those of the listeners."""
+        return int(self.line(r"admin address: \S+:(\d+)")[1])
+
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 

@@ -25,7 +25,8 @@ HCM = (
     "rq_direct_response", "rq_reset_after_downstream_response_started",
     "downstream_flow_control_paused_reading_total", "downstream_flow_control_resumed_reading_total",
 )
-LISTENER = ("downstream_cx_total", "downstream_cx_active", "downstream_cx_destroy", "no_filter_chain_match")
+LISTENER = ("downstream_cx_total", "downstream_cx_active", "downstream_cx_destroy", "no_filter_chain_match",
+            "downstream_cx_no_descriptor")
 LISTENER_HTTP = (
     "downstream_rq_1xx", "downstream_rq_2xx", "downstream_rq_3xx", "downstream_rq_4xx", "downstream_rq_5xx",
     "downstream_rq_completed",

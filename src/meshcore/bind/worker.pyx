@@ -3,6 +3,7 @@
 Every order goes through the worker's mailbox and is waited for without the GIL, so that a worker that needs the GIL for a Python filter can
 finish first. An embedded worker has no thread: its orders are carried out on the spot. After `close` the object is dead.
 """
+import logging
 import os
 from threading import get_ident
 
@@ -17,9 +18,13 @@ from meshcore.bind.tables cimport ClusterTable, ListenerTable
 from meshcore.io.listener cimport server_bind
 from meshcore.io.loop cimport loop_fd, loop_timeout_ms
 from meshcore.observe.record cimport IpAddress
+from meshcore.proxy.objects cimport Engine
 from meshcore.run.mailbox cimport *
 from meshcore.run.worker cimport Worker as WorkerStruct
 from meshcore.run.worker cimport worker_free, worker_new, worker_post, worker_run, worker_step
+
+
+log = logging.getLogger("mesh.worker")
 
 
 def bind_socket(address, bint reuse_port):
@@ -32,6 +37,11 @@ def bind_socket(address, bint reuse_port):
     if fd < 0:
         raise OSError(-fd, f"cannot bind {address.host}:{address.port}: {os.strerror(-fd)}")
     return fd, (-1 if target.family == 1 else target.port)
+
+
+cdef void log_shortage(Engine *engine, uint64_t refused) noexcept nogil:
+    with gil:
+        log.warning("no file descriptor is left: %d connections were refused since this was said last; raise the limit (ulimit -n)", refused)
 
 
 cdef class Worker:
@@ -47,6 +57,7 @@ cdef class Worker:
         if self.worker == NULL:
             raise OSError(-error, f"worker {index}: {os.strerror(-error)}")
         self.embedded = embedded
+        self.worker.engine.on_shortage = log_shortage
         pyfilter_attach(self.worker)
 
     def __dealloc__(self):

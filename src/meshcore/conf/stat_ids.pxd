@@ -60,6 +60,7 @@ cdef enum:                         # ListenerStat: listener.<address>.*
     LISTENER_CX_ACTIVE
     LISTENER_CX_DESTROY
     LISTENER_NO_CHAIN_MATCH
+    LISTENER_CX_NO_DESCRIPTOR      # not Envoy's: dropped, because the process had no descriptor left
     LISTENER_STATS
 
 cdef enum:                         # ListenerHttpStat: listener.<address>.http.<stat_prefix>.downstream_rq_*

@@ -4,21 +4,25 @@
 # further worker binds its own. A Server belongs to its loop; `on_accept` gets each new Transport.
 from libc.stdint cimport uint64_t
 
+from meshcore.base.wheel cimport Timer
 from meshcore.io.loop cimport Loop
 from meshcore.io.transport cimport Transport
 from meshcore.io.uv cimport uv_poll_t
 from meshcore.observe.record cimport IpAddress
 
 ctypedef void (*ServerAccept)(Server *server, Transport *transport) noexcept nogil
+ctypedef void (*ServerRefused)(Server *server, bint dropped) noexcept nogil
 
 cdef struct Server:
     Loop *loop
     ServerAccept on_accept
+    ServerRefused on_refused       # no descriptor: the connection was dropped, or still waits; may be NULL
     void *owner
     int fd
     int spare                      # a descriptor kept for the day when there are none
     bint closing
     uint64_t refused               # connections dropped because there was no descriptor or no memory
+    Timer again                    # when the socket is watched again
     uv_poll_t poll
 
 # A bound, not yet listening socket: the descriptor, or a negative errno. `address.port` is filled when it was 0.

@@ -1,13 +1,16 @@
 """Listening sockets: bind, listen, accept. See listener.pxd for the law.
 
 When the process has no descriptor left, a waiting connection would keep the loop awake for ever. So each server holds one in reserve: it is
-given up, the connection is accepted and closed with it, and the reserve is opened again. The service goes on with what it has.
+given up, the connection is accepted and closed with it, and the reserve is opened again. Where another thread was quicker, the socket is not
+watched for a moment. The service goes on with what it has.
 """
 from libc.errno cimport ECONNABORTED, EINTR, EINVAL, EMFILE, ENFILE, ENOMEM, errno
 from libc.stdlib cimport calloc, free
 from posix.fcntl cimport O_CLOEXEC, O_RDONLY, open
 from posix.unistd cimport close, unlink
 
+from meshcore.base.clock cimport clock_ms
+from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.io.address cimport address_from_kernel, address_to_kernel
 from meshcore.io.transport cimport transport_adopt, transport_flush_all
 from meshcore.io.uv cimport *
@@ -18,6 +21,7 @@ cdef extern from "<sys/socket.h>" nogil:
 cdef enum:
     ACCEPTS = 64                   # per event; then others have their turn
     LAST_ACCEPTS = 4096            # before a socket is closed: a full accept queue
+    REST_MS = 100                  # without a descriptor
 
 
 cdef int server_bind(IpAddress *address, bint reuse_port) noexcept nogil:
@@ -52,15 +56,32 @@ cdef int take_spare() noexcept nogil:
     return open(b"/dev/null", O_RDONLY | O_CLOEXEC)
 
 
-cdef void drop_one(Server *server) noexcept nogil:
+cdef bint drop_one(Server *server) noexcept nogil:
+    # False: the reserve did not help, or there was none.
     cdef int fd
-    server.refused += 1
     if server.spare >= 0:
         close(server.spare)
     fd = accept4(server.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
     if fd >= 0:
         close(fd)
+        server.refused += 1
     server.spare = take_spare()
+    if server.on_refused != NULL:
+        server.on_refused(server, fd >= 0)
+    return fd >= 0
+
+
+cdef void rest(Server *server) noexcept nogil:
+    # The loop would be woken for this connection again and again.
+    uv_poll_stop(&server.poll)
+    wheel_arm(&server.loop.wheel, &server.again, clock_ms(&server.loop.clock) + REST_MS)
+
+
+cdef void on_rested(Timer *timer) noexcept nogil:
+    cdef Server *server = <Server *>timer.owner
+    if server.spare < 0:
+        server.spare = take_spare()
+    uv_poll_start(&server.poll, UV_READABLE, on_event)
 
 
 cdef void accept_waiting(Server *server, int most) noexcept nogil:
@@ -78,7 +99,9 @@ cdef void accept_waiting(Server *server, int most) noexcept nogil:
             else:
                 server.refused += 1
         elif errno == EMFILE or errno == ENFILE:
-            drop_one(server)
+            if not drop_one(server):
+                rest(server)
+                return
         elif errno != EINTR and errno != ECONNABORTED:
             return
 
@@ -106,6 +129,7 @@ cdef Server *server_open(Loop *loop, int fd, int backlog, ServerAccept on_accept
     server.owner = owner
     server.fd = fd
     server.spare = take_spare()
+    timer_init(&server.again, on_rested, server)
     error[0] = uv_poll_init_socket(&loop.uv, &server.poll, fd)
     if error[0] < 0:
         close(fd)
@@ -128,6 +152,7 @@ cdef void server_close(Server *server) noexcept nogil:
     if not server.closing:
         accept_waiting(server, LAST_ACCEPTS)
         server.closing = True
+        timer_cancel(&server.loop.wheel, &server.again)
         uv_close(<uv_handle_t *>&server.poll, on_closed)
         close(server.fd)
         if server.spare >= 0:

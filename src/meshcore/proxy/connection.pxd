@@ -5,6 +5,7 @@ from meshcore.observe.record cimport IpAddress
 from meshcore.proxy.objects cimport ChainLocal, Connection, ConnectionOps, ListenerLocal
 
 cdef void connection_accept(Server *server, Transport *transport) noexcept nogil        # a listener's hook
+cdef void connection_refused(Server *server, bint dropped) noexcept nogil               # the same, when no descriptor is left
 # The connection belongs to its listener from here until connection_end, which the chain calls last, when the transport is gone.
 cdef void connection_begin(Connection *connection, const ConnectionOps *ops, ChainLocal *chain, Transport *transport) noexcept nogil
 cdef void connection_end(Connection *connection) noexcept nogil

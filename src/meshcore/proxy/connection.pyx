@@ -3,10 +3,11 @@
 Owns the list of a listener's connections and their listener statistics. Must not know a protocol: what a chain does with the bytes is its
 own file's (downstream.pyx for HTTP). Called by the loop for each new socket, and by the engine when a listener drains or the server stops.
 """
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
-from meshcore.base.clock cimport clock_ns
-from meshcore.conf.stat_ids cimport LISTENER_CX_ACTIVE, LISTENER_CX_DESTROY, LISTENER_CX_TOTAL
+from meshcore.base.clock cimport clock_ms, clock_ns
+from meshcore.conf.stat_ids cimport LISTENER_CX_ACTIVE, LISTENER_CX_DESTROY, LISTENER_CX_NO_DESCRIPTOR, LISTENER_CX_TOTAL
 from meshcore.io.listener cimport Server
 from meshcore.io.transport cimport Transport, transport_close, transport_local, transport_remote
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_inc
@@ -16,6 +17,7 @@ from meshcore.proxy.engine cimport listener_unuse
 from meshcore.proxy.objects cimport *
 
 cdef enum:
+    SHORTAGE_LOG_MS = 5000         # a shortage of descriptors is logged so often
     NS_PER_MS = 1000000
 
 
@@ -25,6 +27,19 @@ cdef void connection_accept(Server *server, Transport *transport) noexcept nogil
         transport_close(transport)
         return
     downstream_start(&listener.chains[0], transport)
+
+
+cdef void connection_refused(Server *server, bint dropped) noexcept nogil:
+    cdef ListenerLocal *listener = <ListenerLocal *>server.owner
+    cdef Engine *engine = listener.engine
+    cdef uint64_t now = clock_ms(&engine.loop.clock)
+    if dropped:
+        stat_inc(engine.stats, listener.conf.stats[LISTENER_CX_NO_DESCRIPTOR])
+        engine.short_since += 1
+    if engine.on_shortage != NULL and (engine.short_ms == 0 or now >= engine.short_ms + SHORTAGE_LOG_MS):
+        engine.on_shortage(engine, engine.short_since)
+        engine.short_ms = now
+        engine.short_since = 0
 
 
 cdef void connection_begin(Connection *connection, const ConnectionOps *ops, ChainLocal *chain, Transport *transport) noexcept nogil:

@@ -17,7 +17,7 @@ from meshcore.io.listener cimport server_close, server_open
 from meshcore.io.logfile cimport logfile_busy, logfile_fini, logfile_flush, logfile_init
 from meshcore.io.loop cimport loop_fini, loop_init
 from meshcore.io.transport cimport transport_flush_all
-from meshcore.proxy.connection cimport connection_accept, connections_abort, connections_drain
+from meshcore.proxy.connection cimport connection_accept, connection_refused, connections_abort, connections_drain
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.pool cimport pool_retire
 from meshcore.proxy.stream_end cimport stream_free
@@ -202,6 +202,7 @@ cdef int engine_set_listener(Engine *engine, ListenerConf *conf, RouteSet *route
             continue
         listener.servers[i] = server_open(&engine.loop, fds[i], backlog, connection_accept, listener, &error)
         if error == 0:
+            listener.servers[i].on_refused = connection_refused
             listener.servers_len += 1
     if error < 0:
         retire_listener(listener)

@@ -50,6 +50,9 @@ cdef struct Engine:
     char date[32]                  # RFC 9110 date of date_s
     uint64_t date_s
     uint64_t next_id               # connection ids
+    uint64_t short_since           # connections refused for want of a descriptor since the log said so
+    uint64_t short_ms              # when it said so
+    void (*on_shortage)(Engine *engine, uint64_t refused) noexcept nogil       # bind/'s: says so; may be NULL
     void *worker                   # run/'s and bind/'s own
 
 cdef struct RouteLocal:
