@@ -40,9 +40,10 @@ INBOUND = 1  # envoy.config.core.v3.TrafficDirection
 class Proxy:
     """A proxy from `source`: a path, a dict, an Envoy bootstrap message or a `mesh.config.Loaded`.
 
-    `concurrency`: worker threads, default one per core this process may use. `drain_time_s`: how long `drain` waits by default.
-    `on_quit` is called (from a worker's side) when the admin interface is asked to quit. Raises `mesh.ConfigError` for a bad
-    configuration and OSError when it cannot be brought up (port in use, log file)."""
+    `concurrency`: worker threads, default one per core this process may use. `drain_time_s`: how long `drain` waits by default, and how
+    long a listener drains that is replaced, removed or told to; `drain_strategy`: "gradual" (its responses end their connections more and
+    more often, the rest closes at the end) or "immediate". `on_quit` is called (from a worker's side) when the admin interface is asked
+    to quit. Raises `mesh.ConfigError` for a bad configuration and OSError when it cannot be brought up (port in use, log file)."""
 
     def __init__(
         self,
@@ -51,12 +52,14 @@ class Proxy:
         concurrency: int | None = None,
         log_level: str = "info",
         drain_time_s: float = 600.0,
+        drain_strategy: str = "gradual",
         on_quit: Callable[[], None] | None = None,
     ) -> None:
         self.loaded: Loaded = load(source)
         self.concurrency = concurrency or len(os.sched_getaffinity(0))
         self.log_level = log_level
         self.drain_time_s = drain_time_s
+        self.drain_strategy = drain_strategy
         self.on_quit = on_quit
         self.options: dict[str, Any] = {}
         self.started_at = 0.0
@@ -84,17 +87,16 @@ class Proxy:
             raise RuntimeError("this proxy was started before; make a new one")
         self.state = "INITIALIZING"
         self.started_at = time.time()
-        self._workers = [Worker(n) for n in range(self.concurrency)]
+        self._workers = self._make_workers()
         for worker in self._workers:
             self.registry.attach(worker.slots)
         self._publisher = Publisher(
             self._workers, self.registry, user_agent=self._service_cluster(), runner=self._filter_runner
         )
-        for n, worker in enumerate(self._workers):
-            thread = threading.Thread(target=worker.run, name=f"mesh-worker-{n}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+        self._run_workers()
         try:
+            for worker in self._workers:
+                worker.set_drain(self.drain_strategy == "gradual", int(self.drain_time_s * 1000))
             self.runtime.configure(self.loaded.plan.runtime)
             self.resources = self._start_loaded(self.loaded)
             self._start_admin()
@@ -163,22 +165,16 @@ class Proxy:
             self._running().reopen_logs()
 
     def set_health(self, healthy: bool) -> None:
-        """What load balancers are told. When it turns to False, open connections end after their response."""
-        failed = self.healthy and not healthy
+        """What load balancers are told. While it is False, connections end after their next response."""
         self.healthy = healthy
-        if failed:
-            with self.published() as running:
-                running.drain_connections(running.listeners)
+        for worker in self._workers:
+            worker.set_health(healthy)
 
     def drain_listeners(self, *, inbound_only: bool = False, stop_after_s: float | None = None) -> None:
-        """Open connections end after their response, as do, when all listeners drain, those that come yet. The listeners stop after
-        `stop_after_s` seconds, or never when it is None. `inbound_only`: those whose traffic_direction is INBOUND."""
+        """Responses begin to end their connections, by the drain strategy. The listeners stop after `stop_after_s` seconds, or never
+        when it is None. `inbound_only`: those whose traffic_direction is INBOUND."""
         with self.published() as running:
-            if inbound_only:
-                running.drain_connections(self._inbound(running))
-            else:
-                for worker in self._workers:
-                    worker.drain()
+            running.drain_listeners(self._inbound(running) if inbound_only else list(running.listeners))
         if stop_after_s is not None:
             self._timers.after(stop_after_s, lambda: self.stop_listeners(inbound_only=inbound_only))
 
@@ -249,6 +245,15 @@ class Proxy:
         return sum(worker.live() for worker in self._workers)
 
     # --- parts ---
+
+    def _make_workers(self) -> list[Worker]:
+        return [Worker(n) for n in range(self.concurrency)]
+
+    def _run_workers(self) -> None:
+        for n, worker in enumerate(self._workers):
+            thread = threading.Thread(target=worker.run, name=f"mesh-worker-{n}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
 
     def _running(self) -> Publisher:
         if self._publisher is None:

@@ -133,23 +133,18 @@ class Publisher:
         for descriptor in old:
             os.close(descriptor)
 
-    def drain_connections(self, names: Iterable[str]) -> None:
-        """Open connections of these listeners end: idle ones now, busy ones after their response. New ones are served as before."""
+    def drain_listeners(self, names: Iterable[str]) -> None:
+        """Responses of these listeners begin to end their connections, by the drain strategy; they go on accepting."""
         for live in (self.listeners[name] for name in names):
-            for worker in self.workers if not live.stopped else ():
-                worker.update_listener(live.table)
+            for worker in self.workers:
+                worker.drain_listener(live.index)
 
     def stop_listeners(self, names: Iterable[str]) -> int:
-        """These listeners accept no more; how many did until now. When all stop, their open connections stay, otherwise they drain."""
+        """These listeners accept no more; how many did until now. Their open connections stay."""
         running = [live for live in (self.listeners[name] for name in names) if not live.stopped]
-        if len(running) == sum(not live.stopped for live in self.listeners.values()):
-            for worker in self.workers:
-                worker.stop_listening()
-        else:
-            for live in running:
-                for worker in self.workers:
-                    worker.drop_listener(live.index)
         for live in running:
+            for worker in self.workers:
+                worker.stop_listener(live.index)
             live.stopped = True
         return len(running)
 
@@ -252,6 +247,8 @@ class Publisher:
                 worker.set_listener(live.table, fds[n], live.spec.backlog or SOMAXCONN)
             elif old is not None and _without_routes(old.spec) == _without_routes(live.spec):
                 worker.set_routes(live.table)
+                if old.spec.backlog != live.spec.backlog:
+                    worker.set_backlog(live.index, live.spec.backlog or SOMAXCONN)
             else:
                 worker.update_listener(live.table)
         if old is not None:
@@ -278,12 +275,13 @@ def _no_runner() -> Any:
 
 
 def _sockets(spec: Listener) -> Any:
-    return (spec.address, spec.additional_addresses, spec.reuse_port, spec.backlog)
+    return (spec.address, spec.additional_addresses, spec.reuse_port)
 
 
 def _without_routes(spec: Listener) -> Listener:
+    """What of it open connections would notice."""
     chains = tuple(replace(chain, hcm=replace(chain.hcm, routes=None)) for chain in spec.chains)  # type: ignore[arg-type]
-    return replace(spec, chains=chains)
+    return replace(spec, backlog=0, chains=chains)
 
 
 def stat_address(address: Address) -> str:

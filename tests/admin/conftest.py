@@ -14,7 +14,7 @@ Ask = Callable[..., Page]
 
 @pytest.fixture
 def proxy() -> Iterator[mesh.Proxy]:
-    running = mesh.Proxy(bootstrap(), concurrency=1, drain_time_s=0.2)
+    running = mesh.Proxy(bootstrap(), concurrency=1, drain_time_s=0.2, drain_strategy="immediate")
     with running:
         yield running
     assert running.live_objects() == 0

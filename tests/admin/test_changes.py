@@ -80,13 +80,27 @@ def test_a_failing_health_check_shows_everywhere_until_it_is_ok_again(get: Ask, 
     assert get("/stats?filter=^server.(live|state)$").body == "server.live: 1\nserver.state: 0\n"
 
 
-@pytest.mark.slow
-def test_a_failing_health_check_sends_clients_away_and_still_serves_new_ones(proxy: mesh.Proxy, post: Ask, client: KeptAlive) -> None:
+def test_a_failing_health_check_sends_clients_away_with_their_next_response(proxy: mesh.Proxy, post: Ask, client: KeptAlive) -> None:
+    idle, again = KeptAlive(proxy.listeners["inner"].port), KeptAlive(proxy.listeners["inner"].port)
+    assert idle.ask() == (200, "")
     post("/healthcheck/fail")
-    assert client.ended()
-    again = KeptAlive(proxy.listeners["inner"].port)
-    assert again.ask()[0] == 200
+    assert client.ask() == again.ask() == (200, "close")
+    post("/healthcheck/ok")
+    assert idle.ask() == (200, ""), "it said nothing meanwhile, so nobody told it"
+    idle.close()
     again.close()
+
+
+def test_a_listener_that_drains_for_changes_only_keeps_its_clients_when_the_health_check_fails() -> None:
+    config = bootstrap()
+    config["static_resources"]["listeners"][1]["drain_type"] = "MODIFY_ONLY"
+    with mesh.Proxy(config, concurrency=1, drain_strategy="immediate") as proxy:
+        client = KeptAlive(proxy.listeners["inner"].port)
+        proxy.set_health(False)
+        assert client.ask() == (200, "")
+        proxy.drain_listeners()
+        assert client.ask() == (200, "close")
+        client.close()
 
 
 def test_a_proxy_that_drains_stays_draining_whatever_the_health_check_says(proxy: mesh.Proxy, get: Ask, post: Ask) -> None:
@@ -110,12 +124,11 @@ def test_stopped_listeners_refuse_and_are_still_listed(proxy: mesh.Proxy, get: A
     assert proxy.stats["listener_manager.listener_stopped"] == 2
 
 
-@pytest.mark.slow
 def test_only_inbound_listeners_stop_when_asked(proxy: mesh.Proxy, post: Ask, client: KeptAlive) -> None:
     post("/drain_listeners?inboundonly")
     assert not accepts(proxy.listeners["inner"].port)
     assert accepts(proxy.listeners["main"].port)
-    assert client.ended()
+    assert client.ask() == (200, ""), "open connections live on"
     assert proxy.stats["listener_manager.listener_stopped"] == 1
     post("/drain_listeners?inboundonly")
     assert proxy.stats["listener_manager.listener_stopped"] == 1
@@ -136,37 +149,72 @@ def test_a_stopped_listener_stays_stopped_when_a_configuration_is_applied(which:
 
 @pytest.mark.slow
 def test_a_graceful_drain_lets_connections_end_and_stops_when_its_time_is_over() -> None:
-    with mesh.Proxy(bootstrap(), concurrency=1, drain_time_s=1.0) as proxy:
+    with mesh.Proxy(bootstrap(), concurrency=1, drain_time_s=1.0, drain_strategy="immediate") as proxy:
         port = proxy.listeners["inner"].port
         early, late = KeptAlive(port), KeptAlive(port)
         assert early.ask() == late.ask() == (200, "")
         assert ask(proxy.admin_address.port, "/drain_listeners?graceful", "POST").body == "OK\n"
         fresh = KeptAlive(port)
-        assert fresh.ask() == (200, "close")
-        assert early.ended()
-        assert late.ended()
+        assert fresh.ask() == early.ask() == (200, "close")
         await_refusal(port)
+        assert late.ask() == (200, "close"), "it stays until it asks once more"
         assert proxy.state == "LIVE"
         for client in (early, late, fresh):
             client.close()
 
 
 @pytest.mark.slow
+def test_a_gradual_drain_ends_more_and_more_connections() -> None:
+    def told(proxy: mesh.Proxy) -> int:
+        count = 0
+        for _ in range(50):
+            client = KeptAlive(proxy.listeners["inner"].port)
+            count += client.ask() == (200, "close")
+            client.close()
+        return count
+
+    with mesh.Proxy(bootstrap(), concurrency=1, drain_time_s=3600) as slow, mesh.Proxy(bootstrap(), concurrency=1, drain_time_s=1) as quick:
+        slow.drain_listeners()
+        quick.drain_listeners()
+        shares = [told(quick)]
+        while shares[-1] < 50:
+            shares.append(told(quick))
+            assert len(shares) < 1000
+        assert shares[0] < 25
+        assert any(5 < share < 45 for share in shares)
+        assert told(slow) == 0
+
+
+@pytest.mark.slow
+def test_connections_of_a_replaced_listener_stay_until_the_drain_time_is_over() -> None:
+    with mesh.Proxy(bootstrap(), concurrency=1, drain_time_s=0.5) as proxy:
+        client = KeptAlive(proxy.listeners["inner"].port)
+        assert client.ask()[0] == 200
+        changed = bootstrap()
+        changed["static_resources"]["listeners"][1]["stat_prefix"] = "other"
+        proxy.apply(changed)
+        assert client.ended()
+        client.close()
+
+
+@pytest.mark.slow
 def test_a_graceful_drain_of_inbound_listeners_leaves_the_others(proxy: mesh.Proxy, post: Ask, client: KeptAlive) -> None:
+    other = KeptAlive(proxy.listeners["main"].port)
     post("/drain_listeners?graceful&inboundonly")
-    assert client.ended()
+    assert client.ask() == (200, "close")
+    assert other.ask()[1] == ""
+    other.close()
     await_refusal(proxy.listeners["inner"].port)
     assert accepts(proxy.listeners["main"].port)
 
 
-@pytest.mark.slow
 def test_a_drain_that_skips_the_exit_never_stops_a_listener(
     proxy: mesh.Proxy, post: Ask, client: KeptAlive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planned: list[float] = []
     monkeypatch.setattr("mesh.timers.Timers.after", lambda _, seconds, __: planned.append(seconds))
     post("/drain_listeners?graceful&skip_exit")
-    assert client.ended()
+    assert client.ask() == (200, "close")
     again = KeptAlive(proxy.listeners["inner"].port)
     assert again.ask() == (200, "close")
     again.close()

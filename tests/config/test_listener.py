@@ -60,7 +60,6 @@ def test_the_command_line_names_the_node() -> None:
         ({"listener": {"listener_filters": [{"name": "a"}]}}, f"{LISTENER}.listener_filters: "),
         ({"listener": {"use_original_dst": True}}, f"{LISTENER}.use_original_dst: "),
         ({"listener": {"bind_to_port": False}}, f"{LISTENER}.bind_to_port: "),
-        ({"listener": {"drain_type": "MODIFY_ONLY"}}, f"{LISTENER}.drain_type: "),
         ({"listener": {"socket_options": [{"level": 1, "name": 1, "int_value": 1}]}}, f"{LISTENER}.socket_options: "),
         ({"chain": {"filters": []}}, f"{LISTENER}.filter_chains[0].filters: must have an HTTP connection manager"),
         ({"listener": {"address": {"socket_address": {"protocol": "UDP"}}}}, f"{LISTENER}.address.socket_address.prot"),

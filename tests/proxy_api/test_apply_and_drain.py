@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import os
 import socket
+import sys
 import threading
 from typing import Any
 
@@ -39,6 +41,31 @@ def test_a_changed_listener_keeps_its_port_and_takes_new_connections() -> None:
         assert proxy.listeners["main"].port == port
         answer = ask(port)
         assert (answer.text, answer.headers["server"]) == ("two", "changed")
+
+
+def backlogs(port: int) -> list[int]:
+    """Of this process's sockets that listen on that port, as the kernel keeps them (struct tcp_info, tcpi_sacked)."""
+    found = []
+    sockets = [int(entry.name) for entry in os.scandir("/proc/self/fd") if os.path.realpath(entry).rpartition("/")[2].startswith("socket:")]
+    for descriptor in sockets:
+        with socket.socket(fileno=os.dup(descriptor)) as sock:
+            if sock.family == socket.AF_INET and sock.getsockname()[1] == port and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                found.append(int.from_bytes(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)[28:32], sys.byteorder))
+    return found
+
+
+def test_a_listener_of_which_only_the_backlog_changes_keeps_sockets_and_connections() -> None:
+    source = answering("one")
+    listener(source)["tcp_backlog_size"] = 11
+    with mesh.Proxy(source, concurrency=2, drain_strategy="immediate") as proxy:
+        port = proxy.listeners["main"].port
+        with Client(port) as client:
+            assert backlogs(port) == [11, 11]
+            listener(source)["tcp_backlog_size"] = 22
+            proxy.apply(source)
+            assert backlogs(port) == [22, 22]
+            client.send()
+            assert "connection" not in client.answer().headers
 
 
 def test_a_changed_cluster_moves_new_requests(mirror: Mirror) -> None:

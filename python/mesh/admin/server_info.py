@@ -39,6 +39,7 @@ def fill_options(proxy: Any, target: Any) -> None:
     target.concurrency = proxy.concurrency
     target.log_level = proxy.log_level
     target.drain_time.FromMilliseconds(int(proxy.drain_time_s * 1000))
+    target.drain_strategy = getattr(target, "Immediate" if proxy.drain_strategy == "immediate" else "Gradual")
     target.drain_strategy = target.DrainStrategy.Value("Immediate")
     target.disable_hot_restart = True
 

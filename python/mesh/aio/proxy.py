@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 from mesh.aio.worker import LoopWorker
 from mesh.proxy import POLL_S
 from mesh.proxy import Proxy as ThreadedProxy
-from mesh.publish import Publisher
 from meshcore.bind.spec import Address
+from meshcore.bind.worker import Worker
 
 T = TypeVar("T")
 
@@ -33,23 +33,11 @@ class _Embedded(ThreadedProxy):
         self._app_loop = loop
         self._embedded = worker
 
-    def start(self) -> _Embedded:
-        self.state = "INITIALIZING"
-        self.started_at = time.time()
-        self._workers = [self._embedded]
-        self.registry.attach(self._embedded.slots)
-        self._publisher = Publisher(
-            self._workers, self.registry, user_agent=self._service_cluster(), runner=self._filter_runner
-        )
-        try:
-            self.runtime.configure(self.loaded.plan.runtime)
-            self.resources = self._start_loaded(self.loaded)
-            self._start_admin()
-        except BaseException:
-            self.stop()
-            raise
-        self.state = "LIVE"
-        return self
+    def _make_workers(self) -> list[Worker]:
+        return [self._embedded]
+
+    def _run_workers(self) -> None:
+        """The loop does."""
 
     def live_downstreams(self) -> int:
         """Connections of clients."""
@@ -59,7 +47,7 @@ class _Embedded(ThreadedProxy):
 class Proxy:
     """A proxy from `source` (as mesh.Proxy takes it) inside the running loop; `async with`, or `start` and `stop`.
 
-    `drain_time_s`: how long `drain` waits by default. `on_quit` is called on the loop's thread when the admin interface is asked to quit.
+    `drain_time_s`, `drain_strategy`: as in mesh.Proxy. `on_quit` is called on the loop's thread when the admin interface is asked to quit.
     `start` raises mesh.ConfigError for a bad configuration and OSError when it cannot be brought up (port in use, log file)."""
 
     def __init__(
@@ -68,11 +56,12 @@ class Proxy:
         *,
         log_level: str = "info",
         drain_time_s: float = 600.0,
+        drain_strategy: str = "gradual",
         on_quit: Callable[[], None] | None = None,
     ) -> None:
         self._source = source
         self._on_quit = on_quit
-        self._options = {"log_level": log_level, "drain_time_s": drain_time_s}
+        self._options = {"log_level": log_level, "drain_time_s": drain_time_s, "drain_strategy": drain_strategy}
         self._proxy: _Embedded | None = None
         self._stopped = False
         self._turn = asyncio.Lock()
@@ -103,7 +92,9 @@ class Proxy:
             if self._on_quit is not None:
                 loop.call_soon_threadsafe(self._on_quit)
 
-        return _Embedded(self._source, worker, loop, on_quit=on_quit, **self._options).start()
+        embedded = _Embedded(self._source, worker, loop, on_quit=on_quit, **self._options)
+        embedded.start()
+        return embedded
 
     async def apply(self, source: Any) -> None:
         """Makes `source` the running configuration without losing a request; when it raises, the old one still runs."""

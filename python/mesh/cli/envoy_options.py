@@ -13,7 +13,6 @@ REFUSED = frozenset(
         "--component-log-level", "--log-format", "--log-format-escaped", "--enable-fine-grain-logging",
         "--log-stacktrace-single-entry", "--base-id", "--use-dynamic-base-id", "--base-id-path", "--restart-epoch",
         "--hot-restart-version", "--skip-hot-restart-parent-stats", "--socket-path", "--socket-mode",
-        "--drain-strategy",
         "--parent-shutdown-time-s", "--file-flush-interval-msec", "--file-flush-min-size-kb",
         "--local-address-ip-version",
         "--allow-unknown-fields", "--allow-unknown-static-fields", "--reject-unknown-dynamic-fields",

@@ -34,6 +34,7 @@ class Options:
     node: dict[str, str]
     admin_address_path: str | None
     drain_time_s: int
+    drain_strategy: str
 
 
 class Serve(click.Command):
@@ -58,7 +59,11 @@ class Serve(click.Command):
 @click.option("--service-zone", metavar="ZONE", help="Replaces node.locality.zone.")
 @click.option("--admin-address-path", metavar="FILE", help="The admin address is written there once it is bound.")
 @click.option(
-    "--drain-time-s", type=click.IntRange(min=0), default=DRAIN_TIME_S, metavar="S", help="Longest drain at the end."
+    "--drain-time-s", type=click.IntRange(min=0), default=DRAIN_TIME_S, metavar="S", help="Longest drain, of a listener or of all."
+)
+@click.option(
+    "--drain-strategy", type=click.Choice(["gradual", "immediate"]), default="gradual",
+    help="How a listener drains: its responses end their connections more and more often, or all of them.",
 )
 def command(
     mode: str, service_node: str | None, service_cluster: str | None, service_zone: str | None, **rest: Any
@@ -86,6 +91,7 @@ def run(options: Options) -> int:
             concurrency=options.concurrency,
             log_level=options.log_level,
             drain_time_s=options.drain_time_s,
+            drain_strategy=options.drain_strategy,
             on_quit=signals.wake,
         )
         proxy.options = asdict(options)

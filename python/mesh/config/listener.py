@@ -18,13 +18,13 @@ LISTENER = Fields(
     "envoy.config.listener.v3.Listener",
     {
         "name", "address", "additional_addresses", "stat_prefix", "filter_chains", "default_filter_chain",
-        "per_connection_buffer_limit_bytes", "enable_reuse_port", "tcp_backlog_size",
+        "per_connection_buffer_limit_bytes", "enable_reuse_port", "tcp_backlog_size", "drain_type",
     },
     described={"metadata", "traffic_direction"},
     harmless={
         "use_original_dst": false, "transparent": false, "freebind": false, "bind_to_port": true,
         "listener_filters_timeout": anything, "continue_on_listener_filters_timeout": anything,
-        "drain_type": lambda value: value == 0, "deprecated_v1": unset,
+        "deprecated_v1": unset,
         "ignore_global_conn_limit": anything, "bypass_overload_manager": anything,
     },
 )  # fmt: skip
@@ -39,6 +39,7 @@ ADDITIONAL = Fields("envoy.config.listener.v3.AdditionalAddress", {"address"}, h
 NETWORK_TYPES = {hcm.HCM.message: True}
 SOCKET_TYPES = {"envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer": True}
 MIB = 1024 * 1024
+MODIFY_ONLY = 1  # Listener.DrainType
 
 
 def lower(message: Any, low: Lowering, path: str) -> spec.Listener | None:
@@ -64,6 +65,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Listener | None:
         backlog=wrapped_or(message, "tcp_backlog_size", 0),
         reuse_port=wrapped_or(message, "enable_reuse_port", True),
         additional_addresses=tuple(extra),
+        drain_modify_only=message.drain_type == MODIFY_ONLY,
     )
 
 

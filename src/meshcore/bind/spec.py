@@ -542,6 +542,7 @@ class Listener:
     backlog: int = 0  # 0: the system's SOMAXCONN
     reuse_port: bool = True
     additional_addresses: tuple[Address, ...] = ()
+    drain_modify_only: bool = False  # drain_type: a failing health check does not drain it
 
     @property
     def hcm(self) -> Hcm:

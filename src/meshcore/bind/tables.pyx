@@ -395,6 +395,7 @@ cdef class ListenerTable:
         conf.name = keep(&conf.arena, spec.name)
         address_fill(spec.address, &conf.address)
         conf.buffer_limit = spec.buffer_limit
+        conf.modify_only = spec.drain_modify_only
         self.prefix = f"listener.{stat_name}."
         self.owned = []
         group = take_stats(registry, self.prefix, listener_layout, self.owned, LISTENER_STATS, conf.stats)

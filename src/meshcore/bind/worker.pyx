@@ -191,6 +191,29 @@ cdef class Worker:
     def stop_listening(self):
         self.carry_out(self.order(ORDER_STOP_LISTENING))
 
+    def stop_listener(self, uint32_t index):
+        """One of them accepts no more; its connections stay."""
+        self.carry_out(self.order(ORDER_STOP_LISTENER, index))
+
+    def set_backlog(self, uint32_t index, int backlog):
+        cdef Message *message = self.order(ORDER_SET_BACKLOG, index)
+        message.backlog = backlog
+        self.carry_out(message)
+
+    def set_drain(self, bint gradual, uint64_t ms):
+        """How listeners drain: more and more responses end their connection over `ms` milliseconds, or all do at once."""
+        cdef Message *message = self.order(ORDER_SET_DRAIN, gradual)
+        message.value = ms
+        self.carry_out(message)
+
+    def set_health(self, bint healthy):
+        """While it is False, every response ends its connection."""
+        self.carry_out(self.order(ORDER_SET_HEALTH, healthy))
+
+    def drain_listener(self, uint32_t index):
+        """Its responses begin to end their connections; it goes on accepting."""
+        self.carry_out(self.order(ORDER_DRAIN_LISTENER, index))
+
     def drain(self):
         """Idle connections close, busy ones after their response."""
         self.carry_out(self.order(ORDER_DRAIN))

@@ -192,6 +192,7 @@ cdef struct ListenerConf:
     uint32_t stats[LISTENER_STATS]
     uint32_t cx_length
     uint32_t buffer_limit
+    bint modify_only               # drain_type: a failing health check does not drain it
     void *kept                     # what bind/ keeps alive with this table, NULL: nothing
     void (*let_go)(void *kept) noexcept nogil
     ChainConf *chains

@@ -29,4 +29,5 @@ cdef struct Server:
 cdef int server_bind(IpAddress *address, bint reuse_port) noexcept nogil
 # Takes ownership of the descriptor. NULL with a negative errno. The Server frees itself after server_close.
 cdef Server *server_open(Loop *loop, int fd, int backlog, ServerAccept on_accept, void *owner, int *error) noexcept nogil
+cdef void server_set_backlog(Server *server, int backlog) noexcept nogil
 cdef void server_close(Server *server) noexcept nogil

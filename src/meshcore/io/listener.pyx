@@ -147,6 +147,10 @@ cdef Server *server_open(Loop *loop, int fd, int backlog, ServerAccept on_accept
     return server
 
 
+cdef void server_set_backlog(Server *server, int backlog) noexcept nogil:
+    listen(server.fd, backlog)     # of a socket that listens it only changes the length of the queue
+
+
 cdef void server_close(Server *server) noexcept nogil:
     # What the kernel has established for this socket would be reset with it: it is taken in first.
     if not server.closing:

@@ -26,6 +26,9 @@ cdef void engine_drop_cluster(Engine *engine, uint32_t index) noexcept nogil
 cdef void engine_set_log(Engine *engine, uint32_t index, int fd) noexcept nogil                           # also: reopen
 cdef void engine_flush_logs(Engine *engine) noexcept nogil
 cdef void engine_stop_listening(Engine *engine) noexcept nogil
+cdef void engine_stop_listener(Engine *engine, uint32_t index) noexcept nogil   # one of them; its connections stay
+cdef void engine_set_backlog(Engine *engine, uint32_t index, int backlog) noexcept nogil
+cdef void engine_drain_listener(Engine *engine, uint32_t index) noexcept nogil  # its responses begin to say Connection: close
 cdef void engine_drain(Engine *engine) noexcept nogil                         # idle connections close, busy ones after their response
 cdef void engine_abort(Engine *engine) noexcept nogil                         # everything closes now
 cdef uint64_t engine_live(Engine *engine) noexcept nogil                      # connections, streams, attempts and handles

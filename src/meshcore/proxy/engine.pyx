@@ -5,19 +5,21 @@ from libc.string cimport memset
 from posix.unistd cimport close
 
 from meshcore.base.atomics cimport atomic_ref
-from meshcore.base.clock cimport clock_wall_us
+from meshcore.base.clock cimport clock_ms, clock_wall_us
 from meshcore.base.hash cimport xxhash64
 from meshcore.base.slab cimport slab_fini, slab_init
 from meshcore.base.span cimport span_equal
+from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.cluster.balancer cimport balancer_fini, balancer_init, balancer_reset
 from meshcore.cluster.host_set cimport host_set_unref
 from meshcore.conf.tables cimport RouteSet, cluster_conf_unref, listener_conf_unref, route_set_unref
 from meshcore.filter.batch cimport batch_init
-from meshcore.io.listener cimport server_close, server_open
+from meshcore.io.listener cimport server_close, server_open, server_set_backlog
 from meshcore.io.logfile cimport logfile_busy, logfile_fini, logfile_flush, logfile_init
 from meshcore.io.loop cimport loop_fini, loop_init
 from meshcore.io.transport cimport transport_flush_all
 from meshcore.proxy.connection cimport connection_accept, connection_refused, connections_abort, connections_drain
+from meshcore.proxy.drain cimport drain_start
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.pool cimport pool_retire
 from meshcore.proxy.stream_end cimport stream_free
@@ -133,6 +135,7 @@ cdef ListenerLocal *listener_new(Engine *engine, ListenerConf *conf, RouteSet *r
     listener.engine = engine
     listener.conf = conf
     listener.users = 1             # the engine's own
+    timer_init(&listener.drain_end, on_drain_end, listener)
     listener.chains = <ChainLocal *>calloc(conf.chains_len, sizeof(ChainLocal))
     if listener.chains == NULL:
         free(listener)
@@ -180,6 +183,7 @@ cdef void listener_unuse(ListenerLocal *listener) noexcept nogil:
             listener.link[0] = listener.next
             if listener.next != NULL:
                 listener.next.link = listener.link
+        timer_cancel(&listener.engine.loop.wheel, &listener.drain_end)
         free_listener(listener)
         listener_conf_unref(conf)
 
@@ -222,8 +226,16 @@ cdef void retire_listener(ListenerLocal *listener) noexcept nogil:
     if listener.next != NULL:
         listener.next.link = &listener.next
     listener.engine.retired = listener
-    connections_drain(listener)
+    drain_start(listener)
+    if listener.engine.drain_gradual and listener.engine.drain_ms:
+        wheel_arm(&listener.engine.loop.wheel, &listener.drain_end, clock_ms(&listener.engine.loop.clock) + listener.engine.drain_ms)
+    else:
+        connections_drain(listener)
     listener_unuse(listener)
+
+
+cdef void on_drain_end(Timer *timer) noexcept nogil:
+    connections_abort(<ListenerLocal *>timer.owner)
 
 
 cdef void engine_update_listener(Engine *engine, ListenerConf *conf, RouteSet *routes) noexcept nogil:
@@ -259,24 +271,49 @@ cdef void engine_drop_listener(Engine *engine, uint32_t index) noexcept nogil:
         retire_listener(listener)
 
 
-cdef void engine_stop_listening(Engine *engine) noexcept nogil:
-    cdef ListenerLocal *listener
-    cdef uint32_t i
+cdef void stop_servers(ListenerLocal *listener) noexcept nogil:
     cdef uint32_t n
+    for n in range(listener.servers_len):
+        server_close(listener.servers[n])
+    listener.servers_len = 0
+
+
+cdef void engine_stop_listening(Engine *engine) noexcept nogil:
+    cdef uint32_t i
     for i in range(engine.listeners_cap):
-        listener = engine.listeners[i]
-        if listener != NULL:
-            for n in range(listener.servers_len):
-                server_close(listener.servers[n])
-            listener.servers_len = 0
+        if engine.listeners[i] != NULL:
+            stop_servers(engine.listeners[i])
+
+
+cdef void engine_stop_listener(Engine *engine, uint32_t index) noexcept nogil:
+    if index < engine.listeners_cap and engine.listeners[index] != NULL:
+        stop_servers(engine.listeners[index])
+
+
+cdef void engine_set_backlog(Engine *engine, uint32_t index, int backlog) noexcept nogil:
+    cdef uint32_t n
+    if index < engine.listeners_cap and engine.listeners[index] != NULL:
+        for n in range(engine.listeners[index].servers_len):
+            server_set_backlog(engine.listeners[index].servers[n], backlog)
+
+
+cdef void engine_drain_listener(Engine *engine, uint32_t index) noexcept nogil:
+    if index < engine.listeners_cap and engine.listeners[index] != NULL:
+        drain_start(engine.listeners[index])
 
 
 cdef void engine_drain(Engine *engine) noexcept nogil:
+    cdef ListenerLocal *listener = engine.retired
+    cdef ListenerLocal *next
     cdef uint32_t i
     engine.draining = True
     for i in range(engine.listeners_cap):
         if engine.listeners[i] != NULL:
             connections_drain(engine.listeners[i])
+    while listener != NULL:
+        next = listener.next
+        connections_drain(listener)
+        listener = next
 
 
 cdef void engine_abort(Engine *engine) noexcept nogil:

@@ -30,7 +30,10 @@ cdef struct Engine:
     Loop loop
     uint64_t *stats                # this worker's counters (observe/counters)
     uint32_t index                 # worker number
-    bint draining                  # the whole server: responses carry Connection: close
+    bint draining                  # the whole server ends: responses carry Connection: close, idle connections go
+    bint unhealthy                 # its health check is made to fail: responses carry it too
+    bint drain_gradual             # a draining listener's responses carry it more and more often
+    uint64_t drain_ms              # how long a listener drains
     ListenerLocal **listeners      # by ListenerConf.index; NULL: none
     uint32_t listeners_cap
     ListenerLocal *retired         # replaced or removed ones that still have connections
@@ -75,6 +78,8 @@ cdef struct ListenerLocal:
     uint32_t servers_len
     uint32_t users                 # connections and streams
     bint retired                   # replaced or removed: no new connections, the old ones drain
+    uint64_t drain_since_ms        # 0: it does not drain
+    Timer drain_end                # of a retired one: what is still open closes
     Connection *connections
     ListenerLocal *next            # in Engine.retired
     ListenerLocal **link           # NULL: not retired

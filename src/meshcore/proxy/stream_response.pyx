@@ -11,6 +11,7 @@ from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport *
 from meshcore.observe.counters cimport stat_inc
 from meshcore.proxy.downstream_write cimport *
+from meshcore.proxy.drain cimport drain_closes
 from meshcore.proxy.engine cimport engine_date
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.stream cimport stream_touch
@@ -64,7 +65,7 @@ cdef void set_persistence(Stream *stream, bint end) noexcept nogil:
             down.saw_close = True
         if not down.close_after:
             head_set(head, H_CONNECTION, span(b"keep-alive", 10))
-    if stream.engine.draining or stream.listener.retired:
+    if (stream.engine.draining or stream.engine.unhealthy or stream.listener.drain_since_ms) and drain_closes(stream):
         if not down.close_after:
             stat_inc(stream.engine.stats, stream.hcm.stats[HCM_CX_DRAIN_CLOSE])
         down.close_after = True

@@ -23,6 +23,11 @@ cdef enum Order:
     ORDER_SET_LOG                  # index, fds[0]
     ORDER_FLUSH_LOGS
     ORDER_STOP_LISTENING
+    ORDER_STOP_LISTENER            # index
+    ORDER_SET_BACKLOG              # index, backlog
+    ORDER_DRAIN_LISTENER           # index
+    ORDER_SET_DRAIN                # index: gradual or not; value: milliseconds
+    ORDER_SET_HEALTH               # index: healthy or not
     ORDER_DRAIN
     ORDER_ABORT
     ORDER_COUNT_LIVE               # value: what is alive

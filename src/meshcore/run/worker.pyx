@@ -39,6 +39,17 @@ cdef void carry_out(Worker *worker, Message *message) noexcept nogil:
         message.value = engine_logs_busy(engine)
     elif order == ORDER_STOP_LISTENING:
         engine_stop_listening(engine)
+    elif order == ORDER_STOP_LISTENER:
+        engine_stop_listener(engine, message.index)
+    elif order == ORDER_SET_BACKLOG:
+        engine_set_backlog(engine, message.index, message.backlog)
+    elif order == ORDER_DRAIN_LISTENER:
+        engine_drain_listener(engine, message.index)
+    elif order == ORDER_SET_DRAIN:
+        engine.drain_gradual = message.index != 0
+        engine.drain_ms = message.value
+    elif order == ORDER_SET_HEALTH:
+        engine.unhealthy = message.index == 0
     elif order == ORDER_DRAIN:
         engine_drain(engine)
     elif order == ORDER_ABORT:
