@@ -1,0 +1,1 @@
+"""Tests of the Thrift proxy's parts that need no sockets."""
