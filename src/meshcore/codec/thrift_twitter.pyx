@@ -83,6 +83,11 @@ cdef bint is_dropped(char c) noexcept nogil:
     return c == 0 or c == 10 or c == 13
 
 
+cdef inline void join(char *out, Span text) noexcept nogil:
+    if text.len > 0:               # an empty span may point nowhere, which memcpy does not allow
+        memcpy(out, text.at, text.len)
+
+
 cdef bint add(Walk *walk, Span prefix, Span name, Span value) noexcept nogil:
     cdef char *text = <char *>arena_take(walk.headers.arena, prefix.len + name.len + value.len)
     cdef size_t n = prefix.len
@@ -90,12 +95,12 @@ cdef bint add(Walk *walk, Span prefix, Span name, Span value) noexcept nogil:
     if text == NULL or prefix.len + name.len > 65535:
         walk.error = THRIFT_NO_MEMORY if text == NULL else THRIFT_BAD_HEADER
         return False
-    memcpy(text, prefix.at, prefix.len)
+    join(text, prefix)
     for i in range(name.len):
         if not is_dropped(name.at[i]):
             text[n] = lower(name.at[i])
             n += 1
-    memcpy(text + n, value.at, value.len)
+    join(text + n, value)
     if head_add(walk.headers, span(text, n), span(text + n, value.len), head_identify(text, n)) == NULL:
         walk.error = THRIFT_BAD_HEADER
         return False
