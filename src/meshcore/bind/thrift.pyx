@@ -234,6 +234,7 @@ cdef class Decoder:
     cdef tuple head                # name, type and seqid of the message at hand; None when its envelope is compressed
     cdef tuple headers
     cdef object trace
+    cdef bint is_upgrade           # told at once: the name dies with the input
 
     def __cinit__(self):
         self.pending = bytearray()
@@ -355,6 +356,7 @@ cdef class Decoder:
 
     cdef keep_head(self):
         cdef ThriftEnvelope *envelope = &self.stream.envelope
+        self.is_upgrade = thrift_is_upgrade(envelope)
         self.head = (take_bytes(envelope.name).decode("utf-8", "surrogateescape"), message_type_names[envelope.type], envelope.seqid)
 
     cdef finish(self, const char *at, size_t n):
@@ -374,7 +376,7 @@ cdef class Decoder:
             self.stream.error = ERRORS.index(error.error) + 1
             raise
         protocol = self.stream.envelope.protocol if self.stream.protocol != THRIFT_TWITTER else THRIFT_TWITTER
-        if protocol == THRIFT_TWITTER and not fields and thrift_is_upgrade(&self.stream.envelope):
+        if protocol == THRIFT_TWITTER and not fields and self.is_upgrade:
             # Asked for, or agreed to: an empty struct either way.
             self.stream.upgraded = True
         return Message(*self.head, fields, self.headers, transport_names[self.stream.frame.transport], protocol_names[protocol], self.trace)
