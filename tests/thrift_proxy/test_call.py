@@ -72,6 +72,7 @@ def test_nothing_happens_to_a_call_that_is_done() -> None:
     assert all(happens("done", event) is None for event in EVENTS)
 
 
+@pytest.mark.slow
 @given(events=st.lists(st.sampled_from(sorted(EVENTS)), max_size=30))
 @settings(max_examples=200, deadline=None)
 def test_in_any_order_a_call_is_answered_once_and_its_connection_let_go_once(events: list[str]) -> None:
