@@ -89,7 +89,8 @@ class Publisher:
         for slot, descriptor in opened:
             for worker in self.workers:
                 worker.set_log(slot, descriptor)
-        for live in fresh_clusters:
+        # The proxies' own cluster first: the others route zones by it.
+        for live in sorted(fresh_clusters, key=lambda live: bool(live.spec.local_cluster)):
             self._install_cluster(live)
         for live_listener, fds in prepared:
             self._install_listener(live_listener, fds)
@@ -117,6 +118,13 @@ class Publisher:
         for worker in self.workers:
             worker.set_hosts(live.index, hosts)
         self._membership(live, hosts, changed)
+        self._route_zones(live, hosts)
+
+    def _route_zones(self, local: LiveCluster, hosts: HostSetRef) -> None:
+        """Lets the clusters follow that divide their load by the hosts of this one."""
+        for live in self.clusters.values():
+            if live.spec.local_cluster == local.spec.name and live is not local:
+                self._publish_hosts(live, live.table.hosts.follow(hosts), changed=False)
 
     def open_connections(self) -> int:
         """Connections to the listeners that run, and to those that are gone."""
@@ -179,12 +187,15 @@ class Publisher:
 
     def _install_cluster(self, live: LiveCluster) -> None:
         hosts = live.table.hosts.host_set(live.endpoints)
+        if (local := self.clusters.get(live.spec.local_cluster)) is not None:
+            hosts = live.table.hosts.follow(local.table.hosts.newest())
         for worker in self.workers:
             worker.set_cluster(live.table, hosts)
         if (old := self.clusters.get(live.spec.name)) is not None:
             self._retired.append(old.table)
         self.clusters[live.spec.name] = live
         self._membership(live, hosts)
+        self._route_zones(live, hosts)
 
     def _membership(self, live: LiveCluster, hosts: HostSetRef, changed: bool = True) -> None:
         prefix = f"cluster.{live.spec.alt_stat_name or live.spec.name}."
@@ -192,6 +203,15 @@ class Publisher:
             self.registry.set_gauge(f"{prefix}membership_{name}", value)
         if changed:
             self.registry.add(prefix + "membership_change")
+        # Envoy keeps subsets and zones once per worker and once on the main thread, and counts each of them.
+        copies = len(self.workers) + 1
+        for name, grown in live.table.hosts.taken_counts().items():
+            self.registry.add(prefix + name, grown * copies)
+        for name, value in hosts.gauges().items():
+            self.registry.set_gauge(prefix + name, value)
+        if (subsets := hosts.subsets()) is not None:
+            self.registry.set_gauge(prefix + "lb_subsets_active", subsets[0] * copies)
+            self.registry.set_gauge(prefix + "lb_subsets_single_host_per_subset_duplicate", subsets[1])
 
     # --- listeners ---
 

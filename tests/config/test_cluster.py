@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from mesh.config import ConfigError
@@ -12,6 +10,10 @@ from tests.config.plans import cluster, everything
 
 EXTENSIONS = "type.googleapis.com/envoy.extensions"
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+
+def by_name(clusters: tuple[spec.Cluster, ...], name: str) -> spec.Cluster:
+    return next(one for one in clusters if one.name == name)
 
 
 def test_a_plain_cluster_has_envoys_defaults() -> None:
@@ -37,7 +39,7 @@ def test_each_setting_lands_where_the_engine_reads_it() -> None:
         ),
     )
     assert (found.overprovisioning_factor, found.weighted_priority_health) == (120, True)
-    assert (found.lb, found.alt_stat_name, found.connect_timeout_ms, found.buffer_limit) == ("random", "alt", 250, 4096)
+    assert (found.lb.policy, found.alt_stat_name, found.connect_timeout_ms, found.buffer_limit) == ("random", "alt", 250, 4096)
     assert found.default == spec.Thresholds(1, 2, 3, 4, track_remaining=True)
     assert found.high == spec.Thresholds(5, 6, 7, 8)
     assert found.bind_address == spec.Address("127.0.0.2", 0)
@@ -53,7 +55,7 @@ def test_each_setting_lands_where_the_engine_reads_it() -> None:
 
 
 def test_a_dns_cluster_keeps_its_names_and_times() -> None:
-    found = everything().clusters[1]
+    found = by_name(everything().clusters, "names")
     assert (found.kind, found.endpoints) == ("logical_dns", ())
     assert found.dns == (
         spec.DnsTarget(
@@ -90,33 +92,6 @@ def test_the_dns_cluster_extension_is_the_same_thing(all_in_one: bool, kind: str
     }
     found = cluster(cluster={"cluster_type": {"name": "dns", "typed_config": config}})
     assert (found.kind, found.dns_lookup_family, found.dns_refresh_ms) == (kind, "v6_only", 7000)
-
-
-@pytest.mark.parametrize(("name", "lb"), [("round_robin.v3.RoundRobin", "round_robin"), ("random.v3.Random", "random")])
-def test_policies_by_extension(name: str, lb: str) -> None:
-    config = {"name": lb, "typed_config": {"@type": f"{EXTENSIONS}.load_balancing_policies.{name}"}}
-    assert cluster(cluster={"load_balancing_policy": {"policies": [{"typed_extension_config": config}]}}).lb == lb
-
-
-def test_the_first_policy_that_is_known_is_taken() -> None:
-    def policy(name: str) -> dict[str, Any]:
-        config = {"@type": f"{EXTENSIONS}.load_balancing_policies.{name}"}
-        return {"typed_extension_config": {"name": name, "typed_config": config}}
-
-    both = [policy("ring_hash.v3.RingHash"), policy("random.v3.Random")]
-    assert cluster(cluster={"load_balancing_policy": {"policies": both}}).lb == "random"
-    with pytest.raises(ConfigError, match="none of these policies is implemented yet in mesh; Random, RoundRobin are"):
-        cluster(cluster={"load_balancing_policy": {"policies": both[:1]}})
-
-
-def test_a_setting_of_a_policy_is_refused_by_its_path() -> None:
-    config = {"@type": f"{EXTENSIONS}.load_balancing_policies.round_robin.v3.RoundRobin", "slow_start_config": {}}
-    policies = {"policies": [{"typed_extension_config": {"name": "r", "typed_config": config}}]}
-    path = (
-        r"policies\[0\].typed_extension_config.typed_config.slow_start_config: 'slow_start_config' is not implemented"
-    )
-    with pytest.raises(ConfigError, match=path):
-        cluster(cluster={"load_balancing_policy": policies})
 
 
 def test_older_fields_of_the_cluster_do_the_same() -> None:

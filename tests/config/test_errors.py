@@ -90,7 +90,7 @@ def test_camel_case_keys_are_found_again(tmp_path: Path) -> None:
         ({"hcm": {"drain_timeout_jitter": {}}}, f"{HCM_PATH}.drain_timeout_jitter: 'drain_timeout_jitter' is not impl"),
         ({"hcm": {"codec_type": "HTTP2"}}, f"{HCM_PATH}.codec_type: 'HTTP2' is not implemented yet in mesh; AUTO and"),
         ({"cluster": {"type": "EDS"}}, f"{CLUSTER_PATH}.eds_cluster_config: required for a cluster of type EDS, and not"),
-        ({"cluster": {"lb_policy": "MAGLEV"}}, f"{CLUSTER_PATH}.lb_policy: 'MAGLEV' is not implemented yet in mesh; R"),
+        ({"cluster": {"lb_policy": "CLUSTER_PROVIDED"}}, f"{CLUSTER_PATH}.lb_policy: 'CLUSTER_PROVIDED' is not implemented yet in"),
         (
             {"cluster": {"outlier_detection": {}}},
             f"{CLUSTER_PATH}.outlier_detection: 'outlier_detection' is not implemented yet in mesh; remove it",

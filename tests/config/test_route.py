@@ -41,6 +41,8 @@ def test_a_match_keeps_every_condition() -> None:
 def test_a_forward_keeps_every_setting() -> None:
     assert routes()[0].action == spec.Forward(
         cluster="web",
+        hash_policy=(spec.HashRule("header", "x-k"),),
+        metadata_match='{"stage":"beta"}',
         cluster_not_found_code=404,
         prefix_rewrite="/b",
         host_rewrite_literal="h",
@@ -70,7 +72,7 @@ def test_a_weighted_connect_route() -> None:
     assert routes()[1].match == spec.RouteMatch("connect", "")
     assert routes()[1].action == spec.Forward(
         weighted=(
-            spec.WeightedCluster("web", 1, spec.HeaderMutation(request_remove=("x-w",)), "w"),
+            spec.WeightedCluster("web", 1, spec.HeaderMutation(request_remove=("x-w",)), "w", metadata_match='{"stage":"prod"}'),
             spec.WeightedCluster("names", 3),
         ),
         weight_header="x-pick",

@@ -131,7 +131,7 @@ def test_upstreams_have_names_and_limits() -> None:
     }  # fmt: skip
     plan = short({"match": "/", "to": "api"}, upstreams=upstreams)
     api, plain, names = plan.clusters
-    assert (api.name, api.lb, api.connect_timeout_ms, api.idle_timeout_ms) == ("api", "random", 250, 60_000)
+    assert (api.name, api.lb.policy, api.connect_timeout_ms, api.idle_timeout_ms) == ("api", "random", 250, 60_000)
     assert (api.default, api.max_requests_per_connection) == (spec.Thresholds(1, 2, 3, 4), 5)
     assert (plain.name, plain.dns[0].hostname, names.dns_refresh_ms) == ("plain", "web", 30_000)
     assert plan.listeners[0].hcm.routes.virtual_hosts[0].routes[0].action.cluster == "api"
@@ -281,7 +281,8 @@ def test_every_mistake_has_its_line_and_its_nearest_key(tmp_path: Path) -> None:
             "14: routes[4]: needs 'match'; write / to match everything",
             "15: routes[5].match[1]: is empty; write / to match everything",
             "16: routes[5].to: TLS to an upstream is not implemented yet in mesh; write HOST:PORT",
-            "18: upstreams.api.balance: 'randm' is not accepted; one of round_robin, random; did you mean 'random'?",
+            "18: upstreams.api.balance: 'randm' is not accepted; "
+            "one of round_robin, least_request, random, ring_hash, maglev; did you mean 'random'?",
         ]
     ]
 

@@ -77,6 +77,7 @@ class Case:
     route: dict[str, Any] = field(default_factory=dict)
     cluster: dict[str, Any] = field(default_factory=dict)
     clusters: dict[str, dict[str, Any]] = field(default_factory=dict)
+    hosts: dict[str, list[Any]] = field(default_factory=dict)
     upstream_http: dict[str, Any] = field(default_factory=dict)
     runtime: dict[str, Any] = field(default_factory=dict)
     log: dict[str, Any] = field(default_factory=dict)

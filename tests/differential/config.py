@@ -71,7 +71,7 @@ def build_bootstrap(
     cases: list[Case], ports: dict[str, Ports], admin_port: int, logs: Path, with_log: bool = True
 ) -> dict[str, Any]:
     """The whole bootstrap; listener i belongs to `cases[i]`."""
-    clusters = [_cluster(case, name, ports[case.name].upstreams[name]) for case in cases for name in case.upstreams]
+    clusters = [_cluster(case, name, ports[case.name].upstreams) for case in cases for name in case.upstreams]
     return {
         "admin": {"address": _address(admin_port)},
         "layered_runtime": {"layers": [{"name": "cases", "static_layer": _runtime(cases)}]},
@@ -150,15 +150,18 @@ def _route_config(case: Case) -> dict[str, Any]:
     return merged
 
 
-def _cluster(case: Case, upstream: str, port: int) -> dict[str, Any]:
+def _cluster(case: Case, upstream: str, ports: dict[str, int]) -> dict[str, Any]:
     name = cluster_name(case.name, upstream)
+    groups = [{"lb_endpoints": [{"endpoint": {"address": _address(ports[upstream])}}]}]
+    if upstream in case.hosts:
+        groups = _groups(case.hosts[upstream], ports)
     cluster: dict[str, Any] = {
         "name": name,
         "type": "STATIC",
         "connect_timeout": "1s",
         "load_assignment": {
             "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(port)}}]}],
+            "endpoints": groups,
         },
     }
     if case.upstream_http:
@@ -169,6 +172,31 @@ def _cluster(case: Case, upstream: str, port: int) -> dict[str, Any]:
         cluster["typed_extension_protocol_options"] = {HTTP_OPTIONS: options}
     finished: dict[str, Any] = _named(merge(merge(cluster, case.cluster), case.clusters.get(upstream, {})), case)
     return finished
+
+
+def _groups(hosts: list[Any], ports: dict[str, int]) -> list[dict[str, Any]]:
+    """LocalityLbEndpoints of the hosts of a cluster, in order: neighbours of the same place and priority are one group."""
+    groups: list[dict[str, Any]] = []
+    for given in hosts:
+        host = {"at": given} if isinstance(given, str) else given
+        item: dict[str, Any] = {"endpoint": {"address": _address(ports[host["at"]])}}
+        if "weight" in host:
+            item["load_balancing_weight"] = host["weight"]
+        if "health" in host:
+            item["health_status"] = host["health"]
+        if "lb" in host:
+            item["metadata"] = {"filter_metadata": {"envoy.lb": host["lb"]}}
+        group: dict[str, Any] = {}
+        if "zone" in host:
+            group["locality"] = {"zone": host["zone"]}
+        if "zone_weight" in host:
+            group["load_balancing_weight"] = host["zone_weight"]
+        if "priority" in host:
+            group["priority"] = host["priority"]
+        if not groups or {key: value for key, value in groups[-1].items() if key != "lb_endpoints"} != group:
+            groups.append({**group, "lb_endpoints": []})
+        groups[-1]["lb_endpoints"].append(item)
+    return groups
 
 
 def _named(value: Any, case: Case) -> Any:

@@ -19,15 +19,19 @@ from meshcore.bind import spec
 
 BOOTSTRAP = Fields(
     "envoy.config.bootstrap.v3.Bootstrap",
-    {"node", "static_resources", "dynamic_resources", "admin", "stats_flush_interval", "layered_runtime"},
+    {"node", "static_resources", "dynamic_resources", "admin", "stats_flush_interval", "layered_runtime", "cluster_manager"},
     described={"node_context_params", "perf_tracing_file_path"},
     harmless={
-        "cluster_manager": unset,
         "stats_config": unset, "overload_manager": unset, "watchdogs": anything, "watchdog": anything,
         "deferred_stat_options": unset, "flags_path": anything,
     },
 )  # fmt: skip
 DYNAMIC = Fields("envoy.config.bootstrap.v3.Bootstrap.DynamicResources", {"cds_config", "lds_config"})
+CLUSTER_MANAGER = Fields(
+    "envoy.config.bootstrap.v3.ClusterManager",
+    {"local_cluster_name"},
+    harmless={"enable_deferred_cluster_creation": anything, "outlier_detection": unset},
+)
 STATIC = Fields("envoy.config.bootstrap.v3.Bootstrap.StaticResources", {"listeners", "clusters"})
 ADMIN = Fields(
     "envoy.config.bootstrap.v3.Admin",
@@ -46,6 +50,10 @@ def lower(message: Any, low: Lowering) -> spec.Plan:
     static = message.static_resources
     STATIC.check(static, low.report, "static_resources")
     low.cluster_names = frozenset(item.name for item in static.clusters)
+    CLUSTER_MANAGER.check(message.cluster_manager, low.report, "cluster_manager")
+    low.local_cluster = message.cluster_manager.local_cluster_name
+    if low.local_cluster and low.local_cluster not in low.cluster_names:
+        low.refuse("cluster_manager.local_cluster_name", f"no cluster is called '{low.local_cluster}'")
     low.locality = endpoint.lower_locality(message.node.locality)
     static_clusters = clusters.lower_all(static.clusters, low, "static_resources.clusters")
     listeners = _listeners(static.listeners, low, "static_resources.listeners")

@@ -1,15 +1,14 @@
 """envoy.config.cluster.v3.Cluster: a named set of hosts, how they are found, chosen and connected to.
 
-STATIC, STRICT_DNS and LOGICAL_DNS (by `type`, or by `cluster_type` with a DnsCluster); ROUND_ROBIN and RANDOM (by
-`lb_policy`, or by `load_balancing_policy`). Health checks, outlier detection, TLS, EDS and the rest are refused by
-name."""
+STATIC, STRICT_DNS and LOGICAL_DNS (by `type`, or by `cluster_type` with a DnsCluster). Health checks, outlier
+detection, TLS, EDS and the rest are refused by name."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Any
 
-from mesh.config import address, breakers, cluster_dns, config_source, endpoint, http1, listener, schema, upstream_http
+from mesh.config import address, breakers, cluster_dns, config_source, endpoint, http1, listener, load_balancer, upstream_http
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything, false, true, unset
 from mesh.config.lowering import Lowering, milliseconds_or, wrapped_or
@@ -19,7 +18,8 @@ CLUSTER = Fields(
     "envoy.config.cluster.v3.Cluster",
     {
         "name", "alt_stat_name", "type", "cluster_type", "connect_timeout", "per_connection_buffer_limit_bytes",
-        "lb_policy",
+        "lb_policy", "round_robin_lb_config", "least_request_lb_config", "ring_hash_lb_config", "maglev_lb_config",
+        "lb_subset_config",
         "load_assignment", "max_requests_per_connection", "circuit_breakers", "common_http_protocol_options",
         "http_protocol_options", "typed_extension_protocol_options", "upstream_bind_config", "common_lb_config",
         "upstream_connection_options", "load_balancing_policy", "transport_socket", "eds_cluster_config",
@@ -28,32 +28,21 @@ CLUSTER = Fields(
     described={"metadata"},
     harmless={
         "wait_for_warm_on_init": true, "cleanup_interval": anything, "upstream_http_protocol_options": anything,
-        "round_robin_lb_config": unset, "close_connections_on_host_health_failure": anything,
-        "ignore_health_on_host_removal": anything, "lb_subset_config": unset, "track_cluster_stats": unset,
+        "close_connections_on_host_health_failure": anything,
+        "ignore_health_on_host_removal": anything, "track_cluster_stats": unset,
         "preconnect_policy": lambda value: _no_preconnect(value),
         "protocol_selection": anything,
     },
     instead={"http2_protocol_options": "HTTP/1.1 is; remove it"},
 )  # fmt: skip
-COMMON_LB = Fields(
-    "envoy.config.cluster.v3.Cluster.CommonLbConfig",
-    {"healthy_panic_threshold"},
-    harmless={"zone_aware_lb_config": anything, "update_merge_window": anything, "override_host_status": anything},
-)
 CONNECTION = Fields("envoy.config.cluster.v3.UpstreamConnectionOptions", {"tcp_keepalive"})
 BIND = Fields(
     "envoy.config.core.v3.BindConfig",
     {"source_address"},
     harmless={"freebind": false},
 )
-POLICY_TYPES = {
-    "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin": "round_robin",
-    "envoy.extensions.load_balancing_policies.random.v3.Random": "random",
-}
 OPTIONS_KEY = upstream_http.OPTIONS.message
 KINDS = {0: "static", 1: "strict_dns", 2: "logical_dns", 3: "eds"}
-LB_POLICIES = {0: "round_robin", 3: "random"}
-LOAD_BALANCING_POLICY_CONFIG = 7
 MIB = 1024 * 1024
 
 
@@ -62,8 +51,8 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
     listener.check_socket(message, low, path)
     kind, dns_options = _kind(message, low, path)
     at_hosts = join(path, "load_assignment")
-    static = kind == "static"
-    dns = () if kind in ("static", "eds") else endpoint.lower_dns(message.load_assignment, low, at_hosts)
+    static, local = kind == "static", message.name == low.local_cluster
+    dns = () if kind in ("static", "eds") else endpoint.lower_dns(message.load_assignment, low, at_hosts, local)
     if kind != "eds" and message.HasField("eds_cluster_config"):
         low.refuse(join(path, "eds_cluster_config"), "is for a cluster of type EDS")
     if kind == "logical_dns" and len(dns) != 1:
@@ -72,11 +61,12 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
     return spec.Cluster(
         name=message.name,
         kind=kind,
-        lb=_policy(message, low, path),
-        endpoints=endpoint.lower_static(message.load_assignment, low, at_hosts) if static else (),
+        lb=load_balancer.lower(message, low, path, kind),
+        endpoints=endpoint.lower_static(message.load_assignment, low, at_hosts, local) if static else (),
         dns=dns,
         **endpoint.lower_policy(message.load_assignment, low, at_hosts),
         own_locality=low.locality,
+        local_cluster="" if local else low.local_cluster,
         **asdict(dns_options),
         alt_stat_name=message.alt_stat_name,
         connect_timeout_ms=milliseconds_or(message, "connect_timeout", 5000),
@@ -86,7 +76,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
         **_upstream(message, low, path),
         tcp_keepalive=_keepalive(message, low, path),
         bind_address=_bind(message, low, path),
-        healthy_panic_threshold=_panic(message, low, path),
+        healthy_panic_threshold=load_balancer.panic_threshold(message),
         eds=config_source.lower_eds(message, low, path) if kind == "eds" else None,
         eds_name=(message.eds_cluster_config.service_name or message.name) if kind == "eds" else "",
     )
@@ -106,34 +96,6 @@ def _kind(message: Any, low: Lowering, path: str) -> tuple[str, cluster_dns.Opti
         text = f"'{name}' is not implemented yet in mesh; STATIC, STRICT_DNS, LOGICAL_DNS and EDS are"
         low.refuse(join(path, "type"), text)
     return KINDS.get(message.type, "static"), cluster_dns.lower_fields(message, low, path)
-
-
-def _policy(message: Any, low: Lowering, path: str) -> str:
-    """The balancer; of `load_balancing_policy` the first policy that is known, as Envoy chooses."""
-    if message.HasField("load_balancing_policy"):
-        return _policy_extension(message.load_balancing_policy, low, join(path, "load_balancing_policy.policies"))
-    if message.lb_policy not in LB_POLICIES:
-        name = type(message).LbPolicy.Name(message.lb_policy)
-        text = f"'{name}' is not implemented yet in mesh; ROUND_ROBIN and RANDOM are"
-        if message.lb_policy == LOAD_BALANCING_POLICY_CONFIG:
-            text = f"'{name}' needs 'load_balancing_policy', which is not set"
-        low.refuse(join(path, "lb_policy"), text)
-    return LB_POLICIES.get(message.lb_policy, "round_robin")
-
-
-def _policy_extension(message: Any, low: Lowering, path: str) -> str:
-    for index, item in enumerate(message.policies):
-        packed = item.typed_extension_config.typed_config
-        kind = schema.type_name(packed)
-        if kind in POLICY_TYPES:
-            at = f"{path}[{index}].typed_extension_config.typed_config"
-            config = low.open(packed, at)
-            for field, _ in config.ListFields() if config is not None else ():
-                low.refuse(join(at, field.name), f"'{field.name}' is not implemented yet in mesh; remove it")
-            return POLICY_TYPES[kind]
-    names = ", ".join(sorted(map(schema.short_name, POLICY_TYPES)))
-    low.refuse(path, f"none of these policies is implemented yet in mesh; {names} are")
-    return "round_robin"
 
 
 def _upstream(message: Any, low: Lowering, path: str) -> dict[str, Any]:
@@ -182,8 +144,3 @@ def _bind(message: Any, low: Lowering, path: str) -> spec.Address | None:
         low.refuse(join(at, "source_address.address"), f"'{source.address}' is not an IP address")
     return spec.Address(source.address, source.port_value)
 
-
-def _panic(message: Any, low: Lowering, path: str) -> float:
-    balancing = message.common_lb_config
-    COMMON_LB.check(balancing, low.report, join(path, "common_lb_config"))
-    return float(balancing.healthy_panic_threshold.value) if balancing.HasField("healthy_panic_threshold") else 50.0

@@ -38,7 +38,7 @@ def lower_all(items: Any, low: Lowering, path: str) -> tuple[spec.Cluster, ...]:
 def lower_one(item: Any, low: Lowering, path: str) -> spec.Cluster:
     """The spec of one cluster."""
     hosts = plain_hosts(item.load_assignment)
-    if hosts is None or not item.name:
+    if hosts is None or not item.name or item.name == low.local_cluster:
         return _whole(item, low, path)
     kind = _kind(item)
     template = low.templates.get(kind)

@@ -44,7 +44,7 @@ WEIGHT_MAX = 2**32 - 1
 STATIC_ADVICE = "; a cluster of type STATIC needs one, STRICT_DNS and LOGICAL_DNS resolve names"
 
 
-def lower_static(message: Any, low: Lowering, path: str) -> tuple[spec.Endpoint, ...]:
+def lower_static(message: Any, low: Lowering, path: str, local: bool = False) -> tuple[spec.Endpoint, ...]:
     """The hosts of a STATIC cluster."""
     return tuple(
         spec.Endpoint(
@@ -52,14 +52,14 @@ def lower_static(message: Any, low: Lowering, path: str) -> tuple[spec.Endpoint,
             hostname=item.endpoint.hostname,
             **_traits(item, group),
         )
-        for item, group, at in _hosts(message, low, path)
+        for item, group, at in _hosts(message, low, path, local)
     )
 
 
-def lower_dns(message: Any, low: Lowering, path: str) -> tuple[spec.DnsTarget, ...]:
+def lower_dns(message: Any, low: Lowering, path: str, local: bool = False) -> tuple[spec.DnsTarget, ...]:
     """The names of a STRICT_DNS or LOGICAL_DNS cluster."""
     found = []
-    for item, group, at in _hosts(message, low, path):
+    for item, group, at in _hosts(message, low, path, local):
         name, port = address.lower_target(item.endpoint.address, low, join(at, "endpoint.address"))
         found.append(spec.DnsTarget(name, port, endpoint_hostname=item.endpoint.hostname, **_traits(item, group)))
     return tuple(found)
@@ -98,12 +98,14 @@ def _traits(item: Any, group: Any) -> dict[str, Any]:
     return found
 
 
-def _hosts(message: Any, low: Lowering, path: str) -> Iterator[tuple[Any, Any, str]]:
-    """(LbEndpoint, LocalityLbEndpoints, path) of every host, localities in order."""
+def _hosts(message: Any, low: Lowering, path: str, local: bool) -> Iterator[tuple[Any, Any, str]]:
+    """(LbEndpoint, LocalityLbEndpoints, path) of every host, localities in order. `local`: of the proxies' own cluster."""
     ASSIGNMENT.check(message, low.report, path)
     for number, group in enumerate(message.endpoints):
         at = f"{path}.endpoints[{number}]"
         LOCALITY.check(group, low.report, at)
+        if group.priority and local:
+            low.refuse(join(at, "priority"), "the cluster of the proxies themselves (local_cluster_name) has one priority, 0")
         if sum(wrapped_or(item, "load_balancing_weight", 1) for item in group.lb_endpoints) > WEIGHT_MAX:
             low.refuse(join(at, "lb_endpoints"), f"the weights of all hosts of a locality add up to at most {WEIGHT_MAX}")
         for index, item in enumerate(group.lb_endpoints):

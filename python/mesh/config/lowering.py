@@ -26,6 +26,7 @@ class Lowering:
         self.report = report
         self.cluster_names: frozenset[str] = frozenset()
         self.locality = spec.Locality()  # of the node
+        self.local_cluster = ""  # the cluster of the proxies themselves
         self.templates: dict[bytes, spec.Cluster] = {}  # of clusters.py
 
     def again(self, report: Report) -> Lowering:

@@ -22,6 +22,14 @@ FIELDS: dict[str, frozenset[str]] = {
 }  # fmt: skip
 
 IMPLEMENTED_TYPES = (
+    "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest",
+    "envoy.extensions.load_balancing_policies.maglev.v3.Maglev",
+    "envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash",
+    "envoy.extensions.load_balancing_policies.subset.v3.Subset",
+    "envoy.extensions.load_balancing_policies.wrr_locality.v3.WrrLocality",
+    "envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig",
+    "envoy.extensions.load_balancing_policies.common.v3.ConsistentHashingLbConfig",
+    "envoy.extensions.load_balancing_policies.common.v3.SlowStartConfig",
     "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
     "envoy.extensions.filters.http.router.v3.Router",
     "envoy.extensions.access_loggers.file.v3.FileAccessLog",

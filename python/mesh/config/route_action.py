@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from mesh.config import format as formats
-from mesh.config import header_mutation, matcher, retry, uri_template
+from mesh.config import hash_policy, header_mutation, load_balancer_subset, matcher, retry, uri_template
 from mesh.config.errors import join, nearest
-from mesh.config.fields import Fields, anything, false, unset
+from mesh.config.fields import Fields, anything, false
 from mesh.config.lowering import Lowering, each, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
@@ -23,10 +23,9 @@ FORWARD = Fields(
         "regex_rewrite", "path_rewrite_policy", "path_rewrite", "host_rewrite_literal", "auto_host_rewrite", "host_rewrite_header",
         "host_rewrite_path_regex", "host_rewrite", "append_x_forwarded_host", "timeout",
         "idle_timeout",
-        "max_stream_duration", "retry_policy", "upgrade_configs", "priority",
+        "max_stream_duration", "retry_policy", "upgrade_configs", "priority", "hash_policy", "metadata_match",
     },
-    harmless={"include_vh_rate_limits": anything, "metadata_match": unset},
-    instead={"hash_policy": "ROUND_ROBIN and RANDOM do not use it; remove it"},
+    harmless={"include_vh_rate_limits": anything},
 )  # fmt: skip
 WEIGHTED = Fields(
     "envoy.config.route.v3.WeightedCluster",
@@ -35,8 +34,7 @@ WEIGHTED = Fields(
 )
 WEIGHT = Fields(
     "envoy.config.route.v3.WeightedCluster.ClusterWeight",
-    {"name", "cluster_header", "weight", "host_rewrite_literal"} | header_mutation.LISTS,
-    harmless={"metadata_match": unset},
+    {"name", "cluster_header", "weight", "host_rewrite_literal", "metadata_match"} | header_mutation.LISTS,
 )
 UPGRADE = Fields("envoy.config.route.v3.RouteAction.UpgradeConfig", {"upgrade_type", "enabled", "connect_config"})
 CONNECT = Fields("envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig", {"allow_post"})
@@ -76,7 +74,7 @@ def lower_forward(message: Any, match: Any, low: Lowering, path: str, validate_c
     return spec.Forward(
         cluster=message.cluster,
         cluster_header=message.cluster_header.lower(),
-        weighted=_weighted(message.weighted_clusters, low, join(path, "weighted_clusters"), validate_clusters)
+        weighted=_weighted(message.weighted_clusters, low, join(path, "weighted_clusters"), validate_clusters, message)
         if message.HasField("weighted_clusters")
         else (),
         weight_header=message.weighted_clusters.header_name.lower(),
@@ -104,6 +102,8 @@ def lower_forward(message: Any, match: Any, low: Lowering, path: str, validate_c
         connect_terminate=terminate,
         connect_allow_post=allow_post,
         priority_high=message.priority == 1,
+        hash_policy=hash_policy.lower_all(message.hash_policy, low, join(path, "hash_policy")),
+        metadata_match=load_balancer_subset.lower_match(message),
     )
 
 
@@ -133,7 +133,7 @@ def _durations(message: Any, low: Lowering, path: str) -> dict[str, Any]:
     }
 
 
-def _weighted(message: Any, low: Lowering, path: str, validate_clusters: bool) -> tuple[spec.WeightedCluster, ...]:
+def _weighted(message: Any, low: Lowering, path: str, validate_clusters: bool, route: Any) -> tuple[spec.WeightedCluster, ...]:
     WEIGHTED.check(message, low.report, path)
 
     def one(item: Any, at: str) -> spec.WeightedCluster:
@@ -146,7 +146,7 @@ def _weighted(message: Any, low: Lowering, path: str, validate_clusters: bool) -
             low.refuse(join(at, "weight"), "required, and not set")
         return spec.WeightedCluster(
             item.name, wrapped_or(item, "weight", 0), header_mutation.lower(item, low, at), item.host_rewrite_literal,
-            item.cluster_header.lower(),
+            item.cluster_header.lower(), load_balancer_subset.lower_match(item, route),
         )
 
     found = each(message.clusters, join(path, "clusters"), one)

@@ -67,3 +67,25 @@ cdef uint64_t xxhash64(const char *at, size_t n, uint64_t seed) noexcept nogil:
     h = (h ^ (h >> 33)) * P2
     h = (h ^ (h >> 29)) * P3
     return h ^ (h >> 32)
+
+
+# MurmurHash2, 64-bit version (Austin Appleby), with the final mix of the C++ standard library.
+
+cdef uint64_t MURMUR_MUL = <uint64_t>0xc6a4a7935bd1e995
+
+
+cdef inline uint64_t shift_mix(uint64_t x) noexcept nogil:
+    return x ^ (x >> 47)
+
+
+cdef uint64_t murmurhash2(const char *at, size_t n, uint64_t seed) noexcept nogil:
+    cdef const char *end = at + (n & ~<size_t>7)
+    cdef uint64_t h = seed ^ (n * MURMUR_MUL)
+    cdef uint64_t word = 0
+    while at != end:
+        h = (h ^ (shift_mix(load64(at) * MURMUR_MUL) * MURMUR_MUL)) * MURMUR_MUL
+        at += 8
+    if n & 7:
+        memcpy(&word, at, n & 7)
+        h = (h ^ word) * MURMUR_MUL
+    return shift_mix(shift_mix(h) * MURMUR_MUL)

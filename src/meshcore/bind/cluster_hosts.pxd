@@ -1,5 +1,5 @@
 # The hosts of a cluster over all its host sets, held by Python. Main thread, with the GIL.
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from meshcore.cluster.balancer cimport LbConf
 from meshcore.cluster.host cimport Host
@@ -10,6 +10,8 @@ cdef class HostRef:
 
 cdef class HostSetRef:
     cdef HostSet *hosts            # one reference
+    cdef uint8_t kind              # BalancerKind that it was prepared for
+    cdef uint32_t collisions
 
 cdef class ClusterHosts:
     cdef const LbConf *lb          # of the ClusterTable that this belongs to
@@ -19,6 +21,11 @@ cdef class ClusterHosts:
     cdef list free_slots
     cdef uint32_t next_slot
     cdef object spec               # spec.Cluster
+    cdef HostSetRef local          # hosts of the proxies' own cluster; None: there is none
+    cdef HostSetRef last           # the newest set
+    cdef set subsets               # keys of the newest set's subsets
+    cdef dict counts               # counters of the main thread that grew since they were last taken
 
     cdef HostRef host_of(self, endpoint, tuple key)
+    cdef int count(self, str name, uint32_t n) except -1
     cdef HostSetRef build(self)

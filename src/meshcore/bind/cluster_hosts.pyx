@@ -4,16 +4,20 @@ Main thread, with the GIL; the sets themselves are built without it. An endpoint
 and metadata are the same; weight, priority and health may change. Health bits that the configuration decides come with the endpoints, the
 others through `set_health`, and stay with the host.
 """
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from meshcore.base.atomics cimport atomic_load, atomic_store
 from meshcore.base.clock cimport monotonic_ns
 from meshcore.base.span cimport Span, span
 from meshcore.bind.address cimport address_fill
-from meshcore.cluster.balancer cimport balancer_prepare
+from meshcore.bind.subsets cimport subsets_attach
+from meshcore.cluster.balancer cimport LB_MAGLEV, LB_RING_HASH, balancer_prepare
 from meshcore.cluster.host cimport *
 from meshcore.cluster.host_set cimport *
+from meshcore.cluster.lb_maglev cimport lb_maglev_sizes
+from meshcore.cluster.lb_ring_hash cimport lb_ring_hash_sizes
+from meshcore.cluster.subset cimport Subsets
 
 # The bits of a host's health, by the names that /clusters prints, in its order.
 HEALTH_BITS = {
@@ -50,6 +54,25 @@ cdef class HostSetRef:
         """(total, healthy, degraded, excluded) hosts."""
         return self.hosts.len, self.hosts.healthy_len, self.hosts.degraded_len, self.hosts.excluded_len
 
+    def gauges(self):
+        """{stat: value} of rings, tables and subsets."""
+        cdef uint64_t size = 0
+        cdef uint64_t least = 0
+        cdef uint64_t most = 0
+        if self.kind == LB_RING_HASH:
+            lb_ring_hash_sizes(self.hosts, &size, &least, &most)
+            return {"ring_hash_lb.size": size, "ring_hash_lb.min_hashes_per_host": least, "ring_hash_lb.max_hashes_per_host": most}
+        if self.kind == LB_MAGLEV:
+            lb_maglev_sizes(self.hosts, &least, &most)
+            return {"maglev_lb.min_entries_per_host": least, "maglev_lb.max_entries_per_host": most}
+        return {}
+
+    def subsets(self):
+        """(how many subsets there are, hosts that a subset of one host has beyond it); None: hosts are not divided."""
+        if self.hosts.subsets == NULL:
+            return None
+        return (<Subsets *>self.hosts.subsets).len, self.collisions
+
     def loads(self):
         """[(healthy %, degraded %, panic)] by priority: how the load divides."""
         return [(self.hosts.load.healthy[i], self.hosts.load.degraded[i], bool(self.hosts.priorities[i].panic))
@@ -70,6 +93,8 @@ cdef class ClusterHosts:
         self.endpoints = ()
         self.refs = []
         self.free_slots = []
+        self.subsets = set()
+        self.counts = {}
 
     cdef HostRef host_of(self, endpoint, tuple key):
         cdef HostRef ref = self.known.get(key)
@@ -98,6 +123,11 @@ cdef class ClusterHosts:
         self.known[key] = ref
         return ref
 
+    cdef int count(self, str name, uint32_t n) except -1:
+        if n:
+            self.counts[name] = self.counts.get(name, 0) + n
+        return 0
+
     cdef HostSetRef build(self):
         cdef HostSetRef result = HostSetRef()
         cdef HostRef ref
@@ -106,7 +136,9 @@ cdef class ClusterHosts:
         cdef uint32_t i
         cdef Member *members
         cdef Group *groups
+        cdef const HostSet *local = NULL
         cdef bint ready
+        result.kind = self.lb.kind
         own = self.spec.own_locality
         places = sorted({(e.priority, e.locality) for e in self.endpoints},
                         key=lambda place: (place[0], place[1] != own or not any(place_order(own)), place_order(place[1])))
@@ -131,14 +163,28 @@ cdef class ClusterHosts:
             shape.priorities = 1 + max([priority for priority, _ in places], default=0)
             shape.overprovisioning = self.spec.overprovisioning_factor
             shape.weighted_health = self.spec.weighted_priority_health
+            shape.plain = False
+            if self.local is not None:
+                local = self.local.hosts
             with nogil:
                 result.hosts = host_set_new(members, n, &shape, 0)
-                ready = result.hosts != NULL and balancer_prepare(result.hosts, self.lb)
+                ready = result.hosts != NULL and balancer_prepare(result.hosts, self.lb, local)
             if not ready:
                 raise MemoryError
+            if self.spec.lb.subsets is not None:
+                keys, result.collisions = subsets_attach(
+                    result.hosts, members, &shape, self.lb, local, self.spec.lb.subsets, self.endpoints)
+                self.count("lb_subsets_created", len(keys - self.subsets))
+                self.count("lb_subsets_removed", len(self.subsets - keys))
+                self.subsets = keys
         finally:
             free(members)
             free(groups)
+        if local != NULL:
+            self.count("lb_recalculate_zone_structures", 1)
+            if result.hosts.zones.too_small:
+                self.count("lb_zone_cluster_too_small", 1)
+        self.last = result
         return result
 
     def host_set(self, endpoints):
@@ -183,9 +229,19 @@ cdef class ClusterHosts:
                 seen = seen or health_of(old) != health_of(bits) or (old ^ bits) & HEALTH_EXCLUDED_BITS != 0
         return self.build() if seen else None
 
-    def rebuilt(self):
-        """The newest set once more, for what else it was computed from."""
+    def follow(self, HostSetRef local):
+        """The newest set once more, with zones routed by these hosts of the proxies' own cluster (None: there is none)."""
+        self.local = local
         return self.build()
+
+    def newest(self):
+        """The set that was made last."""
+        return self.last
+
+    def taken_counts(self):
+        """{counter: how much it grew since the last call}."""
+        taken, self.counts = self.counts, {}
+        return taken
 
     def host_stats(self):
         """[(spec.Endpoint, health flags, {stat: value})] of the newest set, in its order; flags as /clusters prints them."""

@@ -7,6 +7,7 @@ from libc.stdint cimport uint16_t, uint32_t
 
 from meshcore.base.span cimport Span, span
 from meshcore.bind.format cimport compile_json, compile_text
+from meshcore.bind.load_balancer cimport compile_criteria, compile_hash_policy
 from meshcore.bind.match_trees cimport compile_tree
 from meshcore.bind.matchers cimport compile_headers, compile_queries, compile_regex, keep, keep_lower, take
 from meshcore.bind.runtime cimport RuntimeCells
@@ -178,6 +179,7 @@ cdef int compile_choices(RouteTable *table, object spec, Route *route) except -1
         choice.mutation = compile_mutation(&table.arena, part.mutation)
         choice.host_rewrite = keep(&table.arena, part.host_rewrite_literal)
         choice.cluster_header = keep_lower(&table.arena, part.cluster_header)
+        choice.criteria = compile_criteria(&table.arena, part.metadata_match or spec.metadata_match)
     route.total_weight = total
     return 0
 
@@ -223,6 +225,8 @@ cdef int compile_forward(RouteTable *table, object host, object spec, Route *rou
     route.grpc_timeout_max_ms = -1 if spec.grpc_timeout_header_max_ms is None else spec.grpc_timeout_header_max_ms
     route.grpc_timeout_offset_ms = spec.grpc_timeout_header_offset_ms
     route.new_timeouts = spec.new_timeouts
+    route.hash = compile_hash_policy(&table.arena, &table.regexes, spec.hash_policy)
+    route.criteria = compile_criteria(&table.arena, spec.metadata_match)
     route.retry = compile_retry(table, spec.retry if spec.retry is not None else host.retry)
     return 0
 

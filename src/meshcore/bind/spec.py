@@ -12,6 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from meshcore.bind.lb_spec import HashRule, LoadBalancer, SlowStart, Subsets, SubsetSelector, ZoneAware
+
+__all__ = ["HashRule", "LoadBalancer", "SlowStart", "SubsetSelector", "Subsets", "ZoneAware"]
 
 @dataclass(slots=True, frozen=True)
 class Address:
@@ -253,6 +256,7 @@ class WeightedCluster:
     mutation: HeaderMutation = HeaderMutation()
     host_rewrite_literal: str = ""
     cluster_header: str = ""
+    metadata_match: str = ""  # laid over the route's
 
 
 @dataclass(slots=True, frozen=True)
@@ -285,6 +289,8 @@ class Forward:
     connect_terminate: bool = False  # upgrade_configs CONNECT with connect_config: payload is forwarded as raw TCP
     connect_allow_post: bool = False
     priority_high: bool = False
+    hash_policy: tuple[HashRule, ...] = ()
+    metadata_match: str = ""  # subset wanted: envoy.lb of metadata_match as a JSON object with sorted keys
 
 
 @dataclass(slots=True, frozen=True)
@@ -614,12 +620,12 @@ class DnsTarget:
 
 @dataclass(slots=True, frozen=True)
 class Cluster:
-    """`kind`: static | strict_dns | logical_dns | eds. `lb`: round_robin | random. `endpoints` is the first host set: for a static
+    """`kind`: static | strict_dns | logical_dns | eds. `endpoints` is the first host set: for a static
     cluster the only one, for DNS what is known at load (empty until resolved; the host set is replaced alone, the cluster stays)."""
 
     name: str
     kind: str = "static"
-    lb: str = "round_robin"
+    lb: LoadBalancer = field(default_factory=LoadBalancer)
     endpoints: tuple[Endpoint, ...] = ()
     dns: tuple[DnsTarget, ...] = ()
     dns_refresh_ms: int = 5000
@@ -649,6 +655,7 @@ class Cluster:
     own_locality: Locality = Locality()  # of the node: its hosts come first
     eds: FileSource | None = None  # where the hosts of kind eds come from, under the name `eds_name`
     eds_name: str = ""
+    local_cluster: str = ""  # name of the cluster of the proxies themselves, for zone-aware routing
 
 
 @dataclass(slots=True, frozen=True)

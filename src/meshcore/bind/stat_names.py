@@ -47,7 +47,11 @@ CLUSTER = (
     "upstream_rq_active_overflow", "upstream_rq_unknown", "external.upstream_rq_unknown",
     "internal.upstream_rq_unknown", "upstream_rq_replayed", "upstream_flow_control_paused_reading_total",
     "upstream_flow_control_resumed_reading_total", "upstream_flow_control_backed_up_total",
-    "upstream_flow_control_drained_total", "lb_healthy_panic", "upstream_rq_1xx", "upstream_rq_2xx",
+    "upstream_flow_control_drained_total", "lb_healthy_panic", "lb_local_cluster_not_ok",
+    "lb_zone_no_capacity_left", "lb_zone_routing_all_directly", "lb_zone_routing_cross_zone", "lb_zone_routing_sampled",
+    "lb_subsets_selected", "lb_subsets_fallback", "lb_subsets_fallback_panic",
+    "lb_subsets_active", "lb_subsets_created", "lb_subsets_removed", "lb_recalculate_zone_structures",
+    "lb_zone_cluster_too_small", "upstream_rq_1xx", "upstream_rq_2xx",
     "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "external.upstream_rq_completed",
     "external.upstream_rq_1xx", "external.upstream_rq_2xx", "external.upstream_rq_3xx", "external.upstream_rq_4xx",
     "external.upstream_rq_5xx", "internal.upstream_rq_completed", "internal.upstream_rq_1xx",
@@ -64,6 +68,7 @@ SCOPE = (
 BREAKERS = (("cx", "cx"), ("rq_pending", "pending"), ("rq", "rq"), ("rq_retry", "retries"))  # as in cluster/breaker
 GAUGES = frozenset({
     "downstream_cx_active",
+    "lb_subsets_active",
     "downstream_cx_http1_active",
     "downstream_cx_upgrades_active",
     "downstream_rq_active",

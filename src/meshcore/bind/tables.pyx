@@ -14,13 +14,13 @@ from meshcore.base.span cimport Span, span
 from meshcore.bind.address cimport address_fill
 from meshcore.bind.cluster_hosts cimport ClusterHosts
 from meshcore.bind.format cimport compile_json, compile_text
+from meshcore.bind.load_balancer cimport compile_balancer
 from meshcore.bind.matchers cimport compile_headers, compile_string, keep, keep_lower, take
 from meshcore.bind.pyfilter cimport keep_alive, python_filter
 from meshcore.bind.routes cimport compile_adds, compile_mutation, routes_compile
 from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.bind.stats cimport Group, Layout, StatsRegistry
 from meshcore.bind.stream_matchers cimport compile_cidrs
-from meshcore.cluster.balancer cimport LB_RANDOM, LB_ROUND_ROBIN
 from meshcore.cluster.breaker cimport *
 from meshcore.codec.http1 cimport UNDERSCORES_ALLOW, UNDERSCORES_DROP, UNDERSCORES_REJECT, Http1Options
 from meshcore.conf.stat_ids cimport CLUSTER_LB_HEALTHY_PANIC
@@ -35,7 +35,6 @@ from meshcore.route.table cimport (
 
 from meshcore.bind import stat_names
 
-LB_KINDS = {"round_robin": LB_ROUND_ROBIN, "random": LB_RANDOM}
 UNDERSCORES = {"allow": UNDERSCORES_ALLOW, "reject": UNDERSCORES_REJECT, "drop": UNDERSCORES_DROP}
 SERVER_HEADERS = {"overwrite": SERVER_OVERWRITE, "append_if_absent": SERVER_APPEND_IF_ABSENT, "pass_through": SERVER_PASS_THROUGH}
 SLASHES = {"keep": SLASHES_KEEP, "reject": SLASHES_REJECT, "redirect": SLASHES_REDIRECT, "forward": SLASHES_FORWARD}
@@ -452,13 +451,6 @@ cdef int fill_breakers(object spec, Breaker *breakers) except -1:
     return 0
 
 
-cdef int fill_lb(object spec, ClusterConf *conf) except -1:
-    conf.lb.kind = LB_KINDS[spec.lb]
-    conf.lb.stats = &conf.stats[CLUSTER_LB_HEALTHY_PANIC]
-    conf.lb.panic_percent = round(spec.healthy_panic_threshold)
-    return 0
-
-
 cdef class ClusterTable:
     """A cluster's settings, compiled, and the identity of its hosts over all its host sets."""
 
@@ -486,7 +478,8 @@ cdef class ClusterTable:
         conf.internal_rq_time = group.slot_of("internal.upstream_rq_time")
         conf.cx_connect_ms = group.slot_of("upstream_cx_connect_ms")
         conf.cx_length_ms = group.slot_of("upstream_cx_length_ms")
-        fill_lb(spec, conf)
+        compile_balancer(&conf.arena, &conf.regexes, spec.lb, spec.healthy_panic_threshold, &conf.lb)
+        conf.lb.stats = &conf.stats[CLUSTER_LB_HEALTHY_PANIC]
         conf.connect_ms = spec.connect_timeout_ms
         conf.idle_ms = spec.idle_timeout_ms
         conf.max_connection_ms = spec.max_connection_duration_ms
@@ -504,6 +497,7 @@ cdef class ClusterTable:
             address_fill(spec.bind_address, &conf.bind_address)
         conf.breakers = <Breaker *>take(&conf.arena, 2 * sizeof(Breaker))
         fill_breakers(spec, conf.breakers)
+        conf.lb.breakers = conf.breakers
         self.hosts = ClusterHosts(spec)
         self.hosts.lb = &conf.lb
         self.track_remaining = (spec.default.track_remaining, spec.high.track_remaining)

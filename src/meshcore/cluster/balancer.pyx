@@ -1,22 +1,45 @@
 """Balancer: from a host set to one list of hosts. See balancer.pxd for the law."""
-from libc.stdint cimport int32_t
+from libc.math cimport pow
+from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc
 
+from meshcore.base.atomics cimport atomic_load
+from meshcore.base.clock cimport clock_ns
 from meshcore.base.random cimport random_u64
 from meshcore.cluster.edf cimport edf_new, edf_put_back, edf_top
 from meshcore.cluster.host cimport HOST_UNHEALTHY, host_health
+from meshcore.cluster.host_set cimport ZONE_OFF
+from meshcore.cluster.lb_least_latency cimport lb_least_latency_ops
+from meshcore.cluster.lb_least_request cimport lb_least_request_ops
+from meshcore.cluster.lb_maglev cimport lb_maglev_ops
+from meshcore.cluster.lb_peak_ewma cimport lb_peak_ewma_ops
 from meshcore.cluster.lb_random cimport lb_random_ops
+from meshcore.cluster.lb_ring_hash cimport lb_ring_hash_ops
 from meshcore.cluster.lb_round_robin cimport lb_round_robin_ops
 from meshcore.cluster.priority_load cimport priority_choose, priority_load_compute
+from meshcore.cluster.subset cimport subset_pick
+from meshcore.cluster.zone_routing cimport zone_routing_choose, zone_routing_compute
 from meshcore.observe.counters cimport stat_inc
 
 cdef enum:
     START_MAX = 1 << 20            # cycles begin at one of so many places
+    NS_PER_MS = 1000000
+    FRACTION = 1 << 20             # of draws against a percentage
 
 
 cdef const BalancerOps *ops_of(uint8_t kind) noexcept nogil:
+    if kind == LB_LEAST_REQUEST:
+        return lb_least_request_ops()
     if kind == LB_RANDOM:
         return lb_random_ops()
+    if kind == LB_RING_HASH:
+        return lb_ring_hash_ops()
+    if kind == LB_MAGLEV:
+        return lb_maglev_ops()
+    if kind == LB_PEAK_EWMA:
+        return lb_peak_ewma_ops()
+    if kind == LB_LEAST_LATENCY:
+        return lb_least_latency_ops()
     return lb_round_robin_ops()
 
 
@@ -36,6 +59,7 @@ cdef void balancer_init(Balancer *balancer, const LbConf *conf, Random *random, 
     balancer.clock = clock
     balancer.stats = stats
     balancer.seed = random_u64(random) % START_MAX
+    balancer.scratch = NULL
     balancer.lanes = NULL
     balancer.lanes_len = 0
 
@@ -63,11 +87,14 @@ cdef void balancer_reset(Balancer *balancer, HostSet *hosts) noexcept nogil:
 
 cdef void balancer_fini(Balancer *balancer) noexcept nogil:
     drop_lanes(balancer)
+    free(balancer.scratch)
+    balancer.scratch = NULL
 
 
-cdef bint balancer_prepare(HostSet *hosts, const LbConf *conf) noexcept nogil:
+cdef bint balancer_prepare(HostSet *hosts, const LbConf *conf, const HostSet *local) noexcept nogil:
     cdef const BalancerOps *ops = ops_of(conf.kind)
     priority_load_compute(hosts, conf.panic_percent)
+    zone_routing_compute(hosts, local, conf)
     return ops.prepare == NULL or ops.prepare(hosts, conf)
 
 
@@ -86,20 +113,46 @@ cdef Lane *lane_of(Balancer *balancer, uint32_t id) noexcept nogil:
 # --- weighted order -------------------------------------------------------------------------------------------------
 
 
+cdef bint any_slow(Balancer *balancer, const HostList *list) noexcept nogil:
+    cdef uint32_t i
+    for i in range(list.len):
+        if balancer_slow(balancer, 1.0, list.hosts[i]) < 1.0:
+            return True
+    return False
+
+
 cdef Edf *balancer_schedule(Balancer *balancer, const HostList *list, Lane *lane) noexcept nogil:
     cdef double *weights
     cdef uint32_t i
-    if lane.known or not list.weighted:
+    if lane.known or not (list.weighted or balancer.conf.slow_start_ms):
         return lane.edf
     lane.known = True
+    if list.len == 1 or not (list.weighted or any_slow(balancer, list)):
+        return NULL
     weights = <double *>malloc(list.len * sizeof(double))
     if weights == NULL:
         return NULL                # plain order is a worse share, not an outage
     for i in range(list.len):
-        weights[i] = list.weights[i]
+        weights[i] = list.weights[i] if balancer.ops.weight == NULL else balancer.ops.weight(balancer, list, i)
     lane.edf = edf_new(weights, list.len, balancer.seed)
     free(weights)
     return lane.edf
+
+
+cdef double balancer_slow(Balancer *balancer, double weight, const Host *host) noexcept nogil:
+    # weight x max(least, (time / window) ^ (1 / aggression))
+    cdef int64_t since = atomic_load(&host.healthy_ns) if balancer.conf.slow_start_ms else 0
+    cdef int64_t age_ms
+    cdef double factor
+    if since == 0:
+        return weight
+    age_ms = (<int64_t>clock_ns(balancer.clock) - since) // NS_PER_MS
+    if age_ms >= <int64_t>balancer.conf.slow_start_ms:
+        return weight
+    factor = <double>(age_ms if age_ms > 1 else 1) / balancer.conf.slow_start_ms
+    if balancer.conf.aggression != 1.0:
+        factor = pow(factor, 1.0 / balancer.conf.aggression)
+    return weight * max(factor, balancer.conf.slow_start_least)
 
 
 cdef int32_t choose_locality(Balancer *balancer, const Priority *priority, bint degraded) noexcept nogil:
@@ -128,36 +181,59 @@ cdef int32_t choose_locality(Balancer *balancer, const Priority *priority, bint 
 # --- choosing -------------------------------------------------------------------------------------------------------
 
 
-cdef const HostList *choose_list(Balancer *balancer, Pick *pick) noexcept nogil:
-    cdef HostSet *hosts = balancer.hosts
+cdef bint zone_drawn(Balancer *balancer) noexcept nogil:
+    if balancer.conf.zone_percent >= 100.0:
+        return True
+    return random_u64(balancer.random) % FRACTION < balancer.conf.zone_percent / 100.0 * FRACTION
+
+
+cdef const HostList *choose_list(Balancer *balancer, HostSet *hosts, Pick *pick) noexcept nogil:
     cdef const PriorityLoad *load = &hosts.load if pick.load == NULL else pick.load
     cdef bint degraded = False
     cdef uint64_t point = 0 if load.healthy[0] == 100 else random_u64(balancer.random)
-    cdef Priority *priority = &hosts.priorities[priority_choose(load, hosts.priorities_len, point, &degraded)]
-    cdef int32_t locality
+    cdef uint32_t number = priority_choose(load, hosts.priorities_len, point, &degraded)
+    cdef Priority *priority = &hosts.priorities[number]
+    cdef int32_t locality = -1
     if priority.panic:
         count(balancer, LB_HEALTHY_PANIC)
         return NULL if balancer.conf.fail_on_panic else &priority.hosts
     if balancer.conf.locality_weighted and priority.localities_weighted:
         locality = choose_locality(balancer, priority, degraded)
-        if locality >= 0:
-            return &priority.localities[locality].degraded if degraded else &priority.localities[locality].healthy
+    elif number == 0 and hosts.zones.route != ZONE_OFF and zone_drawn(balancer):
+        if hosts.zones.local_panic:
+            count(balancer, LB_LOCAL_CLUSTER_NOT_OK)
+            if balancer.conf.fail_on_panic:
+                return NULL
+        else:
+            locality = <int32_t>zone_routing_choose(balancer, hosts)
+    if locality >= 0:
+        return &priority.localities[locality].degraded if degraded else &priority.localities[locality].healthy
     return &priority.degraded if degraded else &priority.healthy
 
 
-cdef Host *choose_once(Balancer *balancer, Pick *pick) noexcept nogil:
-    cdef const HostList *list = choose_list(balancer, pick)
+cdef inline bint wants_other(Pick *pick, Host *host, uint32_t attempt) noexcept nogil:
+    return host != NULL and pick.refuses != NULL and attempt < pick.retries and pick.refuses(pick, host)
+
+
+cdef Host *choose_from_list(Balancer *balancer, HostSet *hosts, Pick *pick) noexcept nogil:
+    cdef const HostList *list
     cdef Lane *lane
-    if list == NULL or list.len == 0:
-        return NULL
-    lane = lane_of(balancer, list.id)
-    return NULL if lane == NULL else balancer.ops.choose(balancer, list, lane, pick)
+    cdef Host *host
+    cdef uint32_t attempt = 0
+    while True:
+        list = choose_list(balancer, hosts, pick)
+        if list == NULL or list.len == 0:
+            return NULL
+        lane = lane_of(balancer, list.id)
+        host = NULL if lane == NULL else balancer.ops.choose(balancer, list, lane, pick)
+        if not wants_other(pick, host, attempt):
+            return host
+        attempt += 1
 
 
-cdef Host *choose_hashed(Balancer *balancer, Pick *pick) noexcept nogil:
+cdef Host *choose_hashed(Balancer *balancer, HostSet *hosts, Pick *pick) noexcept nogil:
     cdef uint64_t hash = pick.hash if pick.has_hash else random_u64(balancer.random)
     cdef bint degraded = False
-    cdef HostSet *hosts = balancer.hosts
     cdef Priority *priority = &hosts.priorities[priority_choose(&hosts.load, hosts.priorities_len, hash, &degraded)]
     cdef Host *host
     cdef uint32_t attempt = 0
@@ -165,14 +241,18 @@ cdef Host *choose_hashed(Balancer *balancer, Pick *pick) noexcept nogil:
         count(balancer, LB_HEALTHY_PANIC)
     while True:
         host = balancer.ops.choose_from(balancer, priority, hash, attempt)
-        if host == NULL or pick.refuses == NULL or attempt >= pick.retries or not pick.refuses(pick, host):
+        if not wants_other(pick, host, attempt):
             return host
         attempt += 1
 
 
+cdef Host *balancer_pick_from(Balancer *balancer, HostSet *hosts, Pick *pick) noexcept nogil:
+    if balancer.ops.choose_from != NULL:
+        return choose_hashed(balancer, hosts, pick)
+    return choose_from_list(balancer, hosts, pick)
+
+
 cdef Host *balancer_pick(Balancer *balancer, Pick *pick) noexcept nogil:
-    cdef Host *host
-    cdef uint32_t attempt = 0
     if balancer.hosts == NULL:
         return NULL
     if pick.preferred != NULL:
@@ -180,10 +260,6 @@ cdef Host *balancer_pick(Balancer *balancer, Pick *pick) noexcept nogil:
             return pick.preferred
         if pick.preferred_only:
             return NULL
-    if balancer.ops.choose_from != NULL:
-        return choose_hashed(balancer, pick)
-    while True:
-        host = choose_once(balancer, pick)
-        if host == NULL or pick.refuses == NULL or attempt >= pick.retries or not pick.refuses(pick, host):
-            return host
-        attempt += 1
+    if balancer.hosts.subsets != NULL:
+        return subset_pick(balancer, pick)
+    return balancer_pick_from(balancer, balancer.hosts, pick)

@@ -15,6 +15,7 @@ cdef struct HostList:
     uint32_t len
     uint32_t id                    # its number among all lists of the set and its subsets; workers keep their state by it
     bint weighted                  # weights differ
+    uint32_t heaviest              # the greatest weight
 
 cdef struct Locality:
     # The hosts of one place in one priority.
@@ -56,6 +57,7 @@ cdef enum ZoneRoute:
 cdef struct ZoneRouting:
     # Of priority 0; computed against the cluster of the proxies themselves.
     uint8_t route                  # ZoneRoute
+    bint too_small                 # off because it has too few healthy hosts
     bint local_panic               # the proxies' own cluster is in panic
     uint32_t local_share           # of 10,000
     uint64_t *residual             # cumulative room of each locality
@@ -79,6 +81,7 @@ cdef struct Shape:
     uint32_t priorities            # at least 1
     uint32_t overprovisioning      # percent, 140 in Envoy
     bint weighted_health           # availability counts weights instead of hosts
+    bint plain                     # a subset that does not know the weights of localities
 
 cdef struct HostSet:
     int64_t refs                   # atomic
@@ -91,6 +94,7 @@ cdef struct HostSet:
     uint32_t slots                 # one more than the highest Host.slot
     uint32_t overprovisioning
     bint weighted_health
+    bint plain
     uint32_t lists_len             # lists and locality schedules of it and of its subsets
     Host **hosts                   # all, by priority
     PriorityLoad load

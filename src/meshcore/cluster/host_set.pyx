@@ -50,6 +50,7 @@ cdef void fill(Builder *b, HostList *out, uint32_t n, uint32_t priority, int gro
             out.weights[out.len] = b.members[i].weight
             if out.weights[out.len] != out.weights[0]:
                 out.weighted = True
+            out.heaviest = max(out.heaviest, out.weights[out.len])
             out.len += 1
     if same != NULL and same.len == out.len:
         out.hosts = same.hosts
@@ -165,6 +166,7 @@ cdef HostSet *host_set_new(const Member *members, uint32_t n, const Shape *shape
     hosts.hosts = b.hosts
     hosts.overprovisioning = shape.overprovisioning
     hosts.weighted_health = shape.weighted_health
+    hosts.plain = shape.plain
     for i in range(n):
         bits = atomic_load(&members[i].host.health)
         b.health[i] = <uint8_t>health_of(bits)

@@ -222,6 +222,7 @@ cdef struct ClusterConf:
     uint32_t cx_connect_ms
     uint32_t cx_length_ms
     LbConf lb
+    Regex *regexes                 # of its hash policies, to be freed with it
     uint32_t connect_ms
     uint64_t idle_ms
     uint64_t max_connection_ms

@@ -40,5 +40,6 @@ cdef void route_set_unref(RouteSet *routes) noexcept nogil:
 
 cdef void cluster_conf_unref(ClusterConf *conf) noexcept nogil:
     if conf != NULL and atomic_unref(&conf.refs) == 0:
+        regex_free_all(&conf.regexes)
         arena_fini(&conf.arena)
         free(conf)

@@ -8,7 +8,7 @@ from meshcore.base.clock cimport clock_ms, clock_ns
 from meshcore.base.slab cimport slab_free, slab_new
 from meshcore.base.span cimport span, write_u64
 from meshcore.base.wheel cimport timer_cancel, timer_init, wheel_arm
-from meshcore.cluster.balancer cimport Pick, balancer_pick
+from meshcore.cluster.balancer cimport Pick, balancer_hashes, balancer_pick
 from meshcore.cluster.breaker cimport *
 from meshcore.cluster.host cimport *
 from meshcore.codec.head cimport *
@@ -19,6 +19,7 @@ from meshcore.proxy.downstream cimport downstream_pause, downstream_resume
 from meshcore.proxy.failure cimport on_try_duration, on_try_idle, on_try_timeout
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.pool cimport pool_cancel, pool_of, pool_request
+from meshcore.proxy.route_hash cimport route_hash_fill
 from meshcore.proxy.route_head cimport route_head_set_host
 from meshcore.proxy.stream cimport *
 from meshcore.proxy.upstream cimport *
@@ -58,6 +59,9 @@ cdef void start_try(Stream *stream, bint fresh) noexcept nogil:
     stream.tries += 1
     stream.record.attempts = stream.tries
     memset(&pick, 0, sizeof(Pick))
+    pick.criteria = stream.http.route.criteria if stream.choice == NULL else stream.choice.criteria
+    if balancer_hashes(&cluster.balancer):
+        route_hash_fill(stream, &pick)
     host = balancer_pick(&cluster.balancer, &pick)
     if host == NULL:
         no_host(stream)

@@ -13,6 +13,7 @@ from meshcore.proxy.attempt cimport drop_attempt, give_up, touch_try
 from meshcore.proxy.charge cimport *
 from meshcore.proxy.failure cimport give_retry, limit_exceeded, try_again
 from meshcore.proxy.objects cimport *
+from meshcore.proxy.route_hash cimport route_hash_cookies
 from meshcore.proxy.retry cimport retry_wants_response
 from meshcore.proxy.stream cimport *
 from meshcore.route.finalize cimport route_mutate_response
@@ -65,6 +66,8 @@ cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
         refuse_handshake(stream, attempt, end)
         return
     atomic_add(&attempt.host.stats[HOST_RQ_ERROR if status >= 500 else HOST_RQ_SUCCESS], 1)
+    if stream.cluster.balancer.ops.observe != NULL:
+        stream.cluster.balancer.ops.observe(&stream.cluster.balancer, attempt.host, now - attempt.started_ns)
     if retry_wants_response(stream):
         if try_again(stream):
             charge_retried(stream, status)
@@ -95,6 +98,8 @@ cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
         head_set_copy(head, H_ENVOY_ATTEMPT_COUNT, span(text, n))
     stream.record.response = head
     stream.record.status = status
+    if stream.hash != NULL and stream.hash.cookies != NULL:
+        route_hash_cookies(stream, head)
     route_mutate_response(stream.http.route, stream.choice, head, &stream.record)
     if end:
         response_over(stream, attempt)

@@ -24,6 +24,7 @@ from meshcore.io.loop cimport Loop
 from meshcore.io.listener cimport Server
 from meshcore.io.transport cimport Transport
 from meshcore.observe.record cimport IpAddress, Record
+from meshcore.route.hash_policy cimport HashAnswer
 from meshcore.route.table cimport ClusterChoice, RetryPolicy, RouteTable, VirtualCluster, VirtualHost
 
 cdef struct Engine:
@@ -197,6 +198,7 @@ cdef struct Stream:
     Http1Message message           # framing of the request
     IpAddress remote               # trusted client address
     IpAddress upstream_local
+    HashAnswer *hash               # what a hashing balancer was told; NULL: nothing, or not asked yet
     Attempt *attempt               # NULL: no try under way
     Host *used_host                # a reference: the host of the last try that is over
     Buffer waiting                 # request body for an attempt that has no connection yet

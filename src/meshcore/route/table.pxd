@@ -11,7 +11,9 @@ from meshcore.base.span cimport Span
 from meshcore.codec.head cimport Head
 from meshcore.observe.format cimport Format
 from meshcore.observe.record cimport Record
+from meshcore.route.criteria cimport Criteria
 from meshcore.route.domain_index cimport Domain
+from meshcore.route.hash_policy cimport HashPolicy
 from meshcore.route.match_tree cimport MatchTree
 from meshcore.route.matcher cimport HeaderMatcher, QueryMatcher
 from meshcore.route.mutation cimport Mutation
@@ -76,6 +78,7 @@ cdef struct ClusterChoice:
     const Mutation *mutation       # NULL: none
     Span host_rewrite
     Span cluster_header            # lower case: names the cluster; `name` is empty
+    const Criteria *criteria       # subset wanted; NULL: none
 
 cdef struct UpgradeRule:
     Span type                      # lower case
@@ -162,6 +165,8 @@ cdef struct Route:
     bint new_timeouts              # max_stream_duration stands there: `timeout` does not count
     int64_t body_limit             # of the request body kept for another try; -1 = not set
     bint body_limit_widens         # ... and it may be more than the connection's limit
+    const HashPolicy *hash         # for hashing balancers; NULL: none
+    const Criteria *criteria       # subset wanted with `cluster_header`; NULL: none
     const RetryPolicy *retry       # NULL: none (the virtual host's is already folded in)
     const UpgradeRule *upgrades
     uint16_t upgrades_len

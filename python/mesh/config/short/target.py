@@ -22,7 +22,7 @@ UPSTREAM_KEYS = (
     "idle_timeout",
     "dns_refresh", "requests_per_connection",
 )  # fmt: skip
-BALANCE = {"round_robin": "ROUND_ROBIN", "random": "RANDOM"}
+BALANCE = {name.lower(): name for name in ("ROUND_ROBIN", "LEAST_REQUEST", "RANDOM", "RING_HASH", "MAGLEV")}
 THRESHOLDS = {
     "max_connections": "max_connections",
     "max_pending": "max_pending_requests",
