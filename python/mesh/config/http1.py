@@ -23,18 +23,28 @@ HTTP1 = Fields(
     },
     harmless={"use_balsa_parser": anything},
 )  # fmt: skip
-KEY_FORMAT = Fields("envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat", {"proper_case_words"})
+KEY_FORMAT = Fields("envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat", {"proper_case_words", "stateful_formatter"})
+FORMATTER = Fields("envoy.config.core.v3.TypedExtensionConfig", {"name", "typed_config"})
+PRESERVE = Fields(
+    "envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig",
+    {"forward_reason_phrase", "formatter_type_on_envoy_headers"},
+)
+PROPER_CASE = 1  # PreserveCaseFormatterConfig.FormatterTypeOnEnvoyHeaders
 UNDERSCORES = ("allow", "reject", "drop")
 
 
 def lower(message: Any, low: Lowering, path: str) -> spec.Http1Options:
     HTTP1.check(message, low.report, path)
     KEY_FORMAT.check(message.header_key_format, low.report, join(path, "header_key_format"))
+    preserve = _preserve_case(message.header_key_format, low, join(path, "header_key_format"))
     return spec.Http1Options(
         allow_absolute_url=wrapped_or(message, "allow_absolute_url", True),
         accept_http_10=message.accept_http_10,
         default_host_for_http_10=message.default_host_for_http_10,
         proper_case_words=message.header_key_format.WhichOneof("header_format") == "proper_case_words",
+        preserve_case=preserve is not None,
+        proper_case_added=preserve is not None and preserve.formatter_type_on_envoy_headers == PROPER_CASE,
+        forward_reason_phrase=preserve is not None and preserve.forward_reason_phrase,
         enable_trailers=message.enable_trailers,
         allow_chunked_length=message.allow_chunked_length,
         send_fully_qualified_url=message.send_fully_qualified_url,
@@ -46,6 +56,19 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Http1Options:
             lambda item, at: matcher.lower_string(item, low, at),
         ),
     )
+
+
+def _preserve_case(message: Any, low: Lowering, path: str) -> Any:
+    """The PreserveCaseFormatterConfig of a HeaderKeyFormat; None without one."""
+    if message.WhichOneof("header_format") != "stateful_formatter":
+        return None
+    at = join(path, "stateful_formatter")
+    FORMATTER.check(message.stateful_formatter, low.report, at)
+    at = join(at, "typed_config")
+    found, _ = low.unpack(message.stateful_formatter.typed_config, at, {PRESERVE.message: True}, "a stateful formatter")
+    if found is not None:
+        PRESERVE.check(found, low.report, at)
+    return found
 
 
 def underscores(message: Any) -> str:

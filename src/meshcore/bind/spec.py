@@ -451,6 +451,9 @@ class Http1Options:
     accept_http_10: bool = False
     default_host_for_http_10: str = ""
     proper_case_words: bool = False
+    preserve_case: bool = False  # names go on in the case in which they came from this side
+    proper_case_added: bool = False  # with preserve_case: and those that are added in proper case
+    forward_reason_phrase: bool = False  # with preserve_case: and the reason phrase too
     enable_trailers: bool = False
     allow_chunked_length: bool = False
     send_fully_qualified_url: bool = False

@@ -97,6 +97,9 @@ cdef int fill_http1(object spec, object options, Http1Options *out) except -1:
     out.allow_absolute_url = options.allow_absolute_url
     out.enable_trailers = options.enable_trailers
     out.proper_case = options.proper_case_words
+    out.preserve_case = options.preserve_case
+    out.proper_case_added = options.proper_case_added
+    out.forward_reason = options.forward_reason_phrase
     out.underscores = UNDERSCORES[spec.underscores]
     return 0
 

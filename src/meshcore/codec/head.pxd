@@ -102,6 +102,12 @@ cdef struct Head:
     Span protocol                  # :protocol, or what Upgrade asked for
     Span reason                    # HTTP/1 responses
     uint32_t bytes                 # field lines as they came: names, values, and ":" CR LF each
+    uint32_t block_len             # preserve_case (codec/http1_case); the next ones too
+    const char *block              # what the names that came point into
+    char *raw                      # the same bytes in their own letter case; NULL: not kept
+    const char *raw_host           # the name of the Host line in it
+    bint proper_added              # names that did not come are written in proper case
+    bint reason_kept               # the reason phrase goes on as it came
     uint16_t first[H_KNOWN]        # 1 + index of the first live header with that id; 0 = none
 
 cdef void head_init(Head *head, Arena *arena, bint is_response) noexcept nogil

@@ -62,6 +62,9 @@ cdef struct Http1Options:
     bint allow_absolute_url
     bint enable_trailers
     bint proper_case
+    bint preserve_case             # heads that come keep the case of their names
+    bint proper_case_added         # then: proper case for the names that are added
+    bint forward_reason            # then: the reason phrase goes on
 
 cdef struct Http1Message:
     # What the start line and the framing headers said about one message.

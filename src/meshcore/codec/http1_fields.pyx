@@ -175,6 +175,8 @@ cdef int http1_take_fields(phr_header *headers, size_t n, const char *block, con
                 if fields.has_host:
                     return HTTP1_BAD_HOST
                 fields.has_host = True
+                if head.raw != NULL:
+                    head.raw_host = head.raw + (raw - block)
                 head.authority = value
                 continue
             if id <= H_TE:

@@ -12,6 +12,7 @@ from meshcore.base.arena cimport arena_take
 from meshcore.base.span cimport Span, span, span_is
 from meshcore.codec.head cimport *
 from meshcore.codec.http1 cimport *
+from meshcore.codec.http1_case cimport http1_case_keep, http1_case_unify
 from meshcore.codec.http1_connection cimport http1_read_connection
 from meshcore.codec.http1_fields cimport *
 from meshcore.codec.http1_mend cimport http1_mend_request, http1_mend_response
@@ -260,7 +261,11 @@ cdef int http1_parse_request(const char *at, size_t n, size_t seen, const Http1O
     head.path = span(copy + (path - at), path_len)
     if not options.allow_custom_methods and not method_known(head.method):
         return finish(message, HTTP1_BAD_METHOD)
+    if options.preserve_case and not http1_case_keep(head, options, at, <size_t>result, copy):
+        return finish(message, HTTP1_HEAD_TOO_LARGE)
     result = http1_take_fields(headers, headers_len, at, at + result, copy, options, REQUEST_FIELDS, head, message, &fields)
+    if head.raw != NULL:
+        http1_case_unify(head)
     if result == HTTP1_NO_ERROR:
         result = http1_fields_error(&fields, options, head)
     if result == HTTP1_NO_ERROR:
@@ -346,7 +351,11 @@ cdef int http1_parse_response(const char *at, size_t n, size_t seen, const Http1
     head.version = HTTP_11 if minor > 0 else HTTP_10
     head.status = <uint16_t>status
     head.reason = span(copy + (reason - at), reason_len)
+    if options.preserve_case and not http1_case_keep(head, options, at, <size_t>result, copy):
+        return finish(message, HTTP1_HEAD_TOO_LARGE)
     result = http1_take_fields(headers, headers_len, at, at + result, copy, options, RESPONSE_FIELDS, head, message, &fields)
+    if head.raw != NULL:
+        http1_case_unify(head)
     if result == HTTP1_NO_ERROR:
         result = http1_fields_error(&fields, options, head)
     if result == HTTP1_NO_ERROR:

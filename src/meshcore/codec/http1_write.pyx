@@ -8,6 +8,7 @@ from libc.string cimport memchr, memcpy
 from meshcore.base.span cimport Span, span, write_hex, write_u64
 from meshcore.codec.head cimport *
 from meshcore.codec.http1 cimport Http1Options
+from meshcore.codec.http1_case cimport http1_case_put, http1_proper_put
 
 cdef enum:
     CODES = 600
@@ -53,23 +54,20 @@ cdef inline char *put(char *out, const char *at, size_t n) noexcept nogil:
 
 
 cdef size_t http1_head_bound(Head *head) noexcept nogil:
-    cdef size_t n = 96 + head.method.len + head.path.len + 2 * head.authority.len + head.scheme.len
+    cdef size_t n = 96 + head.method.len + head.path.len + 2 * head.authority.len + head.scheme.len + head.reason.len
     cdef uint16_t i
     for i in range(head.len):
         n += head.headers[i].name_len + head.headers[i].value_len + 4
     return n
 
 
-cdef inline char *put_name(char *out, const char *name, size_t n, const Http1Options *options) noexcept nogil:
-    # proper_case_words: a capital at the start and after each "-".
-    cdef size_t i
-    cdef bint start = True
-    memcpy(out, name, n)
+cdef inline char *put_name(Head *head, char *out, const char *name, size_t n, const Http1Options *options) noexcept nogil:
+    # The case that the sender's codec has kept goes before what the receiver's would do.
+    if head.raw != NULL:
+        return http1_case_put(head, name, n, out)
     if options.proper_case:
-        for i in range(n):
-            if start and out[i] >= 97 and out[i] <= 122:
-                out[i] -= 32
-            start = out[i] == 45
+        return http1_proper_put(name, n, out)
+    memcpy(out, name, n)
     return out + n
 
 
@@ -78,7 +76,7 @@ cdef char *put_headers(Head *head, const Http1Options *options, char *out) noexc
     cdef Header *end = header + head.len
     while header < end:
         if not header.dropped:
-            out = put_name(out, header.name, header.name_len, options)
+            out = put_name(head, out, header.name, header.name_len, options)
             out[0] = 58
             out[1] = 32
             out = put(out + 2, header.value, header.value_len)
@@ -105,7 +103,7 @@ cdef size_t http1_write_request(Head *head, const Http1Options *options, bint fu
             out = put(out, head.authority.at, head.authority.len)
         out = put(out, head.path.at, head.path.len)
     out = put(out, b" HTTP/1.1\r\n", 11)
-    out = put_name(out, b"host", 4, options)
+    out = put_name(head, out, b"host", 4, options)
     out = put(out, b": ", 2)
     out = put(out, head.authority.at, head.authority.len)
     out = put(out, b"\r\n", 2)
@@ -114,7 +112,7 @@ cdef size_t http1_write_request(Head *head, const Http1Options *options, bint fu
 
 cdef size_t http1_write_response(Head *head, bint http_10, const Http1Options *options, char *out) noexcept nogil:
     cdef char *start = out
-    cdef Span reason = http1_reason(head.status)
+    cdef Span reason = head.reason if head.reason_kept and head.reason.len > 0 else http1_reason(head.status)
     out = put(out, b"HTTP/1.0 " if http_10 else b"HTTP/1.1 ", 9)
     out += write_u64(out, head.status)
     out[0] = 32

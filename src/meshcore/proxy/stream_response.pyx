@@ -44,15 +44,15 @@ cdef void set_identity(Stream *stream) noexcept nogil:
     cdef HcmConf *hcm = stream.hcm
     cdef Head *head = &stream.response
     cdef char *date
+    if not head_has(head, H_DATE):
+        date = <char *>engine_date(stream.engine)
+        head_set_copy(head, H_DATE, span(date, 29))
     if hcm.request_id_in_response and stream.record.stream_id.len > 0:
         head_set(head, H_X_REQUEST_ID, stream.record.stream_id)
     if hcm.via.len > 0:
         append_via(head, hcm.via)
     if hcm.server_header == SERVER_OVERWRITE or (hcm.server_header == SERVER_APPEND_IF_ABSENT and not head_has(head, H_SERVER)):
         head_set(head, H_SERVER, hcm.server_name)
-    if not head_has(head, H_DATE):
-        date = <char *>engine_date(stream.engine)
-        head_set_copy(head, H_DATE, span(date, 29))
 
 
 cdef void set_persistence(Stream *stream, bint end) noexcept nogil:
