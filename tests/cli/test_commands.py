@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import mesh
 from mesh.cli import main
 from mesh.config import load
 from tests.config.boot import bootstrap
@@ -127,3 +128,7 @@ def test_without_a_verb_the_verbs_are_listed(capsys: pytest.CaptureFixture[str])
 def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, verb, "--help")
     assert (code, err) == (0, "") and "Usage: mesh" in out
+
+
+def test_the_version_is_told_without_an_installed_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "--version") == (0, f"mesh, version {mesh.__version__}\n", "")

@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 
 import click
 
+from mesh import __version__
+
 VERBS = {
     "serve": "Run a proxy from an Envoy bootstrap or a mesh.yaml.",
     "validate": "Check configurations and exit.",
@@ -47,7 +49,7 @@ class Verbs(click.Group):
 
 
 @click.command(cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="meshcore-mesh", prog_name="mesh")
+@click.version_option(version=__version__, prog_name="mesh")
 @click.pass_context
 def program(ctx: click.Context) -> None:
     """A service mesh whose data plane is a native engine inside a Python package."""
