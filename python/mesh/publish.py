@@ -67,6 +67,7 @@ class Publisher:
         self.listeners: dict[str, LiveListener] = {}
         self.clusters: dict[str, LiveCluster] = {}
         self._cluster_index: dict[str, int] = {}
+        self._zone_followers: dict[str, set[str]] = {}  # by the name of the cluster whose hosts route their zones
         self._listener_index: dict[str, int] = {}
         self._retired: list[ListenerTable | ClusterTable] = []
 
@@ -122,8 +123,9 @@ class Publisher:
 
     def _route_zones(self, local: LiveCluster, hosts: HostSetRef) -> None:
         """Lets the clusters follow that divide their load by the hosts of this one."""
-        for live in self.clusters.values():
-            if live.spec.local_cluster == local.spec.name and live is not local:
+        for name in self._zone_followers.get(local.spec.name, ()):
+            live = self.clusters.get(name)
+            if live is not None and live.spec.local_cluster == local.spec.name:
                 self._publish_hosts(live, live.table.hosts.follow(hosts), changed=False)
 
     def open_connections(self) -> int:
@@ -187,6 +189,8 @@ class Publisher:
 
     def _install_cluster(self, live: LiveCluster) -> None:
         hosts = live.table.hosts.host_set(live.endpoints)
+        if live.spec.local_cluster:
+            self._zone_followers.setdefault(live.spec.local_cluster, set()).add(live.spec.name)
         if (local := self.clusters.get(live.spec.local_cluster)) is not None:
             hosts = live.table.hosts.follow(local.table.hosts.newest())
         for worker in self.workers:

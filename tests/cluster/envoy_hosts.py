@@ -49,16 +49,16 @@ class Asked:
     """One keep-alive connection to the Envoy."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
+        self.reader = reader
+        self.writer = writer
 
     async def port(self, cluster: str, headers: Iterable[tuple[str, str]] = (), query: str = "") -> int:
         """The host that answered; 0 when none did."""
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
-        self._writer.write(f"GET /{cluster}{query} HTTP/1.1\r\nhost: a\r\n{lines}\r\n".encode())
-        head = await self._reader.readuntil(b"\r\n\r\n")
+        self.writer.write(f"GET /{cluster}{query} HTTP/1.1\r\nhost: a\r\n{lines}\r\n".encode())
+        head = await self.reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        body = await self._reader.readexactly(length)
+        body = await self.reader.readexactly(length)
         return int(body) if b" 200 " in head[:20] else 0
 
     async def all(self, cluster: str, keys: Iterable[str]) -> list[int]:
