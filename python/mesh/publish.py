@@ -255,6 +255,8 @@ class Publisher:
 
     def _bind_filters(self, chain: FilterChain) -> FilterChain:
         """The chain with its Python filters made."""
+        if chain.hcm is None:
+            return chain
         filters = tuple(
             replace(f, settings=bind(f.name, f.settings, self._runner)) if f.kind == "python" else f
             for f in chain.hcm.filters
@@ -304,7 +306,10 @@ def _sockets(spec: Listener) -> Any:
 
 def _without_routes(spec: Listener) -> Listener:
     """What of it open connections would notice."""
-    chains = tuple(replace(chain, hcm=replace(chain.hcm, routes=None)) for chain in spec.chains)  # type: ignore[arg-type]
+    chains = tuple(
+        replace(chain, hcm=replace(chain.hcm, routes=None)) if chain.hcm else chain  # type: ignore[arg-type]
+        for chain in spec.chains
+    )
     return replace(spec, backlog=0, chains=chains)
 
 

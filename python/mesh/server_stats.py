@@ -117,4 +117,8 @@ def specs(proxy: Proxy) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _own(listener: Any) -> Any:
-    return listener if listener.hcm.rds is None else replace(listener, hcm=replace(listener.hcm, routes=None))
+    return replace(listener, chains=tuple(map(_own_chain, listener.chains)))
+
+
+def _own_chain(chain: Any) -> Any:
+    return replace(chain, hcm=replace(chain.hcm, routes=None)) if chain.hcm is not None and chain.hcm.rds is not None else chain

@@ -1,4 +1,4 @@
-"""envoy.config.listener.v3.Listener: an address and one filter chain that holds an HTTP connection manager.
+"""envoy.config.listener.v3.Listener: an address and one filter chain that holds an HTTP connection manager or a TCP proxy.
 
 More than one chain, a chain match, TLS and listener filters are refused by name. `default_filter_chain` alone is the
 one chain, as in Envoy. Whether a transport socket is plain TCP is decided here for listeners and clusters alike.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import address, hcm
+from mesh.config import address, hcm, tcp_proxy
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything, false, true, unset
 from mesh.config.lowering import Lowering, wrapped_or
@@ -36,7 +36,7 @@ CHAIN = Fields(
 )
 FILTER = Fields("envoy.config.listener.v3.Filter", {"name", "typed_config"})
 ADDITIONAL = Fields("envoy.config.listener.v3.AdditionalAddress", {"address"}, harmless={"socket_options": unset})
-NETWORK_TYPES = {hcm.HCM.message: True}
+NETWORK_TYPES = {hcm.HCM.message: hcm, tcp_proxy.TCP.message: tcp_proxy}
 SOCKET_TYPES = {"envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer": True}
 MIB = 1024 * 1024
 MODIFY_ONLY = 1  # Listener.DrainType
@@ -48,7 +48,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Listener | None:
         low.refuse(join(path, "address"), "required, and not set")
         return None
     bound = address.lower(message.address, low, join(path, "address"))
-    found = _connection_manager(message, low, path)
+    found = _chain(message, low, path)
     if found is None:
         return None
     extra = []
@@ -59,7 +59,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Listener | None:
     return spec.Listener(
         name=message.name or name_of(bound),
         address=bound,
-        chains=(spec.FilterChain(found),),
+        chains=(found,),
         stat_prefix=message.stat_prefix,
         buffer_limit=wrapped_or(message, "per_connection_buffer_limit_bytes", MIB),
         backlog=wrapped_or(message, "tcp_backlog_size", 0),
@@ -75,8 +75,8 @@ def name_of(bound: spec.Address) -> str:
     return host if bound.port == address.UNIX_PORT else f"{host}:{bound.port}"
 
 
-def _connection_manager(message: Any, low: Lowering, path: str) -> spec.Hcm | None:
-    """The HCM of the only filter chain."""
+def _chain(message: Any, low: Lowering, path: str) -> spec.FilterChain | None:
+    """The only filter chain."""
     chains = [(chain, f"{path}.filter_chains[{index}]") for index, chain in enumerate(message.filter_chains)]
     if message.HasField("default_filter_chain"):
         chains.append((message.default_filter_chain, join(path, "default_filter_chain")))
@@ -91,14 +91,19 @@ def _connection_manager(message: Any, low: Lowering, path: str) -> spec.Hcm | No
         low.refuse(join(at, "filter_chain_match"), "'filter_chain_match' is not implemented yet in mesh; remove it")
     check_socket(chain, low, at)
     if not chain.filters:
-        low.refuse(join(at, "filters"), "must have an HTTP connection manager")
+        low.refuse(join(at, "filters"), "must have an HTTP connection manager or a TCP proxy")
         return None
     for index in range(1, len(chain.filters)):
         low.refuse(f"{at}.filters[{index}]", "more than one network filter is not implemented yet in mesh; keep one")
     at = f"{at}.filters[0]"
     FILTER.check(chain.filters[0], low.report, at)
-    config, _ = low.unpack(chain.filters[0].typed_config, join(at, "typed_config"), NETWORK_TYPES, "a network filter")
-    return hcm.lower(config, low, join(at, "typed_config")) if config is not None else None
+    config, kind = low.unpack(chain.filters[0].typed_config, join(at, "typed_config"), NETWORK_TYPES, "a network filter")
+    if config is None:
+        return None
+    if kind is tcp_proxy:
+        return spec.FilterChain(tcp=tcp_proxy.lower(config, low, join(at, "typed_config")), name=chain.name)
+    manager = hcm.lower(config, low, join(at, "typed_config"))
+    return spec.FilterChain(manager, name=chain.name) if manager is not None else None
 
 
 def check_socket(owner: Any, low: Lowering, path: str) -> None:

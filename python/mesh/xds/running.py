@@ -108,8 +108,7 @@ class Resources:
         return replace(one, chains=tuple(map(self._with_table, one.chains)))
 
     def _with_table(self, chain: spec.FilterChain) -> spec.FilterChain:
-        source = chain.hcm.rds
-        if source is None:
+        if chain.hcm is None or (source := chain.hcm.rds) is None:
             return chain
         taken = self.routes.get(source)
         table = taken.spec if taken is not None else spec.RouteTable(source.name, ())
@@ -143,10 +142,11 @@ class Resources:
         self._subscribe("hosts", one.name, one.eds, ASSIGNMENT, prefix, lambda response: self._take_hosts(one, response))
 
     def _subscribe_routes(self, one: spec.Listener) -> None:
-        source = one.hcm.rds
-        if source is None or ("routes", source) in self.subscriptions:
-            return
-        prefix = f"http.{one.hcm.stat_prefix}.rds.{source.name}."
+        for manager in one.managers:
+            if manager.rds is not None and ("routes", manager.rds) not in self.subscriptions:
+                self._subscribe_table(manager.rds, f"http.{manager.stat_prefix}.rds.{manager.rds.name}.")
+
+    def _subscribe_table(self, source: spec.RouteSource, prefix: str) -> None:
         self._registry.add(prefix + "update_empty", 0)
         self._subscribe("routes", source, source.source, ROUTES, prefix, lambda response: self._take_routes(source, prefix, response))
 
@@ -154,7 +154,8 @@ class Resources:
         """Ends the subscriptions of clusters and routes that are no more."""
         static = self._loaded.plan
         known = {one.name for one in static.clusters} | set(self.clusters)
-        wanted = {one.hcm.rds for one in static.listeners} | {one.spec.hcm.rds for one in self.listeners.values()}
+        listeners = (*static.listeners, *(taken.spec for taken in self.listeners.values()))
+        wanted = {manager.rds for one in listeners for manager in one.managers}
         for kind, key in list(self.subscriptions):
             if kind == "hosts" and key not in known:
                 self._unsubscribe(kind, key)

@@ -532,10 +532,24 @@ class Hcm:
 
 
 @dataclass(slots=True, frozen=True)
-class FilterChain:
-    """What is done with a connection: `hcm` speaks HTTP."""
+class TcpProxy:
+    """envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy. `clusters`: (name, weight), at least one."""
 
-    hcm: Hcm
+    stat_prefix: str
+    clusters: tuple[tuple[str, int], ...]
+    max_connect_attempts: int = 1
+    idle_timeout_ms: int = 3_600_000
+    max_duration_ms: int = 0
+    access_logs: tuple[AccessLog, ...] = ()
+    log_connected: bool = False  # a line more when the upstream is connected
+
+
+@dataclass(slots=True, frozen=True)
+class FilterChain:
+    """What is done with a connection: `hcm` speaks HTTP, `tcp` carries its bytes to a cluster. Exactly one of them is set."""
+
+    hcm: Hcm | None = None
+    tcp: TcpProxy | None = None
     name: str = ""
 
 
@@ -554,9 +568,14 @@ class Listener:
     drain_modify_only: bool = False  # drain_type: a failing health check does not drain it
 
     @property
+    def managers(self) -> tuple[Hcm, ...]:
+        """The HTTP connection managers of its chains."""
+        return tuple(chain.hcm for chain in self.chains if chain.hcm is not None)
+
+    @property
     def hcm(self) -> Hcm:
-        """The HTTP connection manager of the first filter chain."""
-        return self.chains[0].hcm
+        """The first HTTP connection manager of its chains."""
+        return self.managers[0]
 
 
 @dataclass(slots=True, frozen=True)
@@ -678,5 +697,6 @@ class Plan:
     @property
     def dynamic(self) -> bool:
         """Whether some of it comes from files that change."""
-        sources = (self.cds, self.lds, *(one.eds for one in self.clusters), *(one.hcm.rds for one in self.listeners))
+        managers = (manager for one in self.listeners for manager in one.managers)
+        sources = (self.cds, self.lds, *(one.eds for one in self.clusters), *(manager.rds for manager in managers))
         return any(source is not None for source in sources)

@@ -31,10 +31,15 @@ LISTENER_HTTP = (
     "downstream_rq_1xx", "downstream_rq_2xx", "downstream_rq_3xx", "downstream_rq_4xx", "downstream_rq_5xx",
     "downstream_rq_completed",
 )
+TCP = (
+    "downstream_cx_total", "downstream_cx_no_route", "downstream_cx_rx_bytes_total", "downstream_cx_tx_bytes_total", "idle_timeout",
+    "max_downstream_connection_duration", "downstream_flow_control_paused_reading_total",
+    "downstream_flow_control_resumed_reading_total",
+)
 CLUSTER = (
     "upstream_cx_total", "upstream_cx_http1_total", "upstream_cx_active", "upstream_cx_connect_fail",
     "upstream_cx_connect_timeout", "upstream_cx_overflow", "upstream_cx_idle_timeout",
-    "upstream_cx_max_duration_reached", "upstream_cx_max_requests", "upstream_cx_none_healthy",
+    "upstream_cx_max_duration_reached", "upstream_cx_max_requests", "upstream_cx_none_healthy", "upstream_cx_connect_attempts_exceeded",
     "upstream_cx_protocol_error", "upstream_cx_close_notify", "upstream_cx_destroy", "upstream_cx_destroy_local",
     "upstream_cx_destroy_remote", "upstream_cx_destroy_with_active_rq", "upstream_cx_destroy_local_with_active_rq",
     "upstream_cx_destroy_remote_with_active_rq", "upstream_cx_rx_bytes_total", "upstream_cx_tx_bytes_total",

@@ -1,7 +1,7 @@
 # Tables built from a plan, held by Python until they are published. Main thread, with the GIL.
 from meshcore.bind.cluster_hosts cimport ClusterHosts
 from meshcore.bind.stats cimport StatsRegistry
-from meshcore.conf.tables cimport ClusterConf, ListenerConf, RouteSet
+from meshcore.conf.tables cimport ChainConf, ClusterConf, ListenerConf, RouteSet
 
 cdef class ListenerTable:
     cdef ListenerConf *conf        # one reference
@@ -9,6 +9,7 @@ cdef class ListenerTable:
     cdef str prefix                # of its statistics
     cdef readonly list owned       # names and prefixes of statistics that end with it
 
+    cdef int fill_tcp(self, spec, ChainConf *chain, StatsRegistry registry, dict cluster_index, dict files) except -1
     cdef int fill_http(self, spec, int chain, StatsRegistry registry, dict cluster_index, dict files, str user_agent,
                        list keep_on) except -1
 

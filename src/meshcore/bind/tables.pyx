@@ -29,6 +29,7 @@ from meshcore.route.mutation cimport Mutation
 from meshcore.observe.format cimport Format
 from meshcore.observe.record cimport *
 from meshcore.route.matcher cimport StringMatcher
+from meshcore.route.regex cimport Regex
 from meshcore.route.table cimport (
     SCOPE_RQ_COMPLETED, SCOPE_STATS, Route, RouteTable, Scope, UpgradeRule, VirtualHost,
 )
@@ -67,6 +68,7 @@ def flag_bits(names):
 cdef Layout cluster_layout = Layout(
     stat_names.members(stat_names.CLUSTER, stat_names.LAZY, stat_names.CLUSTER_CODES, stat_names.CLUSTER_TIMES, stat_names.CLUSTER_HOSTS))
 cdef Layout listener_layout = Layout(stat_names.members(stat_names.LISTENER, times=stat_names.LISTENER_TIMES))
+cdef Layout tcp_layout = Layout(stat_names.members(stat_names.TCP))
 cdef Layout listener_http_layout = Layout(stat_names.members(stat_names.LISTENER_HTTP))
 cdef Layout hcm_layout = Layout(stat_names.members(stat_names.HCM, times=stat_names.HCM_TIMES))
 cdef Layout scope_layout = Layout(
@@ -110,22 +112,21 @@ cdef Format *log_format(Arena *arena, object log) except NULL:
     return compile_text(arena, log.format, log.json_omit_empty)
 
 
-cdef int fill_logs(Arena *arena, object logs, dict files, RuntimeCells cells, HcmConf *hcm) except -1:
+cdef LogConf *compile_logs(Arena *arena, object logs, dict files, RuntimeCells cells, Regex **regexes) except NULL:
     # `files`: path -> index of the worker's log file, grown as paths are met.
+    cdef LogConf *found = <LogConf *>take(arena, sizeof(LogConf) * max(1, len(logs)))
     cdef LogConf *log
-    hcm.logs = <LogConf *>take(arena, sizeof(LogConf) * max(1, len(logs)))
-    hcm.logs_len = len(logs)
     for i, spec in enumerate(logs):
-        log = &hcm.logs[i]
+        log = &found[<int>i]
         log.file = files.setdefault(spec.path, len(files))
         log.format = log_format(arena, spec)
         if spec.filter is not None:
             log.filter = <LogFilter *>take(arena, sizeof(LogFilter))
-            fill_log_filter(arena, spec.filter, cells, hcm, log.filter)
-    return 0
+            fill_log_filter(arena, spec.filter, cells, regexes, log.filter)
+    return found
 
 
-cdef int fill_log_filter(Arena *arena, object spec, RuntimeCells cells, HcmConf *hcm, LogFilter *out) except -1:
+cdef int fill_log_filter(Arena *arena, object spec, RuntimeCells cells, Regex **regexes, LogFilter *out) except -1:
     cdef uint16_t n
     out.test = LOG_TESTS[spec.test]
     out.op = COMPARISONS.get(spec.op, COMPARE_EQ)
@@ -138,11 +139,11 @@ cdef int fill_log_filter(Arena *arena, object spec, RuntimeCells cells, HcmConf 
     for number in spec.numbers:
         out.bits |= <uint64_t>1 << <int>number
     if spec.header is not None:
-        out.header = compile_headers(arena, &hcm.regexes, (spec.header,), False, &n)
+        out.header = compile_headers(arena, regexes, (spec.header,), False, &n)
     out.parts = <LogFilter *>take(arena, sizeof(LogFilter) * max(1, len(spec.parts)))
     out.parts_len = len(spec.parts)
     for i, part in enumerate(spec.parts):
-        fill_log_filter(arena, part, cells, hcm, &out.parts[<int>i])
+        fill_log_filter(arena, part, cells, regexes, &out.parts[<int>i])
     return 0
 
 
@@ -325,7 +326,8 @@ cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registr
     fill_router(spec, hcm)
     fill_early(arena, spec, hcm)
     fill_filters(arena, spec.filters, hcm, keep_on)
-    fill_logs(arena, spec.access_logs, files, registry.runtime, hcm)
+    hcm.logs = compile_logs(arena, spec.access_logs, files, registry.runtime, &hcm.regexes)
+    hcm.logs_len = len(spec.access_logs)
     fill_replies(arena, spec, hcm)
     return 0
 
@@ -410,9 +412,32 @@ cdef class ListenerTable:
         keep_on = []
         for i, chain in enumerate(spec.chains):
             conf.chains[<int>i].name = keep(&conf.arena, chain.name)
-            conf.chains[<int>i].kind = CHAIN_HTTP
-            self.fill_http(chain.hcm, i, registry, cluster_index, files, user_agent, keep_on)
+            if chain.tcp is not None:
+                self.fill_tcp(chain.tcp, &conf.chains[<int>i], registry, cluster_index, files)
+            else:
+                self.fill_http(chain.hcm, i, registry, cluster_index, files, user_agent, keep_on)
         keep_alive(conf, keep_on)
+
+    cdef int fill_tcp(self, spec, ChainConf *chain, StatsRegistry registry, dict cluster_index, dict files) except -1:
+        cdef Arena *arena = &self.conf.arena
+        cdef TcpConf *tcp = <TcpConf *>take(arena, sizeof(TcpConf))
+        chain.kind = CHAIN_TCP
+        chain.tcp = tcp
+        take_stats(registry, f"tcp.{spec.stat_prefix}.", tcp_layout, self.owned, TCP_STATS, tcp.stats)
+        tcp.choices = <uint32_t *>take(arena, len(spec.clusters) * sizeof(uint32_t))
+        tcp.weights = <uint32_t *>take(arena, len(spec.clusters) * sizeof(uint32_t))
+        tcp.choices_len = len(spec.clusters)
+        for i, (name, weight) in enumerate(spec.clusters):
+            tcp.choices[<int>i] = cluster_index.setdefault(name, len(cluster_index))
+            tcp.weights[<int>i] = weight
+            tcp.total_weight += weight
+        tcp.connect_attempts = spec.max_connect_attempts
+        tcp.idle_ms = spec.idle_timeout_ms
+        tcp.duration_ms = spec.max_duration_ms
+        tcp.log_connected = spec.log_connected
+        tcp.logs = compile_logs(arena, spec.access_logs, files, registry.runtime, &tcp.regexes)
+        tcp.logs_len = len(spec.access_logs)
+        return 0
 
     cdef int fill_http(self, spec, int chain, StatsRegistry registry, dict cluster_index, dict files, str user_agent,
                        list keep_on) except -1:

@@ -72,6 +72,17 @@ cdef enum:                         # ListenerHttpStat: listener.<address>.http.<
     LISTENER_HTTP_COMPLETED
     LISTENER_HTTP_STATS
 
+cdef enum:                         # TcpStat: tcp.<stat_prefix>.*
+    TCP_CX_TOTAL
+    TCP_NO_ROUTE
+    TCP_RX_BYTES
+    TCP_TX_BYTES
+    TCP_IDLE_TIMEOUT
+    TCP_MAX_DURATION
+    TCP_PAUSED
+    TCP_RESUMED
+    TCP_STATS
+
 cdef enum:                         # ClusterStat: cluster.<name>.*
     CLUSTER_CX_TOTAL
     CLUSTER_CX_HTTP1_TOTAL
@@ -83,6 +94,7 @@ cdef enum:                         # ClusterStat: cluster.<name>.*
     CLUSTER_CX_MAX_DURATION_REACHED
     CLUSTER_CX_MAX_REQUESTS
     CLUSTER_CX_NONE_HEALTHY
+    CLUSTER_CX_CONNECT_ATTEMPTS_EXCEEDED
     CLUSTER_CX_PROTOCOL_ERROR
     CLUSTER_CX_CLOSE_NOTIFY
     CLUSTER_CX_DESTROY

@@ -8,7 +8,7 @@ from meshcore.base.span cimport Span
 from meshcore.cluster.balancer cimport LbConf
 from meshcore.cluster.breaker cimport Breaker
 from meshcore.codec.http1 cimport Http1Options
-from meshcore.conf.stat_ids cimport CLUSTER_STATS, HCM_STATS, LISTENER_HTTP_STATS, LISTENER_STATS
+from meshcore.conf.stat_ids cimport CLUSTER_STATS, HCM_STATS, LISTENER_HTTP_STATS, LISTENER_STATS, TCP_STATS
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
 from meshcore.observe.format cimport Format
 from meshcore.observe.ip cimport Cidr
@@ -175,13 +175,29 @@ cdef struct HcmConf:
 cdef enum ChainKind:
     # What ends a filter chain: who speaks with the client.
     CHAIN_HTTP                     # an HTTP connection manager
-    CHAIN_KINDS
+    CHAIN_TCP                      # a TCP proxy
+
+cdef struct TcpConf:
+    # TcpProxy; times in ms, 0 = off.
+    uint32_t stats[TCP_STATS]
+    uint32_t *choices              # clusters' slots
+    uint32_t *weights              # of `choices`
+    uint32_t choices_len           # at least one
+    uint64_t total_weight
+    uint32_t connect_attempts
+    uint64_t idle_ms
+    uint64_t duration_ms
+    bint log_connected             # one line more, when the upstream is connected
+    LogConf *logs
+    uint8_t logs_len
+    Regex *regexes                 # of its matchers, to be freed with it
 
 cdef struct ChainConf:
     # One filter chain: what is done with the connections that it matches.
     Span name
     uint8_t kind                   # ChainKind
     HcmConf *hcm                   # CHAIN_HTTP
+    TcpConf *tcp                   # CHAIN_TCP
 
 cdef struct ListenerConf:
     Arena arena

@@ -16,6 +16,8 @@ cdef void listener_conf_unref(ListenerConf *conf) noexcept nogil:
         for i in range(conf.chains_len):
             if conf.chains[i].hcm != NULL:
                 regex_free_all(&conf.chains[i].hcm.regexes)
+            if conf.chains[i].tcp != NULL:
+                regex_free_all(&conf.chains[i].tcp.regexes)
         arena_fini(&conf.arena)
         free(conf)
 

@@ -139,7 +139,7 @@ cdef struct Record:
     uint32_t attempts              # tries upstream; 0 = none
     uint32_t route_resolutions     # how often a route was looked for
     uint16_t status                # sent downstream; 0 = none
-    uint8_t protocol               # Version
+    uint8_t protocol               # Version, or NO_PROTOCOL
     uint8_t upstream_protocol      # Version, or NO_PROTOCOL for raw bytes; valid when upstream_remote is set
     uint8_t log_type               # LogType
     uint8_t downstream_close       # CloseType, as detected when the line is written

@@ -289,7 +289,8 @@ cdef void operator_value(const Operator *op, Record *record, char *scratch, Valu
     elif op.kind == OP_TIME:
         time_value(op, record, scratch, out)
     elif op.kind == OP_PROTOCOL:
-        set_text(out, protocols[record.protocol])
+        if record.protocol <= HTTP_3:
+            set_text(out, protocols[record.protocol])
     elif op.kind == OP_UPSTREAM_PROTOCOL:
         if record.upstream_local != NULL and record.upstream_protocol <= HTTP_3:
             set_text(out, protocols[record.upstream_protocol])

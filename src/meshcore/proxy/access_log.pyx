@@ -27,14 +27,14 @@ cdef bint compares(const LogFilter *filter, uint64_t value) noexcept nogil:
     return value != wanted
 
 
-cdef bint in_fraction(const LogFilter *filter, Stream *stream) noexcept nogil:
+cdef bint in_fraction(const LogFilter *filter, Engine *engine, Record *record) noexcept nogil:
     # The request id decides, so that all proxies on a request's way log it or do not: its first eight digits as a number.
-    cdef Span id = stream.record.stream_id
+    cdef Span id = record.stream_id
     cdef uint64_t number = 0
     cdef uint32_t digit
     cdef uint32_t i
     if filter.independent or id.len < 8:
-        return runtime_hits(&filter.fraction, random_u64(&stream.engine.loop.random))
+        return runtime_hits(&filter.fraction, random_u64(&engine.loop.random))
     for i in range(8):
         digit = <uint8_t>lower(id.at[i])
         if digit >= 48 and digit <= 57:
@@ -42,7 +42,7 @@ cdef bint in_fraction(const LogFilter *filter, Stream *stream) noexcept nogil:
         elif digit >= 97 and digit <= 102:
             digit -= 87
         else:
-            return runtime_hits(&filter.fraction, random_u64(&stream.engine.loop.random))
+            return runtime_hits(&filter.fraction, random_u64(&engine.loop.random))
         number = number << 4 | digit
     # As Envoy: here the key may say an integer alone, and that counts by the default's denominator.
     return number % filter.fraction.denominator < <uint64_t>runtime_integer(filter.fraction.cell, filter.fraction.numerator)
@@ -68,8 +68,7 @@ cdef uint64_t grpc_status(Record *record) noexcept nogil:
     return 2
 
 
-cdef bint wanted(const LogFilter *filter, Stream *stream) noexcept nogil:
-    cdef Record *record = &stream.record
+cdef bint wanted(const LogFilter *filter, Engine *engine, Record *record) noexcept nogil:
     cdef uint64_t number
     cdef uint16_t i
     if filter.test == LOG_STATUS:
@@ -83,31 +82,35 @@ cdef bint wanted(const LogFilter *filter, Stream *stream) noexcept nogil:
     if filter.test == LOG_HEADER:
         return record.request != NULL and header_matches(filter.header, record.request)
     if filter.test == LOG_FRACTION:
-        return in_fraction(filter, stream)
+        return in_fraction(filter, engine, record)
     if filter.test == LOG_AND or filter.test == LOG_OR:
         for i in range(filter.parts_len):
-            if wanted(&filter.parts[i], stream) == (filter.test == LOG_OR):
+            if wanted(&filter.parts[i], engine, record) == (filter.test == LOG_OR):
                 return filter.test == LOG_OR
         return filter.test == LOG_AND
     number = record.log_type if filter.test == LOG_TYPE else grpc_status(record)
     return (number < 64 and filter.bits >> number & 1 != 0) != filter.exclude
 
 
-cdef void access_log(Stream *stream) noexcept nogil:
+cdef void write_logs(Engine *engine, LogConf *logs, uint8_t len, Record *record) noexcept nogil:
     cdef LogConf *log
     cdef LogFile *file
     cdef char *room
     cdef size_t bound
     cdef uint8_t i
-    stream.record.log_type = LOG_DOWNSTREAM_END
-    for i in range(stream.hcm.logs_len):
-        log = &stream.hcm.logs[i]
-        if log.file >= stream.engine.logs_cap or (log.filter != NULL and not wanted(log.filter, stream)):
+    for i in range(len):
+        log = &logs[i]
+        if log.file >= engine.logs_cap or (log.filter != NULL and not wanted(log.filter, engine, record)):
             continue
-        file = stream.engine.logs[log.file]
+        file = engine.logs[log.file]
         if file == NULL:
             continue
-        bound = format_bound(log.format, &stream.record)
+        bound = format_bound(log.format, record)
         room = logfile_reserve(file, bound)
         if room != NULL:
-            logfile_commit(file, format_write(log.format, &stream.record, room, room + bound) - room)
+            logfile_commit(file, format_write(log.format, record, room, room + bound) - room)
+
+
+cdef void access_log(Stream *stream) noexcept nogil:
+    stream.record.log_type = LOG_DOWNSTREAM_END
+    write_logs(stream.engine, stream.hcm.logs, stream.hcm.logs_len, &stream.record)

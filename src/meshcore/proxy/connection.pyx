@@ -1,13 +1,15 @@
 """Accepted connections: from the listener's socket to a filter chain. See connection.pxd for the law.
 
 Owns the list of a listener's connections and their listener statistics. Must not know a protocol: what a chain does with the bytes is its
-own file's (downstream.pyx for HTTP). Called by the loop for each new socket, and by the engine when a listener drains or the server stops.
+own file's (downstream.pyx for HTTP, tcp_proxy.pyx for bytes). Called by the loop for each new socket, and by the engine when a listener
+drains or the server stops.
 """
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
 from meshcore.base.clock cimport clock_ms, clock_ns
 from meshcore.conf.stat_ids cimport LISTENER_CX_ACTIVE, LISTENER_CX_DESTROY, LISTENER_CX_NO_DESCRIPTOR, LISTENER_CX_TOTAL
+from meshcore.conf.tables cimport CHAIN_TCP
 from meshcore.io.listener cimport Server
 from meshcore.io.transport cimport Transport, transport_close, transport_local, transport_remote
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_inc
@@ -15,6 +17,7 @@ from meshcore.observe.record cimport IpAddress
 from meshcore.proxy.downstream cimport downstream_start
 from meshcore.proxy.engine cimport listener_unuse
 from meshcore.proxy.objects cimport *
+from meshcore.proxy.tcp_proxy cimport tcp_start
 
 cdef enum:
     SHORTAGE_LOG_MS = 5000         # a shortage of descriptors is logged so often
@@ -23,10 +26,15 @@ cdef enum:
 
 cdef void connection_accept(Server *server, Transport *transport) noexcept nogil:
     cdef ListenerLocal *listener = <ListenerLocal *>server.owner
+    cdef ChainLocal *chain
     if listener.retired:
         transport_close(transport)
         return
-    downstream_start(&listener.chains[0], transport)
+    chain = &listener.chains[0]
+    if chain.conf.kind == CHAIN_TCP:
+        tcp_start(chain, transport)
+    else:
+        downstream_start(chain, transport)
 
 
 cdef void connection_refused(Server *server, bint dropped) noexcept nogil:

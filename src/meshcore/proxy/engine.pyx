@@ -48,6 +48,7 @@ cdef int engine_init(Engine *engine, uint32_t index, uint64_t *stats, LoopHook o
     slab_init(&engine.upstreams, sizeof(Upstream))
     slab_init(&engine.streams, sizeof(Stream))
     slab_init(&engine.attempts, sizeof(Attempt))
+    slab_init(&engine.tcp_sessions, sizeof(TcpSession))
     batch_init(&engine.batch)
     return 0
 
@@ -68,6 +69,7 @@ cdef void engine_fini(Engine *engine) noexcept nogil:
     slab_fini(&engine.upstreams)
     slab_fini(&engine.streams)
     slab_fini(&engine.attempts)
+    slab_fini(&engine.tcp_sessions)
 
 
 cdef void free_ended(Engine *engine) noexcept nogil:
@@ -506,4 +508,5 @@ cdef const char *engine_date(Engine *engine) noexcept nogil:
 
 
 cdef uint64_t engine_live(Engine *engine) noexcept nogil:
-    return <uint64_t>engine.downstreams.live + engine.upstreams.live + engine.streams.live + engine.attempts.live + engine.loop.handles
+    return <uint64_t>engine.downstreams.live + engine.upstreams.live + engine.streams.live + engine.attempts.live \
+        + engine.tcp_sessions.live + engine.loop.handles

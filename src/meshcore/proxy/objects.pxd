@@ -49,6 +49,7 @@ cdef struct Engine:
     Slab upstreams
     Slab streams
     Slab attempts
+    Slab tcp_sessions
     Stream *ended                  # freed at the end of the iteration
     Batch batch
     char date[32]                  # RFC 9110 date of date_s
@@ -221,6 +222,39 @@ cdef struct Stream:
     Timer request_timer            # request_timeout: the client must have sent everything
     uint32_t retry_on              # RetryOn bits in force
     bint alt_response              # a timeout is answered with 204
+
+cdef struct TcpSession:
+    # A connection of a TCP chain and the one to its host.
+    Connection conn                # must be first
+    Engine *engine
+    ClusterLocal *cluster          # a use of it; NULL: none chosen
+    Host *host                     # a reference; the one dialled last, NULL: none
+    Transport *upstream            # NULL: none
+    uint32_t open                  # transports that are not gone yet
+    uint32_t attempts              # hosts dialled
+    bint connected                 # the upstream took the connection
+    bint closed                    # finish has run; the transports are going
+    bint local_close
+    bint log_at_end
+    bint down_ended                # a FIN came
+    bint up_ended
+    bint down_flushed              # ours is out
+    bint up_flushed
+    uint8_t down_close             # CloseType
+    uint64_t received              # from the client
+    uint64_t sent                  # to the client
+    uint64_t flags
+    Span failure                   # of the last connect
+    Span down_reason               # why this side closed
+    Span up_reason
+    int64_t wall_us                # when it was accepted
+    uint64_t dialled_ns
+    uint64_t active_ns
+    uint64_t upstream_id
+    IpAddress upstream_local
+    Timer connecting
+    Timer idle
+    Timer duration
 
 cdef struct ClusterLocal:
     Engine *engine

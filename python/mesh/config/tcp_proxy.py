@@ -1,0 +1,52 @@
+"""envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy: bytes to a cluster.
+
+Defaults are Envoy's: one attempt to connect, an hour without a byte. A cluster that does not exist is no mistake here, as in
+Envoy: connections are closed and counted. Tunnelling, hashing and metadata are refused by name. Called by listener.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mesh.config import access_log
+from mesh.config.errors import join
+from mesh.config.fields import Fields, unset
+from mesh.config.lowering import Lowering, milliseconds_or, wrapped_or
+from meshcore.bind import spec
+
+PACKAGE = "envoy.extensions.filters.network.tcp_proxy.v3"
+TCP = Fields(
+    f"{PACKAGE}.TcpProxy",
+    {
+        "stat_prefix", "cluster", "weighted_clusters", "idle_timeout", "max_connect_attempts", "access_log",
+        "max_downstream_connection_duration", "access_log_options",
+    },
+    harmless={"metadata_match": unset},
+)  # fmt: skip
+WEIGHTED = Fields(f"{PACKAGE}.TcpProxy.WeightedCluster", {"clusters"})
+CHOICE = Fields(f"{PACKAGE}.TcpProxy.WeightedCluster.ClusterWeight", {"name", "weight"})
+LOGGING = Fields(f"{PACKAGE}.TcpProxy.TcpAccessLogOptions", {"flush_access_log_on_connected"})
+HOUR_MS = 3_600_000
+
+
+def lower(message: Any, low: Lowering, path: str) -> spec.TcpProxy:
+    TCP.check(message, low.report, path)
+    LOGGING.check(message.access_log_options, low.report, join(path, "access_log_options"))
+    return spec.TcpProxy(
+        stat_prefix=message.stat_prefix,
+        clusters=_clusters(message, low, path),
+        max_connect_attempts=wrapped_or(message, "max_connect_attempts", 1),
+        idle_timeout_ms=milliseconds_or(message, "idle_timeout", HOUR_MS),
+        max_duration_ms=milliseconds_or(message, "max_downstream_connection_duration", 0),
+        access_logs=access_log.lower_all(message.access_log, low, join(path, "access_log")),
+        log_connected=message.access_log_options.flush_access_log_on_connected,
+    )
+
+
+def _clusters(message: Any, low: Lowering, path: str) -> tuple[tuple[str, int], ...]:
+    if message.WhichOneof("cluster_specifier") == "cluster":
+        return ((message.cluster, 1),)
+    at = join(path, "weighted_clusters")
+    WEIGHTED.check(message.weighted_clusters, low.report, at)
+    for index, choice in enumerate(message.weighted_clusters.clusters):
+        CHOICE.check(choice, low.report, f"{at}.clusters[{index}]")
+    return tuple((choice.name, choice.weight) for choice in message.weighted_clusters.clusters)

@@ -1,0 +1,133 @@
+"""TCP sessions under pressure: slow readers, many bytes both ways, a host that is gone, listeners that change, and nothing left over."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import mesh
+from mesh.testing.upstream import Upstream
+from mesh.testing.wire import Wire
+
+TYPES = "type.googleapis.com/envoy.extensions.filters.network."
+LIMIT_S = 10.0
+BYTES = 8 << 20
+
+
+def bootstrap(*ports: int, listener: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    """A listener that carries bytes to the ports of a cluster."""
+    proxy = {"@type": TYPES + "tcp_proxy.v3.TcpProxy", "stat_prefix": "main", "cluster": "up", **fields}
+    hosts = [{"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}} for port in ports]
+    main = {
+        "name": "main",
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
+        "filter_chains": [{"filters": [{"name": "tcp", "typed_config": proxy}]}],
+        **(listener or {}),
+    }
+    up = {"name": "up", "load_assignment": {"cluster_name": "up", "endpoints": [{"lb_endpoints": hosts}]}}
+    return {"static_resources": {"listeners": [main], "clusters": [up]}}
+
+
+def dial(proxy: mesh.Proxy) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", proxy.listeners["main"].port), timeout=LIMIT_S)
+
+
+def everything(wire: socket.socket) -> bytes:
+    parts = []
+    while part := wire.recv(1 << 16):
+        parts.append(part)
+    return b"".join(parts)
+
+
+@pytest.fixture
+def free_port() -> Iterator[int]:
+    """A port that nobody listens on, for as long as the test runs."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
+
+
+def test_all_bytes_arrive_both_ways_through_small_buffers() -> None:
+    payload = bytes(range(256)) * (BYTES // 256)
+
+    def echo(wire: Wire) -> None:
+        wire.send(everything(wire.socket))
+
+    small = {"per_connection_buffer_limit_bytes": 4096}
+    with Upstream(echo) as up, mesh.Proxy(bootstrap(up.port, listener=small), concurrency=1) as proxy:
+        with dial(proxy) as wire:
+            got: list[bytes] = []
+            reader = threading.Thread(target=lambda: got.append(everything(wire)))
+            reader.start()
+            wire.sendall(payload)
+            wire.shutdown(socket.SHUT_WR)
+            reader.join(LIMIT_S)
+        assert got == [payload]
+        assert proxy.stats["tcp.main.downstream_cx_rx_bytes_total"] == BYTES
+        assert proxy.stats["tcp.main.downstream_cx_tx_bytes_total"] == BYTES
+        paused = proxy.stats["cluster.up.upstream_flow_control_paused_reading_total"]
+        assert paused > 0
+        assert paused == proxy.stats["cluster.up.upstream_flow_control_resumed_reading_total"]
+    assert proxy.live_objects() == 0
+
+
+def test_a_second_host_is_tried_when_the_first_refuses(free_port: int) -> None:
+    with Upstream(lambda wire: wire.send(b"here")) as up:
+        config = bootstrap(free_port, up.port, max_connect_attempts=2)
+        with mesh.Proxy(config, concurrency=1) as proxy:
+            for _ in range(4):
+                with dial(proxy) as wire:
+                    assert everything(wire) == b"here"
+            assert proxy.stats["cluster.up.upstream_cx_connect_fail"] >= 1
+    assert proxy.live_objects() == 0
+
+
+def test_open_sessions_outlive_a_changed_listener_and_new_ones_use_it() -> None:
+    def echo(wire: Wire) -> None:
+        while got := wire.socket.recv(100):
+            wire.send(got)
+
+    with Upstream(echo) as up, mesh.Proxy(bootstrap(up.port), concurrency=1) as proxy:
+        config = bootstrap(up.port, stat_prefix="changed")
+        config["static_resources"]["listeners"][0]["address"]["socket_address"]["port_value"] = 0
+        with dial(proxy) as old:
+            old.sendall(b"one")
+            assert old.recv(10) == b"one"
+            proxy.apply(config)
+            old.sendall(b"two")
+            assert old.recv(10) == b"two"
+            with dial(proxy) as new:
+                new.sendall(b"three")
+                assert new.recv(10) == b"three"
+            assert proxy.stats["tcp.changed.downstream_cx_total"] == 1
+    assert proxy.live_objects() == 0
+
+
+def test_stopping_ends_sessions_in_every_state(free_port: int) -> None:
+    with Upstream(lambda wire: wire.socket.recv(10)) as up, mesh.Proxy(bootstrap(up.port), concurrency=1) as proxy:
+        wires = [dial(proxy) for _ in range(50)]
+        up.wait_connections(50)
+        proxy.stop()
+        assert [everything(wire) for wire in wires] == [b""] * 50
+        for wire in wires:
+            wire.close()
+    assert proxy.live_objects() == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"hash_policy": [{"source_ip": {}}]}, "hash_policy"),
+        ({"tunneling_config": {"hostname": "a:1"}}, "tunneling_config"),
+        ({"access_log_options": {"access_log_flush_interval": "1s"}}, "access_log_options.access_log_flush_interval"),
+    ],
+)
+def test_what_is_not_there_is_refused_by_its_path(fields: dict[str, Any], path: str) -> None:
+    with pytest.raises(mesh.ConfigError) as refused:
+        mesh.Proxy(bootstrap(1, **fields))
+    at = "static_resources.listeners[0].filter_chains[0].filters[0].typed_config."
+    assert [problem.path for problem in refused.value.problems] == [at + path]
