@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mesh.config import ConfigError
-from meshcore.bind import spec
+from meshcore.bind import filter_spec, spec
 from tests.config.boot import ROUTE_PATH
 from tests.config.plans import everything, hcm, route
 
@@ -64,6 +64,8 @@ def test_a_forward_keeps_every_setting() -> None:
             retriable_headers=(spec.HeaderMatch("x-retry", present=True),),
             retriable_request_headers=(spec.HeaderMatch("x-may", spec.StringMatch("exact", "yes-please")),),
         ),
+        rate_limits=(spec.RateLimit((spec.RateLimitAction("remote_address", "remote_address"),)),),
+        include_vh_rate_limits=True,
         priority_high=True,
     )
 
@@ -72,7 +74,14 @@ def test_a_weighted_connect_route() -> None:
     assert routes()[1].match == spec.RouteMatch("connect", "")
     assert routes()[1].action == spec.Forward(
         weighted=(
-            spec.WeightedCluster("web", 1, spec.HeaderMutation(request_remove=("x-w",)), "w", metadata_match='{"stage":"prod"}'),
+            spec.WeightedCluster(
+                "web",
+                1,
+                spec.HeaderMutation(request_remove=("x-w",)),
+                "w",
+                metadata_match='{"stage":"prod"}',
+                filters=(spec.FilterOverride("buf", "buffer", filter_spec.Buffer(5)),),
+            ),
             spec.WeightedCluster("names", 3),
         ),
         weight_header="x-pick",
@@ -180,7 +189,7 @@ def test_a_table_keeps_its_flags_and_hosts() -> None:
     assert (host.name, host.domains, host.require_tls) == ("host", ("a.com", "*.b.com"), "external_only")
     assert host.include_request_attempt_count and host.include_attempt_count_in_response
     assert host.retry == spec.RetryPolicy(("reset",))
-    assert host.filter_disabled == host.routes[0].filter_disabled == ("py",)
+    assert host.filters[-1:] == host.routes[0].filters == (spec.FilterOverride("py", disabled=True),)
 
 
 def test_a_setting_per_route_other_than_disabled_is_refused() -> None:

@@ -69,6 +69,7 @@ class Case:
     # configuration
     hcm: dict[str, Any] = field(default_factory=dict)
     router: dict[str, Any] = field(default_factory=dict)
+    filters: dict[str, dict[str, Any]] = field(default_factory=dict)
     listener: dict[str, Any] = field(default_factory=dict)
     route_config: dict[str, Any] = field(default_factory=dict)
     virtual_hosts: list[dict[str, Any]] | None = None

@@ -18,6 +18,7 @@ from tests.differential.case import Case
 TYPE = "type.googleapis.com/envoy."
 HCM = TYPE + "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = TYPE + "extensions.filters.http.router.v3.Router"
+FILTER = TYPE + "extensions.filters.http."
 FILE_LOG = TYPE + "extensions.access_loggers.file.v3.FileAccessLog"
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
@@ -111,7 +112,10 @@ def _listener(case: Case, port: int, logs: Path, with_log: bool) -> dict[str, An
         "@type": HCM,
         "stat_prefix": case.name,
         "route_config": _route_config(case),
-        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER, **case.router}}],
+        "http_filters": [
+            *({"name": name, "typed_config": config} for name, config in case.filters.items()),
+            {"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER, **case.router}},
+        ],
     }
     if with_log or case.log:
         hcm["access_log"] = [_access_log(case, logs)]
@@ -200,9 +204,12 @@ def _groups(hosts: list[Any], ports: dict[str, int]) -> list[dict[str, Any]]:
 
 
 def _named(value: Any, case: Case) -> Any:
-    """`value` with every `@NAME` of an upstream replaced by its cluster."""
+    """`value` with every `@NAME` of an upstream replaced by its cluster, and the types of HTTP filters in full."""
     if isinstance(value, dict):
-        return {key: _named(inner, case) for key, inner in value.items()}
+        return {
+            key: FILTER + inner if key == "@type" and "/" not in inner else _named(inner, case)
+            for key, inner in value.items()
+        }
     if isinstance(value, list):
         return [_named(inner, case) for inner in value]
     if isinstance(value, str) and value.startswith("@") and value[1:] in case.upstreams:

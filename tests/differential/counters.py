@@ -6,8 +6,9 @@ Pure functions, called after the run.
 
 from __future__ import annotations
 
+import fnmatch
 import re
-from fnmatch import translate
+from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
@@ -16,7 +17,7 @@ from tests.differential.case import Case
 from tests.differential.config import cluster_name
 
 _LISTS: dict[str, list[str]] = yaml.safe_load((Path(__file__).parent / "counters.yaml").read_text())
-_PATTERNS = {kind: re.compile("|".join(translate(name) for name in names)) for kind, names in _LISTS.items()}
+_PATTERNS = {kind: re.compile("|".join(fnmatch.translate(name) for name in names)) for kind, names in _LISTS.items()}
 
 
 def scopes_of(case: Case) -> list[str]:
@@ -28,9 +29,13 @@ def scopes_of(case: Case) -> list[str]:
     ]
 
 
-def named_counters(case: Case) -> list[str]:
-    """The full names that the case lists itself."""
-    return [name.replace("<case>", case.name) for name in case.counters]
+def named_counters(case: Case, stats: Iterable[str]) -> list[str]:
+    """The full names that the case lists itself; a pattern stands for what matches in `stats`."""
+    found: list[str] = []
+    for listed in case.counters:
+        name = listed.replace("<case>", case.name)
+        found += fnmatch.filter(stats, name) if "*" in name else [name]
+    return found
 
 
 def compared_counters(case: Case, stats: dict[str, int]) -> dict[str, int]:
@@ -43,7 +48,7 @@ def compared_counters(case: Case, stats: dict[str, int]) -> dict[str, int]:
             if name != full and value and _PATTERNS[kind].match(name):
                 short = f"{kind}.{owner.removeprefix(case.name).removeprefix('__')}.{name}".replace("..", ".")
                 found[short.replace(f".{case.name}.", ".")] = value
-    for listed, full in zip(case.counters, named_counters(case), strict=True):
+    for full in named_counters(case, stats):
         if stats.get(full):
-            found[listed] = stats[full]
+            found[full.replace(case.name, "<case>")] = stats[full]
     return found

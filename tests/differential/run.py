@@ -214,7 +214,7 @@ class ProxyRun:
             path = log_path(directory, case.name)
             seen.log = (path.read_text(errors="replace") if path.exists() else "") if with_log or case.log else None
             seen.stats = {name: value for scope in scopes_of(case) for name, value in scopes.get(scope, {}).items()}
-            seen.stats |= {name: stats.get(name, 0) for name in named_counters(case)}
+            seen.stats |= {name: stats.get(name, 0) for name in named_counters(case, stats)}
             sides = seen.clients + [side for each in seen.upstreams.values() for side in each]
             seen.given = b"".join(event.payload for side in sides for event in side.events if event.kind == "sent")
         return {case.name: stage.finished[case.name] for case in cases}

@@ -1,4 +1,5 @@
-"""HTTP filters of a connection manager: the router, which stands last, and filters written in Python.
+"""HTTP filters of a connection manager: the router, which stands last, native filters (native_filter.py), and filters
+written in Python.
 
 A Python filter has the type URL of a TypedStruct whose inner `type_url` is `mesh.filters.python` and whose value is
 {class: "package.module:Class", config: {...}}. Its settings lower to (class path, config as JSON text with sorted
@@ -10,6 +11,7 @@ import json
 import re
 from typing import Any
 
+from mesh.config import native_filter
 from mesh.config.errors import join, nearest
 from mesh.config.fields import Fields, anything
 from mesh.config.lowering import Lowering, wrapped_or
@@ -31,6 +33,7 @@ TYPES = {
     ROUTER.message: "router",
     "xds.type.v3.TypedStruct": "struct",
     "udpa.type.v1.TypedStruct": "struct",
+    **{message: kind for message, (kind, _lower) in native_filter.FILTERS.items()},
 }
 CLASS_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 PYTHON_KEYS = ("class", "config")
@@ -77,6 +80,9 @@ def lower(message: Any, low: Lowering, path: str) -> spec.HttpFilter | None:
         )
         plain = settings == spec.Router()
         return spec.HttpFilter(message.name, "router", None if plain else settings, message.disabled)
+    if kind != "struct":
+        lower_native = native_filter.FILTERS[config.DESCRIPTOR.full_name][1]
+        return spec.HttpFilter(message.name, kind, lower_native(config, low, at), message.disabled)
     python = _python(config, low, at)
     return spec.HttpFilter(message.name, "python", python, message.disabled) if python else None
 

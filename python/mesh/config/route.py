@@ -1,7 +1,6 @@
 """envoy.config.route.v3.Route: a match, an action, and what is changed on the way.
 
-Also `typed_per_filter_config`, which routes share with virtual hosts: switching a filter off is implemented, other
-settings per route are refused. Metadata, decorators and tracing settings say nothing to the engine without a tracer and
+Metadata, decorators and tracing settings say nothing to the engine without a tracer and
 are accepted. Called by virtual_host.py, with what the whole table decides (cluster lookup, size of direct bodies).
 """
 
@@ -9,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import header_mutation, route_action, route_match
+from mesh.config import header_mutation, native_filter, route_action, route_match
 from mesh.config.errors import join
-from mesh.config.fields import Fields, anything
+from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, wrapped_or
 from meshcore.bind import spec
 
@@ -24,12 +23,6 @@ ROUTE = Fields(
     | header_mutation.LISTS,
     described={"metadata", "decorator", "tracing"},
 )  # fmt: skip
-FILTER_CONFIG = Fields(
-    "envoy.config.route.v3.FilterConfig",
-    {"disabled"},
-    harmless={"is_optional": anything, "config": lambda value: not value.type_url},
-)
-FILTER_TYPES = {"envoy.config.route.v3.FilterConfig": True}
 
 
 def lower(message: Any, low: Lowering, path: str, *, validate_clusters: bool, body_limit: int) -> spec.Route:
@@ -54,18 +47,5 @@ def lower(message: Any, low: Lowering, path: str, *, validate_clusters: bool, bo
         stat_prefix=message.stat_prefix,
         retry_buffer_limit=wrapped_or(message, "per_request_buffer_limit_bytes", None),
         body_buffer_limit=wrapped_or(message, "request_body_buffer_limit", None),
-        filter_disabled=lower_filter_disabled(message.typed_per_filter_config, low, join(path, "typed_per_filter_config")),
+        filters=native_filter.lower_overrides(message.typed_per_filter_config, low, join(path, "typed_per_filter_config")),
     )
-
-
-def lower_filter_disabled(configs: Any, low: Lowering, path: str) -> tuple[str, ...]:
-    """Names of the filters that a typed_per_filter_config switches off."""
-    found = []
-    for name in sorted(configs):
-        at = f'{path}["{name}"]'
-        config, _ = low.unpack(configs[name], at, FILTER_TYPES, "a setting per route")
-        if config is not None:
-            FILTER_CONFIG.check(config, low.report, at)
-            if config.disabled:
-                found.append(name)
-    return tuple(found)

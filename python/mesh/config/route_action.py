@@ -10,7 +10,16 @@ from __future__ import annotations
 from typing import Any
 
 from mesh.config import format as formats
-from mesh.config import hash_policy, header_mutation, load_balancer_subset, matcher, retry, uri_template
+from mesh.config import (
+    hash_policy,
+    header_mutation,
+    load_balancer_subset,
+    matcher,
+    native_filter,
+    rate_limit,
+    retry,
+    uri_template,
+)
 from mesh.config.errors import join, nearest
 from mesh.config.fields import Fields, anything, false
 from mesh.config.lowering import Lowering, each, milliseconds_or, wrapped_or
@@ -23,9 +32,9 @@ FORWARD = Fields(
         "regex_rewrite", "path_rewrite_policy", "path_rewrite", "host_rewrite_literal", "auto_host_rewrite", "host_rewrite_header",
         "host_rewrite_path_regex", "host_rewrite", "append_x_forwarded_host", "timeout",
         "idle_timeout",
-        "max_stream_duration", "retry_policy", "upgrade_configs", "priority", "hash_policy", "metadata_match",
+        "max_stream_duration", "retry_policy", "upgrade_configs", "priority", "hash_policy", "metadata_match", "rate_limits",
+        "include_vh_rate_limits",
     },
-    harmless={"include_vh_rate_limits": anything},
 )  # fmt: skip
 WEIGHTED = Fields(
     "envoy.config.route.v3.WeightedCluster",
@@ -34,7 +43,7 @@ WEIGHTED = Fields(
 )
 WEIGHT = Fields(
     "envoy.config.route.v3.WeightedCluster.ClusterWeight",
-    {"name", "cluster_header", "weight", "host_rewrite_literal", "metadata_match"} | header_mutation.LISTS,
+    {"name", "cluster_header", "weight", "host_rewrite_literal", "metadata_match", "typed_per_filter_config"} | header_mutation.LISTS,
 )
 UPGRADE = Fields("envoy.config.route.v3.RouteAction.UpgradeConfig", {"upgrade_type", "enabled", "connect_config"})
 CONNECT = Fields("envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig", {"allow_post"})
@@ -101,6 +110,8 @@ def lower_forward(message: Any, match: Any, low: Lowering, path: str, validate_c
         upgrades=upgrades,
         connect_terminate=terminate,
         connect_allow_post=allow_post,
+        rate_limits=rate_limit.lower_all(message.rate_limits, low, join(path, "rate_limits")),
+        include_vh_rate_limits=wrapped_or(message, "include_vh_rate_limits", False),
         priority_high=message.priority == 1,
         hash_policy=hash_policy.lower_all(message.hash_policy, low, join(path, "hash_policy")),
         metadata_match=load_balancer_subset.lower_match(message),
@@ -145,8 +156,13 @@ def _weighted(message: Any, low: Lowering, path: str, validate_clusters: bool, r
         if not item.HasField("weight"):
             low.refuse(join(at, "weight"), "required, and not set")
         return spec.WeightedCluster(
-            item.name, wrapped_or(item, "weight", 0), header_mutation.lower(item, low, at), item.host_rewrite_literal,
-            item.cluster_header.lower(), load_balancer_subset.lower_match(item, route),
+            item.name,
+            wrapped_or(item, "weight", 0),
+            header_mutation.lower(item, low, at),
+            item.host_rewrite_literal,
+            item.cluster_header.lower(),
+            load_balancer_subset.lower_match(item, route),
+            native_filter.lower_overrides(item.typed_per_filter_config, low, join(at, "typed_per_filter_config")),
         )
 
     found = each(message.clusters, join(path, "clusters"), one)

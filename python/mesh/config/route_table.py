@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import header_mutation, virtual_host
+from mesh.config import header_mutation, native_filter, virtual_host
 from mesh.config.errors import join
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, each, wrapped_or
@@ -19,7 +19,7 @@ TABLE = Fields(
     {
         "name", "virtual_hosts", "internal_only_headers", "most_specific_header_mutations_wins", "validate_clusters",
         "max_direct_response_body_size_bytes", "ignore_port_in_host_matching", "vhost_header",
-        "ignore_path_parameters_in_path_matching",
+        "ignore_path_parameters_in_path_matching", "typed_per_filter_config",
     }
     | header_mutation.LISTS,
     described={"metadata"},
@@ -48,6 +48,7 @@ def lower(message: Any, low: Lowering, path: str, *, validate_by_default: bool =
         ignore_port_in_host=message.ignore_port_in_host_matching,
         ignore_path_parameters=message.ignore_path_parameters_in_path_matching,
         vhost_header=message.vhost_header.lower(),
+        filters=native_filter.lower_overrides(message.typed_per_filter_config, low, join(path, "typed_per_filter_config")),
     )
 
 

@@ -220,6 +220,8 @@ def _string(spec: Any) -> Check:
     only = list(getattr(spec, "in"))
 
     def test(value: str) -> str | None:
+        if not value and spec.ignore_empty:
+            return None
         if text := length(value):
             return text
         if only and value not in only:

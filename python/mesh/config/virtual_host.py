@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import header_mutation, match_tree, matcher, retry, route
+from mesh.config import header_mutation, match_tree, matcher, native_filter, rate_limit, retry, route
 from mesh.config.errors import join
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, each, wrapped_or
@@ -19,7 +19,7 @@ HOST = Fields(
     {
         "name", "domains", "routes", "matcher", "require_tls", "typed_per_filter_config", "include_request_attempt_count",
         "include_attempt_count_in_response", "retry_policy", "include_is_timeout_retry_header", "virtual_clusters",
-        "per_request_buffer_limit_bytes", "request_body_buffer_limit",
+        "per_request_buffer_limit_bytes", "request_body_buffer_limit", "rate_limits",
     }
     | header_mutation.LISTS,
     described={"metadata"},
@@ -64,7 +64,8 @@ def lower(message: Any, low: Lowering, path: str, *, validate_clusters: bool, bo
         virtual_clusters=each(message.virtual_clusters, join(path, "virtual_clusters"), lambda item, at: _virtual_cluster(item, low, at)),
         retry_buffer_limit=wrapped_or(message, "per_request_buffer_limit_bytes", None),
         body_buffer_limit=wrapped_or(message, "request_body_buffer_limit", None),
-        filter_disabled=route.lower_filter_disabled(message.typed_per_filter_config, low, join(path, "typed_per_filter_config")),
+        rate_limits=rate_limit.lower_all(message.rate_limits, low, join(path, "rate_limits")),
+        filters=native_filter.lower_overrides(message.typed_per_filter_config, low, join(path, "typed_per_filter_config")),
     )
 
 

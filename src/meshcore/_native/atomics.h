@@ -16,6 +16,9 @@ static inline void *atomic_take(void **p) { return __atomic_exchange_n(p, (void 
 static inline int atomic_swap_if(void **p, void *seen, void *v) {
     return __atomic_compare_exchange_n(p, &seen, v, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
+static inline int atomic_replace(int64_t *p, int64_t seen, int64_t v) {
+    return __atomic_compare_exchange_n(p, &seen, v, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
 static inline void *atomic_peek(void **p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
 static inline void publish_word(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
 static inline uint64_t published_word(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }

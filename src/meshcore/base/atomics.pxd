@@ -7,6 +7,7 @@ cdef extern from "atomics.h" nogil:
     int64_t atomic_add(int64_t *p, int64_t v) noexcept
     int64_t atomic_ref(int64_t *p) noexcept
     int64_t atomic_unref(int64_t *p) noexcept      # the new value; 0 = the caller was the last owner
+    int atomic_replace(int64_t *p, int64_t seen, int64_t v) noexcept      # stores v if the value is still `seen`; whether it was
     void *atomic_take(void **p) noexcept           # swaps in NULL
     int atomic_swap_if(void **p, void *seen, void *v) noexcept
     void *atomic_peek(void **p) noexcept

@@ -218,6 +218,43 @@ cdef void buffer_move(Buffer *to, Buffer *source) noexcept nogil:
     buffer_init(source)
 
 
+cdef bint buffer_split(BufferPool *pool, Buffer *source, Buffer *to, uint64_t n) noexcept nogil:
+    cdef Slice *item
+    cdef Slice *part = NULL
+    cdef uint64_t whole = 0
+    item = source.first
+    while item != NULL and whole + item.len <= n:
+        whole += item.len
+        item = item.next
+    if whole < n:
+        part = <Slice *>slab_new(&pool.slices)
+        if part == NULL:
+            return False
+        part.at = item.at
+        part.len = <uint32_t>(n - whole)
+        part.chunk = item.chunk
+        part.next = NULL
+        item.chunk.refs += 1
+        item.at += part.len
+        item.len -= part.len
+    while source.first != item:
+        link_slice(to, take_first(source))
+    if part != NULL:
+        link_slice(to, part)
+    to.len += n
+    source.len -= n
+    return True
+
+
+cdef inline Slice *take_first(Buffer *buffer) noexcept nogil:
+    cdef Slice *item = buffer.first
+    buffer.first = item.next
+    if buffer.first == NULL:
+        buffer.last = NULL
+    item.next = NULL
+    return item
+
+
 cdef bint buffer_share(BufferPool *pool, Buffer *to, Buffer *source) noexcept nogil:
     cdef Slice *item = source.first
     cdef Slice *copy

@@ -396,9 +396,9 @@ cdef void go_on(Desk *desk) noexcept nogil:
             visit.replied = True
             stream.ops.reply(stream, &visit.reply)
         elif visit.response:
-            stream.ops.resume_response(stream)
+            stream.ops.resume_response(stream, visit.item.n)
         else:
-            stream.ops.resume_request(stream)
+            stream.ops.resume_request(stream, visit.item.n)
 
 
 cdef void on_resume(Message *message) noexcept nogil:

@@ -11,6 +11,7 @@ from libc.string cimport memset
 
 from meshcore.base.arena cimport Arena, arena_fini, arena_init
 from meshcore.base.span cimport Span, span
+from meshcore.bind.filter_set cimport FilterSet
 from meshcore.bind.matchers cimport keep, keep_lower, take
 from meshcore.bind.metadata cimport filter_state_fill, metadata_fill
 from meshcore.bind.routes cimport routes_compile
@@ -114,7 +115,7 @@ cdef class RouteTableFace:
     cdef RouteTable *table
 
     def __cinit__(self, spec):
-        self.table = routes_compile(spec, RuntimeCells())
+        self.table = routes_compile(spec, RuntimeCells(), FilterSet.__new__(FilterSet))
 
     def __dealloc__(self):
         route_table_unref(self.table)

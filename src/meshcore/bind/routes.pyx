@@ -6,16 +6,19 @@ here, so that the data path looks in one place. The Python face for tests and `m
 from libc.stdint cimport uint16_t, uint32_t
 
 from meshcore.base.span cimport Span, span
+from meshcore.bind.filter_set cimport FilterSet
 from meshcore.bind.format cimport compile_json, compile_text
 from meshcore.bind.load_balancer cimport compile_criteria, compile_hash_policy
 from meshcore.bind.match_trees cimport compile_tree
 from meshcore.bind.matchers cimport compile_headers, compile_queries, compile_regex, keep, keep_lower, take
+from meshcore.bind.rate_limits cimport fill_rate_rules
 from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.bind.stream_matchers cimport compile_stream
 from meshcore.codec.head cimport head_identify
 from meshcore.observe.format cimport Format, format_compile
 from meshcore.route.domain_index cimport DOMAIN_ANY, DOMAIN_EXACT, DOMAIN_PREFIX, DOMAIN_SUFFIX, Domain
 from meshcore.route.mutation cimport ADD_APPEND, ADD_IF_ABSENT, ADD_OVERWRITE, ADD_OVERWRITE_IF_EXISTS
+from meshcore.route.rate_limit cimport RateRules
 from meshcore.route.table cimport (
     PATH_CONNECT, PATH_EXACT, PATH_PREFIX, PATH_REGEX, PATH_SEPARATED_PREFIX, RETRY_5XX, RETRY_CONNECT_FAILURE,
     RETRY_ENVOY_RATELIMITED, RETRY_GATEWAY_ERROR, RETRY_GRPC_CANCELLED, RETRY_GRPC_DEADLINE_EXCEEDED, RETRY_GRPC_INTERNAL,
@@ -314,7 +317,7 @@ cdef int compile_virtual_clusters(RouteTable *table, object specs, VirtualHost *
 
 cdef int compile_route(
     RouteTable *table, object host, object spec, RuntimeCells cells, Route *route, const Mutation *of_host,
-    const Mutation *of_table,
+    const Mutation *of_table, FilterSet filters,
 ) except -1:
     add_mutation(route, compile_mutation(&table.arena, spec.mutation))
     add_mutation(route, of_host)
@@ -326,12 +329,14 @@ cdef int compile_route(
     if spec.stat_prefix:
         route.scope = <Scope *>take(&table.arena, sizeof(Scope))
     route.scoped = bool(spec.stat_prefix or host.virtual_clusters)
-    off = tuple(dict.fromkeys((*spec.filter_disabled, *host.filter_disabled)))
-    route.filters_off_names = compile_filter_names(table, off)
-    route.filters_off_len = len(off)
+    filters = filters.within(spec.filters)
+    route.filters = filters.of_route(&table.arena, &table.regexes)
     compile_match(table, spec.match, cells, route)
     if isinstance(spec.action, plan.Forward):
         compile_forward(table, host, spec.action, route)
+        compile_choice_filters(table, spec.action, route, filters)
+        route.rate_rules = compile_rates(table, spec.action.rate_limits, filters)
+        route.include_host_rates = spec.action.include_vh_rate_limits
     elif isinstance(spec.action, plan.Redirect):
         compile_redirect(table, spec.action, route)
     elif isinstance(spec.action, plan.DirectResponse):
@@ -341,18 +346,24 @@ cdef int compile_route(
     return 0
 
 
-cdef Span *compile_filter_names(RouteTable *table, object names) except? NULL:
-    cdef Span *list
-    if not names:
+cdef int compile_choice_filters(RouteTable *table, object spec, Route *route, FilterSet filters) except -1:
+    for i, part in enumerate(spec.weighted):
+        if part.filters:
+            route.choices[<int>i].filters = filters.within(part.filters).of_route(&table.arena, &table.regexes)
+    return 0
+
+
+cdef RateRules *compile_rates(RouteTable *table, object specs, FilterSet filters) except? NULL:
+    cdef RateRules *rules
+    if not specs:
         return NULL
-    list = <Span *>take(&table.arena, len(names) * sizeof(Span))
-    for i, name in enumerate(names):
-        list[<int>i] = keep(&table.arena, name)
-    return list
+    rules = <RateRules *>take(&table.arena, sizeof(RateRules))
+    fill_rate_rules(&table.arena, &table.regexes, specs, filters.node_cluster, rules)
+    return rules
 
 
 cdef int compile_host(
-    RouteTable *table, object spec, RuntimeCells cells, VirtualHost *host, const Mutation *of_table,
+    RouteTable *table, object spec, RuntimeCells cells, VirtualHost *host, const Mutation *of_table, FilterSet filters,
 ) except -1:
     cdef const Mutation *own = compile_mutation(&table.arena, spec.mutation)
     host.name = keep(&table.arena, spec.name)
@@ -367,10 +378,11 @@ cdef int compile_host(
     for i, (first, n) in enumerate(spec.route_lists):
         host.lists[<int>i].first = first
         host.lists[<int>i].len = n
+    host.rate_rules = compile_rates(table, spec.rate_limits, filters)
     host.routes = <Route *>take(&table.arena, len(spec.routes) * sizeof(Route))
     host.routes_len = len(spec.routes)
     for i, route in enumerate(spec.routes):
-        compile_route(table, spec, route, cells, &host.routes[<int>i], own, of_table)
+        compile_route(table, spec, route, cells, &host.routes[<int>i], own, of_table, filters.within(spec.filters))
     return 0
 
 
@@ -403,7 +415,7 @@ cdef int compile_domains(RouteTable *table, object hosts) except -1:
     return 0
 
 
-cdef int fill_table(RouteTable *table, object spec, RuntimeCells cells) except -1:
+cdef int fill_table(RouteTable *table, object spec, RuntimeCells cells, FilterSet filters) except -1:
     cdef const Mutation *mutation
     table.name = keep(&table.arena, spec.name)
     table.ignore_port = spec.ignore_port_in_host
@@ -415,17 +427,17 @@ cdef int fill_table(RouteTable *table, object spec, RuntimeCells cells) except -
     table.hosts = <VirtualHost *>take(&table.arena, len(spec.virtual_hosts) * sizeof(VirtualHost))
     table.hosts_len = len(spec.virtual_hosts)
     for i, host in enumerate(spec.virtual_hosts):
-        compile_host(table, host, cells, &table.hosts[<int>i], mutation)
+        compile_host(table, host, cells, &table.hosts[<int>i], mutation, filters.within(spec.filters))
     compile_domains(table, spec.virtual_hosts)
     return 0
 
 
-cdef RouteTable *routes_compile(object spec, RuntimeCells cells) except NULL:
+cdef RouteTable *routes_compile(object spec, RuntimeCells cells, FilterSet filters) except NULL:
     cdef RouteTable *table = route_table_new()
     if table == NULL:
         raise MemoryError
     try:
-        fill_table(table, spec, cells)
+        fill_table(table, spec, cells, filters)
         if not route_table_index(table):
             raise MemoryError
     except BaseException:

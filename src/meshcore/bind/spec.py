@@ -248,6 +248,17 @@ class RetryPolicy:
 
 
 @dataclass(slots=True, frozen=True)
+class FilterOverride:
+    """One entry of typed_per_filter_config: `settings` (None: the filter's own) for the HTTP filter of that name. `kind` as in HttpFilter.
+    One that is not `disabled` switches a filter on that is off in the connection manager."""
+
+    name: str
+    kind: str = ""
+    settings: Any = None
+    disabled: bool = False
+
+
+@dataclass(slots=True, frozen=True)
 class WeightedCluster:
     """`cluster` is "" where the header `cluster_header` names it."""
 
@@ -257,6 +268,33 @@ class WeightedCluster:
     host_rewrite_literal: str = ""
     cluster_header: str = ""
     metadata_match: str = ""  # laid over the route's
+    filters: tuple[FilterOverride, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class RateLimitAction:
+    """`kind` is the name of the field in RateLimit.Action (dynamic_metadata: `metadata`). `name`: of the header, the query parameter or the
+    metadata namespace; `value`: what a literal or a match gives, the default of metadata."""
+
+    kind: str
+    key: str
+    value: str = ""
+    name: str = ""
+    path: tuple[str, ...] = ()
+    skip_if_absent: bool = False
+    expect: bool = True
+    prefix_lengths: tuple[int, int] = (32, 128)
+    headers: tuple[HeaderMatch, ...] = ()
+    queries: tuple[QueryMatch, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class RateLimit:
+    """envoy.config.route.v3.RateLimit. `hits`: how many tokens a request costs."""
+
+    actions: tuple[RateLimitAction, ...]
+    stage: int = 0
+    hits: int = 1
 
 
 @dataclass(slots=True, frozen=True)
@@ -288,6 +326,8 @@ class Forward:
     upgrades: tuple[tuple[str, bool], ...] = ()  # (type, enabled); overrides those of the HCM
     connect_terminate: bool = False  # upgrade_configs CONNECT with connect_config: payload is forwarded as raw TCP
     connect_allow_post: bool = False
+    rate_limits: tuple[RateLimit, ...] = ()
+    include_vh_rate_limits: bool = False
     priority_high: bool = False
     hash_policy: tuple[HashRule, ...] = ()
     metadata_match: str = ""  # subset wanted: envoy.lb of metadata_match as a JSON object with sorted keys
@@ -326,7 +366,7 @@ class Route:
     stat_prefix: str = ""
     retry_buffer_limit: int | None = None  # per_request_buffer_limit_bytes
     body_buffer_limit: int | None = None  # request_body_buffer_limit: may also be more than the connection's limit
-    filter_disabled: tuple[str, ...] = ()  # names of HTTP filters that typed_per_filter_config switches off here
+    filters: tuple[FilterOverride, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)
@@ -356,7 +396,8 @@ class VirtualHost:
     virtual_clusters: tuple[VirtualCluster, ...] = ()
     retry_buffer_limit: int | None = None
     body_buffer_limit: int | None = None
-    filter_disabled: tuple[str, ...] = ()
+    rate_limits: tuple[RateLimit, ...] = ()
+    filters: tuple[FilterOverride, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)
@@ -371,6 +412,7 @@ class RouteTable:
     ignore_port_in_host: bool = False
     ignore_path_parameters: bool = False
     vhost_header: str = ""
+    filters: tuple[FilterOverride, ...] = ()
 
 
 # --- access logs ----------------------------------------------------------------------------------------------------

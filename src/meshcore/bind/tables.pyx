@@ -13,10 +13,11 @@ from meshcore.base.atomics cimport atomic_load
 from meshcore.base.span cimport Span, span
 from meshcore.bind.address cimport address_fill
 from meshcore.bind.cluster_hosts cimport ClusterHosts
+from meshcore.bind.filter_set cimport FilterSet, filter_set
 from meshcore.bind.format cimport compile_json, compile_text
 from meshcore.bind.load_balancer cimport compile_balancer
 from meshcore.bind.matchers cimport compile_headers, compile_string, keep, keep_lower, take
-from meshcore.bind.pyfilter cimport keep_alive, python_filter
+from meshcore.bind.pyfilter cimport keep_alive
 from meshcore.bind.routes cimport compile_adds, compile_mutation, routes_compile
 from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.bind.stats cimport Group, Layout, StatsRegistry
@@ -147,27 +148,6 @@ cdef int fill_log_filter(Arena *arena, object spec, RuntimeCells cells, Regex **
     return 0
 
 
-cdef int fill_filters(Arena *arena, object filters, HcmConf *hcm, list keep_on) except -1:
-    # The router is the chain's end, not a link. Everything that is not native is a Python filter.
-    cdef FilterConf *conf
-    links = [f for f in filters if f.kind != "router"]
-    if len(links) > FILTERS_MAX:
-        raise ValueError(f"at most {FILTERS_MAX} HTTP filters, {len(links)} were given")
-    hcm.filters = <FilterConf *>take(arena, sizeof(FilterConf) * max(1, len(links)))
-    hcm.filters_len = len(links)
-    hcm.filter_settings = <void **>take(arena, sizeof(void *) * max(1, len(links)))
-    for i, spec in enumerate(links):
-        if spec.kind != "python":
-            raise ValueError(f"HTTP filter {spec.name!r}: the engine has no filter of kind {spec.kind!r}")
-        conf = &hcm.filters[i]
-        conf.name = keep(arena, spec.name)
-        conf.disabled = spec.disabled
-        conf.ops = python_filter(spec, keep_on, &conf.settings)
-        hcm.filter_settings[i] = conf.settings
-        hcm.data_filters = hcm.data_filters or conf.ops.on_request_data != NULL or conf.ops.on_response_data != NULL
-    return 0
-
-
 cdef int fill_replies(Arena *arena, object spec, HcmConf *hcm) except -1:
     cdef ReplyMapper *mapper
     cdef uint16_t n
@@ -266,8 +246,7 @@ cdef int fill_early(Arena *arena, object spec, HcmConf *hcm) except -1:
     return 0
 
 
-cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registry, dict files, str user_agent,
-                  list keep_on, list owned) except -1:
+cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registry, dict files, str user_agent, list owned) except -1:
     cdef Group group
     group = take_stats(registry, f"http.{spec.stat_prefix}.", hcm_layout, owned, HCM_STATS, hcm.stats)
     hcm.rq_time = group.slot_of("downstream_rq_time")
@@ -325,7 +304,6 @@ cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registr
     hcm.internal = compile_cidrs(arena, spec.internal_cidrs or (), &hcm.internal_len)
     fill_router(spec, hcm)
     fill_early(arena, spec, hcm)
-    fill_filters(arena, spec.filters, hcm, keep_on)
     hcm.logs = compile_logs(arena, spec.access_logs, files, registry.runtime, &hcm.regexes)
     hcm.logs_len = len(spec.access_logs)
     fill_replies(arena, spec, hcm)
@@ -358,13 +336,12 @@ cdef str text_of(Span name):
     return name.at[:name.len].decode()
 
 
-cdef int resolve_routes(RouteTable *routes, object spec, dict cluster_index, StatsRegistry registry, list owned) except -1:
-    # Names become indexes: of clusters in every worker, of HTTP filters in this connection manager, of statistics.
+cdef int resolve_routes(RouteTable *routes, dict cluster_index, StatsRegistry registry, list owned) except -1:
+    # Names become indexes: of clusters in every worker, of statistics.
     cdef Route *route
     cdef uint32_t i
     cdef uint32_t n
     cdef uint32_t c
-    names = [f.name for f in spec.filters if f.kind != "router"]
     for i in range(routes.hosts_len):
         resolve_scopes(&routes.hosts[i], registry, owned)
         for n in range(routes.hosts[i].routes_len):
@@ -374,10 +351,6 @@ cdef int resolve_routes(RouteTable *routes, object spec, dict cluster_index, Sta
                     continue
                 name = route.choices[c].name.at[:route.choices[c].name.len].decode()
                 route.choices[c].index = cluster_index.setdefault(name, len(cluster_index))
-            for c in range(route.filters_off_len):
-                off = route.filters_off_names[c].at[:route.filters_off_names[c].len].decode()
-                if off in names:
-                    route.filters_off |= <uint64_t>1 << <int>names.index(off)
     return 0
 
 
@@ -442,12 +415,14 @@ cdef class ListenerTable:
     cdef int fill_http(self, spec, int chain, StatsRegistry registry, dict cluster_index, dict files, str user_agent,
                        list keep_on) except -1:
         cdef HcmConf *hcm = <HcmConf *>take(&self.conf.arena, sizeof(HcmConf))
+        cdef FilterSet filters = filter_set(registry, spec, cluster_index, user_agent, self.owned)
         self.conf.chains[chain].hcm = hcm
-        fill_hcm(&self.conf.arena, spec, hcm, registry, files, user_agent, keep_on, self.owned)
+        fill_hcm(&self.conf.arena, spec, hcm, registry, files, user_agent, self.owned)
+        filters.fill(&self.conf.arena, hcm, keep_on)
         take_stats(
             registry, f"{self.prefix}http.{spec.stat_prefix}.", listener_http_layout, self.owned, LISTENER_HTTP_STATS, hcm.listener_stats)
-        self.routes.tables[chain] = routes_compile(spec.routes, registry.runtime)
-        resolve_routes(self.routes.tables[chain], spec, cluster_index, registry, self.owned)
+        self.routes.tables[chain] = routes_compile(spec.routes, registry.runtime, filters)
+        resolve_routes(self.routes.tables[chain], cluster_index, registry, self.owned)
         return 0
 
     def __dealloc__(self):

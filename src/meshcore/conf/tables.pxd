@@ -70,7 +70,6 @@ cdef struct FilterConf:
     Span name
     const HttpFilterOps *ops
     void *settings
-    bint disabled
 
 cdef struct ReplyMapper:
     uint8_t status_op              # 0 any, 1 equal, 2 at least, 3 at most, 4 not equal
@@ -164,7 +163,9 @@ cdef struct HcmConf:
     FilterConf *filters
     void **filter_settings         # of each filter
     uint8_t filters_len
-    bint data_filters              # some filter has a data or trailer hook
+    uint32_t filters_on            # bit n: the n-th filter runs unless a route says otherwise
+    uint32_t request_bodies        # bit n: the n-th filter has a data hook
+    uint32_t response_bodies
     LogConf *logs
     uint8_t logs_len
     Format *reply_format           # local_reply_config.body_format; NULL: the body as it is

@@ -4,9 +4,14 @@
 # first filter to the router, responses back from the last to the first. Hooks run on the stream's worker, without the GIL; a hook that
 # is NULL means "continue". A hook answers:
 #   FILTER_CONTINUE  go on to the next filter
-#   FILTER_STOP      stop here; body bytes that arrive meanwhile wait (up to the buffer limit, with back-pressure) until the filter calls
+#   FILTER_STOP      stop here; what arrives meanwhile waits behind this filter (above the limit, with back-pressure) until the filter calls
 #                    ops.resume_request or ops.resume_response, or replies
-#   FILTER_BUFFER    (data hooks) as STOP, and the waiting body is offered whole to the filter when the message is complete
+#   FILTER_BUFFER    as STOP, and the filter's data hook gets the waiting body whole, with `end`, when the message is complete; a body over
+#                    the limit is answered with 413, a response with 500. Of a message that has ended it means "continue"
+#   FILTER_TAKEN     (data hooks) the filter has the data and the end now, and goes on being asked
+# A data hook may change `data`, or move it into a buffer of its own (buffer_own first), answer FILTER_TAKEN, and give it on later with
+# ops.inject_*. `end` is not set when trailers follow. A filter that has stopped is asked nothing more in that direction until it resumes;
+# it must not resume, inject or hold back from inside a hook of the same direction (a reply is allowed everywhere).
 # Per-stream memory of a filter comes from the stream's arena and is kept in stream.state[n].
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -24,6 +29,7 @@ cdef enum FilterAnswer:
     FILTER_CONTINUE
     FILTER_STOP
     FILTER_BUFFER
+    FILTER_TAKEN
 
 cdef enum:
     FILTERS_MAX = 32               # per connection manager, the router not counted
@@ -46,6 +52,7 @@ cdef struct LocalReply:
     # What a filter wants to answer instead of the upstream.
     uint16_t status
     uint64_t flag                  # ResponseFlag, or 0
+    uint8_t grpc                   # what gRPC clients are told: 1 + a status; 0: what the HTTP status stands for
     Span body
     Span content_type              # empty: text/plain
     Span details                   # response-code details
@@ -67,11 +74,20 @@ cdef struct HttpStream:
     Head *response                 # NULL before there is one
     Route *route                   # NULL: none found, or not looked for yet
     void **settings                # of each filter, from its table
+    void **overrides               # of each filter for this route (NULL: none); NULL: the route has none. See filter_settings
     void **state                   # of each filter, NULL at first
+    uint64_t request_limit         # bytes of body that may wait for a filter
+    uint64_t response_limit
+    uint32_t request_bodies        # bit n: the n-th filter wants to see data and trailers; its head hook may clear it
+    uint32_t response_bodies
 
 cdef struct StreamOps:
-    void (*resume_request)(HttpStream *stream) noexcept nogil
-    void (*resume_response)(HttpStream *stream) noexcept nogil
+    void (*resume_request)(HttpStream *stream, uint8_t n) noexcept nogil      # by the n-th filter, which had stopped
+    void (*resume_response)(HttpStream *stream, uint8_t n) noexcept nogil
+    # Data that the n-th filter had taken goes on behind it; all of `data` is taken.
+    void (*inject_request)(HttpStream *stream, uint8_t n, Buffer *data, bint end) noexcept nogil
+    void (*inject_response)(HttpStream *stream, uint8_t n, Buffer *data, bint end) noexcept nogil
+    void (*hold_back)(HttpStream *stream, uint8_t n, bint response, bint on) noexcept nogil     # whether the sender is read no further
     void (*reply)(HttpStream *stream, const LocalReply *reply) noexcept nogil
     void (*clear_route)(HttpStream *stream) noexcept nogil          # the route is looked up again before the next filter
 
@@ -85,3 +101,10 @@ cdef struct HttpFilterOps:
     int (*on_response_trailers)(HttpStream *stream, uint8_t n, Head *trailers) noexcept nogil
     void (*on_log)(HttpStream *stream, uint8_t n) noexcept nogil
     void (*on_destroy)(HttpStream *stream, uint8_t n) noexcept nogil
+
+
+cdef inline void *filter_settings(HttpStream *stream, uint8_t n) noexcept nogil:
+    # The n-th filter's settings for this route: the most specific there are.
+    if stream.overrides != NULL and stream.overrides[n] != NULL:
+        return stream.overrides[n]
+    return stream.settings[n]

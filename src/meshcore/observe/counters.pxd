@@ -45,6 +45,10 @@ cdef inline void gauge_add(uint64_t *slots, uint32_t n, int64_t v) noexcept nogi
     else:
         slots[n + 1] += <uint64_t>-v
 
+cdef inline void gauge_set(uint64_t *slots, uint32_t n, uint64_t v) noexcept nogil:
+    # What this worker adds to the gauge becomes v.
+    gauge_add(slots, n, <int64_t>(v - (slots[n] - slots[n + 1])))
+
 cdef inline void block_add(uint64_t *slots, uint32_t n, uint32_t cell, uint64_t v) noexcept nogil:
     cdef uint64_t *block = <uint64_t *>slots[n]
     if block == NULL:

@@ -1,191 +1,342 @@
-"""The HTTP filter chain of a stream.
+"""The HTTP filter chain of a stream: one algorithm for both directions, first filter first for requests, last first for responses.
 
-Each direction stands at one filter (Chain.at). A filter that stops holds the head; body that arrives meanwhile is copied into Chain.waiting,
-with back-pressure to the side it comes from, and goes on when the filter resumes. Bodies pass filters as Buffers only when some filter of this
-connection manager looks at bodies; otherwise they go as spans straight to the router or the client.
+A filter that stops holds what comes to it (Chain.holds): the head, body bytes, the end, trailers. Filters before it go on seeing the body, so
+several may hold at once, each at its place. Resuming lets what is held go on behind that filter, in the order head, body, trailers. Bodies
+pass filters as Buffers only where some filter looks at them; otherwise they go as spans straight to the router or the client. A reply that
+takes the place of a response which filters have begun to see goes straight to the client, past all of them.
 """
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from meshcore.base.arena cimport arena_take
 from meshcore.base.buffer cimport *
 from meshcore.base.span cimport span
-from meshcore.conf.tables cimport FilterConf
+from meshcore.conf.stat_ids cimport HCM_RQ_TOO_LARGE, HCM_RS_TOO_LARGE
 from meshcore.filter.http cimport *
+from meshcore.observe.counters cimport stat_inc
 from meshcore.proxy.downstream cimport downstream_pause, downstream_resume
 from meshcore.proxy.objects cimport *
-from meshcore.proxy.router cimport router_request_data, router_request_head, router_request_trailers
+from meshcore.proxy.router cimport router_request_buffer, router_request_data, router_request_head, router_request_trailers
+from meshcore.proxy.stream cimport stream_reply_simple, stream_reset
 from meshcore.proxy.stream_response cimport *
+from meshcore.route.table cimport RouteFilters
 
 cdef enum:
-    OVER = STREAM_ENDED | STREAM_RESPONSE_HEAD | STREAM_LOCAL_REPLY
+    REPLIED = STREAM_ENDED | STREAM_LOCAL_REPLY
 
 
 cdef inline BufferPool *pool_of(Stream *stream) noexcept nogil:
     return &stream.engine.loop.buffers
 
 
-cdef inline const HttpFilterOps *active(Stream *stream, uint8_t n) noexcept nogil:
-    # The n-th filter's operations; NULL when it is switched off for this route.
-    cdef FilterConf *conf = &stream.hcm.filters[n]
-    if stream.http.route != NULL:
-        if (stream.http.route.filters_off >> n) & 1:
-            return NULL
-    if conf.disabled:
-        return NULL
-    return conf.ops
+cdef inline const HttpFilterOps *ops_of(Stream *stream, int n) noexcept nogil:
+    # NULL when the filter is switched off.
+    return stream.hcm.filters[n].ops if stream.filters_on >> n & 1 else NULL
+
+
+cdef inline int first(Stream *stream, Chain *chain) noexcept nogil:
+    return <int>stream.filters_len - 1 if chain.response else 0
+
+
+cdef inline int following(Chain *chain, int n) noexcept nogil:
+    return n - 1 if chain.response else n + 1
+
+
+cdef inline bint inside(Stream *stream, int n) noexcept nogil:
+    return n >= 0 and n < stream.filters_len
+
+
+cdef inline bint over(Stream *stream, Chain *chain) noexcept nogil:
+    # Nothing of this direction goes on any more.
+    return stream.bits & (STREAM_ENDED if chain.response else REPLIED) != 0
+
+
+# --- beginning ------------------------------------------------------------------------------------------------------
 
 
 cdef bint chain_init(Stream *stream) noexcept nogil:
-    cdef size_t room = stream.hcm.filters_len * sizeof(void *)
-    stream.filters_len = stream.hcm.filters_len
+    cdef size_t n = stream.hcm.filters_len
+    cdef size_t room = n * (sizeof(void *) + 2 * sizeof(Hold))
+    cdef char *memory
+    stream.response_chain.response = True
+    if n == 0:
+        return True
+    memory = <char *>arena_take(&stream.arena, room)
+    if memory == NULL:
+        return False
+    memset(memory, 0, room)
+    stream.filters_len = n
     stream.http.settings = stream.hcm.filter_settings
-    if stream.filters_len > 0:
-        stream.http.state = <void **>arena_take(&stream.arena, room)
-        if stream.http.state == NULL:
-            stream.filters_len = 0
-            return False
-        memset(stream.http.state, 0, room)
-    stream.response_chain.at = stream.filters_len
+    stream.http.state = <void **>memory
+    stream.request_chain.holds = <Hold *>(memory + n * sizeof(void *))
+    stream.response_chain.holds = stream.request_chain.holds + n
     return True
+
+
+cdef void chain_route(Stream *stream) noexcept nogil:
+    cdef const RouteFilters *route = filters_of_route(stream)
+    stream.http.overrides = route.settings if route != NULL else NULL
+
+
+cdef inline const RouteFilters *filters_of_route(Stream *stream) noexcept nogil:
+    if stream.http.route == NULL:
+        return NULL
+    if stream.choice != NULL and stream.choice.filters != NULL:
+        return stream.choice.filters
+    return stream.http.route.filters
+
+
+cdef void choose_filters(Stream *stream) noexcept nogil:
+    # Which filters run is settled by the first route, as in Envoy; their settings follow the route when it changes.
+    cdef const RouteFilters *route = filters_of_route(stream)
+    cdef uint64_t limit = stream.listener.conf.buffer_limit
+    stream.filters_chosen = True
+    stream.filters_on = stream.hcm.filters_on
+    if route != NULL:
+        stream.filters_on = (stream.filters_on & ~route.off) | route.on
+    stream.http.request_limit = limit if limit else ~<uint64_t>0
+    stream.http.response_limit = stream.http.request_limit
+    stream.http.request_bodies = stream.hcm.request_bodies & stream.filters_on
+    stream.http.response_bodies = stream.hcm.response_bodies & stream.filters_on
+
+
+# --- the run --------------------------------------------------------------------------------------------------------
+
+
+cdef void run_head(Stream *stream, Chain *chain, int n) noexcept nogil:
+    cdef const HttpFilterOps *ops
+    cdef int answer
+    while inside(stream, n):
+        ops = ops_of(stream, n)
+        answer = FILTER_CONTINUE
+        if ops != NULL:
+            if not chain.response and ops.on_request_head != NULL:
+                answer = ops.on_request_head(&stream.http, n, chain.head_end)
+            elif chain.response and ops.on_response_head != NULL:
+                answer = ops.on_response_head(&stream.http, n, chain.head_end)
+            if over(stream, chain):
+                return
+        if answer == FILTER_STOP or (answer == FILTER_BUFFER and not chain.head_end):
+            chain.holding |= <uint32_t>1 << n
+            chain.holds[n].bits = HOLD_HEAD | (HOLD_WHOLE if answer == FILTER_BUFFER else 0)
+            return
+        n = following(chain, n)
+    if chain.response:
+        stream.bits |= STREAM_RESPONSE_PASSED
+        deliver_head(stream, chain.head_end)
+    else:
+        stream.bits |= STREAM_ROUTED
+        router_request_head(stream, chain.head_end)
+
+
+cdef inline int data_hook(Stream *stream, Chain *chain, int n, Buffer *data, bint end) noexcept nogil:
+    cdef const HttpFilterOps *ops = ops_of(stream, n)
+    if ops == NULL:
+        return FILTER_CONTINUE
+    if chain.response:
+        return ops.on_response_data(&stream.http, n, data, end) if ops.on_response_data != NULL else FILTER_CONTINUE
+    return ops.on_request_data(&stream.http, n, data, end) if ops.on_request_data != NULL else FILTER_CONTINUE
+
+
+cdef inline bint looks_at_bodies(Stream *stream, Chain *chain, int n) noexcept nogil:
+    return (stream.http.response_bodies if chain.response else stream.http.request_bodies) >> n & 1 != 0
+
+
+cdef void run_data(Stream *stream, Chain *chain, int n, Buffer *data, bint end) noexcept nogil:
+    cdef int answer
+    while inside(stream, n):
+        if chain.holding >> n & 1:
+            hold_data(stream, chain, n, data, end)
+            return
+        if looks_at_bodies(stream, chain, n):
+            answer = data_hook(stream, chain, n, data, end)
+            if over(stream, chain):
+                buffer_fini(pool_of(stream), data)
+                return
+            if answer == FILTER_STOP or (answer == FILTER_BUFFER and not end):
+                chain.holding |= <uint32_t>1 << n
+                chain.holds[n].bits = HOLD_WHOLE if answer == FILTER_BUFFER else 0
+                hold_data(stream, chain, n, data, end)
+                return
+            if answer == FILTER_TAKEN:
+                buffer_fini(pool_of(stream), data)
+                return
+            if data.len == 0 and not end:
+                buffer_fini(pool_of(stream), data)
+                return
+        n = following(chain, n)
+    if chain.response:
+        deliver_buffer(stream, data, end)
+    else:
+        router_request_buffer(stream, data, end)
+    buffer_fini(pool_of(stream), data)
+
+
+cdef void run_trailers(Stream *stream, Chain *chain, int n) noexcept nogil:
+    cdef const HttpFilterOps *ops
+    cdef int answer
+    while inside(stream, n):
+        if chain.holding >> n & 1:
+            chain.holds[n].bits |= HOLD_TRAILERS | HOLD_END
+            if chain.holds[n].bits & HOLD_WHOLE:
+                offer(stream, chain, n)
+            return
+        ops = ops_of(stream, n)
+        answer = FILTER_CONTINUE
+        if ops != NULL:
+            if chain.response and ops.on_response_trailers != NULL:
+                answer = ops.on_response_trailers(&stream.http, n, stream.trailers)
+            elif not chain.response and ops.on_request_trailers != NULL:
+                answer = ops.on_request_trailers(&stream.http, n, stream.request_trailers)
+            if over(stream, chain):
+                return
+        if answer != FILTER_CONTINUE:
+            chain.holding |= <uint32_t>1 << n
+            chain.holds[n].bits = HOLD_TRAILERS | HOLD_END | HOLD_SAW_TRAILERS
+            return
+        n = following(chain, n)
+    if chain.response:
+        deliver_trailers(stream)
+    else:
+        router_request_trailers(stream)
+
+
+# --- holding and releasing ------------------------------------------------------------------------------------------
+
+
+cdef void hold_data(Stream *stream, Chain *chain, int n, Buffer *data, bint end) noexcept nogil:
+    cdef Hold *hold = &chain.holds[n]
+    cdef uint64_t limit = stream.http.response_limit if chain.response else stream.http.request_limit
+    if data.len > 0:
+        if not buffer_own(pool_of(stream), data):
+            buffer_fini(pool_of(stream), data)
+            stream_reset(stream)   # no memory
+            return
+        buffer_move(&hold.waiting, data)
+    if end:
+        hold.bits |= HOLD_END
+    if hold.bits & HOLD_WHOLE:
+        if hold.waiting.len > limit:
+            too_large(stream, chain)
+        elif end:
+            offer(stream, chain, n)
+    elif hold.waiting.len > limit:
+        chain_hold_back(stream, chain.response, n, True)
+
+
+cdef void offer(Stream *stream, Chain *chain, int n) noexcept nogil:
+    # The message is complete: the filter that waited for it sees the body whole.
+    cdef Hold *hold = &chain.holds[n]
+    cdef Buffer data
+    cdef int answer
+    hold.bits &= ~<uint8_t>HOLD_WHOLE
+    buffer_init(&data)
+    buffer_move(&data, &hold.waiting)
+    answer = data_hook(stream, chain, n, &data, True)
+    if over(stream, chain):
+        buffer_fini(pool_of(stream), &data)
+        return
+    buffer_move(&hold.waiting, &data)
+    if answer == FILTER_TAKEN:
+        hold.bits &= ~<uint8_t>HOLD_END
+    if answer != FILTER_STOP:
+        release(stream, chain, n)
+
+
+cdef void release(Stream *stream, Chain *chain, int n) noexcept nogil:
+    cdef Hold *hold = &chain.holds[n]
+    cdef uint8_t bits = hold.bits
+    cdef Buffer data
+    cdef bint end = bits & HOLD_END != 0 and bits & HOLD_TRAILERS == 0
+    buffer_init(&data)
+    buffer_move(&data, &hold.waiting)
+    hold.bits = 0
+    chain.holding &= ~(<uint32_t>1 << n)
+    if bits & HOLD_HEAD:
+        run_head(stream, chain, following(chain, n))
+    if over(stream, chain):
+        buffer_fini(pool_of(stream), &data)
+        return
+    if data.len > 0 or end:
+        run_data(stream, chain, following(chain, n), &data, end)
+    if bits & HOLD_TRAILERS and not over(stream, chain):
+        run_trailers(stream, chain, following(chain, n) if bits & HOLD_SAW_TRAILERS else n)
+    if not over(stream, chain):
+        chain_hold_back(stream, chain.response, n, False)
+
+
+cdef void too_large(Stream *stream, Chain *chain) noexcept nogil:
+    if not chain.response:
+        stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_TOO_LARGE])
+        stream_reply_simple(stream, 413, 0, span(b"request_payload_too_large", 25), span(b"Payload Too Large", 17))
+        return
+    stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RS_TOO_LARGE])
+    stream_reply_simple(stream, 500, 0, span(b"response_payload_too_large", 26), span(b"Internal Server Error", 21))
+
+
+cdef void chain_hold_back(Stream *stream, bint response, uint8_t n, bint on) noexcept nogil:
+    cdef Chain *chain = &stream.response_chain if response else &stream.request_chain
+    cdef uint32_t before = chain.full
+    if on:
+        chain.full |= <uint32_t>1 << n
+    else:
+        chain.full &= ~(<uint32_t>1 << n)
+    if (before != 0) == (chain.full != 0):
+        return
+    if response:
+        if on:
+            deliver_full(stream)
+        elif not stream.client_full:
+            deliver_low(stream)
+    elif stream.down != NULL:
+        if on:
+            downstream_pause(stream.down, PAUSE_FILTER_FULL)
+        else:
+            downstream_resume(stream.down, PAUSE_FILTER_FULL)
+
+
+cdef void chain_resume(Stream *stream, bint response, uint8_t n) noexcept nogil:
+    cdef Chain *chain = &stream.response_chain if response else &stream.request_chain
+    if chain.holding >> n & 1 and not over(stream, chain):
+        release(stream, chain, n)
+
+
+cdef void chain_inject(Stream *stream, bint response, uint8_t n, Buffer *data, bint end) noexcept nogil:
+    cdef Chain *chain = &stream.response_chain if response else &stream.request_chain
+    if over(stream, chain):
+        buffer_fini(pool_of(stream), data)
+        return
+    run_data(stream, chain, following(chain, n), data, end)
 
 
 # --- requests -------------------------------------------------------------------------------------------------------
 
 
-cdef inline bint head_only(Stream *stream) noexcept nogil:
-    return stream.message.framing == 0
-
-
 cdef void chain_request_head(Stream *stream) noexcept nogil:
-    cdef Chain *chain = &stream.request_chain
-    cdef const HttpFilterOps *ops
-    cdef uint8_t n
-    while chain.at < stream.filters_len:
-        n = chain.at
-        chain.at += 1
-        ops = active(stream, n)
-        if ops == NULL or ops.on_request_head == NULL:
-            continue
-        if ops.on_request_head(&stream.http, n, head_only(stream)) != FILTER_CONTINUE:
-            if stream.bits & OVER == 0:
-                chain.stopped = True
-            return
-        if stream.bits & OVER:
-            return
-    stream.bits |= STREAM_ROUTED
-    chain.at = 0                   # data runs through all filters
-    router_request_head(stream, head_only(stream))
-
-
-cdef void hold(Stream *stream, Chain *chain, Span data, bint end) noexcept nogil:
-    if data.len > 0:
-        buffer_copy(pool_of(stream), &chain.waiting, data.at, data.len)
-    chain.end = chain.end or end
+    stream.request_chain.head_end = stream.message.framing == 0
+    if stream.filters_len > 0:
+        choose_filters(stream)
+    run_head(stream, &stream.request_chain, 0)
 
 
 cdef void chain_request_data(Stream *stream, Span data, bint end) noexcept nogil:
     cdef Chain *chain = &stream.request_chain
     cdef Buffer buffer
-    if stream.bits & (STREAM_ENDED | STREAM_LOCAL_REPLY):
+    if stream.bits & REPLIED:
         return
-    if chain.stopped:
-        hold(stream, chain, data, end)
-        if chain.buffering and end:
-            chain_resume_request(stream)
-        elif chain.waiting.len > stream.listener.conf.buffer_limit and stream.down != NULL:
-            downstream_pause(stream.down, PAUSE_WAITING_FULL)
-        return
-    if not stream.hcm.data_filters:
+    if chain.holding == 0 and stream.http.request_bodies == 0:
         router_request_data(stream, data, end)
         return
     buffer_init(&buffer)
     if data.len > 0 and not buffer_borrow(pool_of(stream), &buffer, data.at, data.len):
+        stream_reset(stream)       # no memory
         return
-    run_request_data(stream, 0, &buffer, end)
-
-
-cdef void run_request_data(Stream *stream, uint8_t start, Buffer *data, bint end) noexcept nogil:
-    cdef Chain *chain = &stream.request_chain
-    cdef const HttpFilterOps *ops
-    cdef uint8_t n
-    cdef int answer
-    for n in range(start, stream.filters_len):
-        ops = active(stream, n)
-        if ops == NULL or ops.on_request_data == NULL:
-            continue
-        answer = ops.on_request_data(&stream.http, n, data, end)
-        if stream.bits & (STREAM_ENDED | STREAM_LOCAL_REPLY):
-            buffer_fini(pool_of(stream), data)
-            return
-        if answer == FILTER_CONTINUE or (answer == FILTER_BUFFER and end):
-            continue
-        chain.stopped = True
-        chain.buffering = answer == FILTER_BUFFER
-        chain.at = n if chain.buffering else n + 1
-        chain.end = end
-        buffer_own(pool_of(stream), data)
-        buffer_move(&chain.waiting, data)
-        return
-    send_request(stream, data, end)
-
-
-cdef void send_request(Stream *stream, Buffer *data, bint end) noexcept nogil:
-    # Slices go to the router as spans; each is consumed (sent or copied) before it is dropped.
-    cdef Slice *item = data.first
-    if data.len == 0:
-        if end:
-            router_request_data(stream, span(b"", 0), True)
-        buffer_fini(pool_of(stream), data)
-        return
-    buffer_own(pool_of(stream), data)
-    item = data.first
-    while item != NULL:
-        router_request_data(stream, span(item.at, item.len), end and item.next == NULL)
-        if stream.bits & STREAM_ENDED:
-            break
-        item = item.next
-    stream_keep(stream, data)
-
-
-cdef void stream_keep(Stream *stream, Buffer *data) noexcept nogil:
-    # Spans handed on may still be referred to by a write queue until this event is over; the stream outlives it.
-    buffer_move(&stream.spent, data)
+    run_data(stream, chain, 0, &buffer, end)
 
 
 cdef void chain_request_trailers(Stream *stream) noexcept nogil:
-    if stream.bits & (STREAM_ENDED | STREAM_LOCAL_REPLY):
-        return
-    if stream.request_chain.stopped:
-        stream.request_chain.end = True
-        return
-    router_request_trailers(stream)
-
-
-cdef void chain_resume_request(Stream *stream) noexcept nogil:
-    cdef Chain *chain = &stream.request_chain
-    cdef Buffer data
-    cdef bint end
-    if not chain.stopped or stream.bits & (STREAM_ENDED | STREAM_LOCAL_REPLY):
-        return
-    chain.stopped = False
-    if stream.bits & STREAM_ROUTED == 0:
-        chain_request_head(stream)
-        if chain.stopped or stream.bits & (STREAM_ENDED | STREAM_LOCAL_REPLY):
-            return
-        chain.at = 0
-    end = chain.end
-    chain.end = False
-    chain.buffering = False
-    buffer_init(&data)
-    buffer_move(&data, &chain.waiting)
-    if stream.down != NULL:
-        downstream_resume(stream.down, PAUSE_WAITING_FULL)
-    if data.len > 0 or (end and stream.bits & STREAM_TRAILERS == 0 and not head_only(stream)):
-        run_request_data(stream, chain.at, &data, end and stream.bits & STREAM_TRAILERS == 0)
-    chain.at = 0
-    if end and stream.bits & STREAM_TRAILERS and stream.bits & STREAM_ENDED == 0:
-        router_request_trailers(stream)
+    if stream.bits & REPLIED == 0:
+        run_trailers(stream, &stream.request_chain, 0)
 
 
 # --- responses ------------------------------------------------------------------------------------------------------
@@ -193,23 +344,10 @@ cdef void chain_resume_request(Stream *stream) noexcept nogil:
 
 cdef void chain_response_head(Stream *stream, bint end) noexcept nogil:
     cdef Chain *chain = &stream.response_chain
-    cdef const HttpFilterOps *ops
-    cdef uint8_t n
-    stream.response_end_at_head = end
-    while chain.at > 0:
-        n = chain.at - 1
-        chain.at = n
-        ops = active(stream, n)
-        if ops == NULL or ops.on_response_head == NULL:
-            continue
-        if ops.on_response_head(&stream.http, n, end) != FILTER_CONTINUE:
-            if stream.bits & STREAM_ENDED == 0:
-                chain.stopped = True
-            return
-        if stream.bits & STREAM_ENDED:
-            return
-    stream.bits |= STREAM_RESPONSE_PASSED
-    deliver_head(stream, end)
+    chain.head_end = end
+    if stream.filters_len > 0 and not stream.filters_chosen:
+        choose_filters(stream)
+    run_head(stream, chain, -1 if chain.direct else first(stream, chain))
 
 
 cdef void chain_response_data(Stream *stream, Span data, bint end) noexcept nogil:
@@ -217,101 +355,54 @@ cdef void chain_response_data(Stream *stream, Span data, bint end) noexcept nogi
     cdef Buffer buffer
     if stream.bits & STREAM_ENDED:
         return
-    if chain.stopped:
-        hold(stream, chain, data, end)
-        if chain.buffering and end:
-            chain_resume_response(stream)
-        elif chain.waiting.len > stream.listener.conf.buffer_limit:
-            deliver_full(stream)
-        return
-    if not stream.hcm.data_filters:
+    if chain.direct or (chain.holding == 0 and stream.http.response_bodies == 0):
         deliver_span(stream, data, end)
         return
     buffer_init(&buffer)
     if data.len > 0 and not buffer_borrow(pool_of(stream), &buffer, data.at, data.len):
+        stream_reset(stream)       # no memory
         return
-    run_response_data(stream, stream.filters_len, &buffer, end)
-
-
-cdef void run_response_data(Stream *stream, uint8_t start, Buffer *data, bint end) noexcept nogil:
-    cdef Chain *chain = &stream.response_chain
-    cdef const HttpFilterOps *ops
-    cdef uint8_t n = start
-    cdef int answer
-    while n > 0:
-        n -= 1
-        ops = active(stream, n)
-        if ops == NULL or ops.on_response_data == NULL:
-            continue
-        answer = ops.on_response_data(&stream.http, n, data, end)
-        if stream.bits & STREAM_ENDED:
-            buffer_fini(pool_of(stream), data)
-            return
-        if answer == FILTER_CONTINUE or (answer == FILTER_BUFFER and end):
-            continue
-        chain.stopped = True
-        chain.buffering = answer == FILTER_BUFFER
-        chain.at = n + 1 if chain.buffering else n
-        chain.end = end
-        buffer_own(pool_of(stream), data)
-        buffer_move(&chain.waiting, data)
-        return
-    deliver_buffer(stream, data, end)
+    run_data(stream, chain, first(stream, chain), &buffer, end)
 
 
 cdef void chain_response_trailers(Stream *stream) noexcept nogil:
-    if stream.bits & STREAM_ENDED:
-        return
-    if stream.response_chain.stopped:
-        stream.response_chain.end = True
-        return
-    deliver_trailers(stream)
-
-
-cdef void chain_resume_response(Stream *stream) noexcept nogil:
     cdef Chain *chain = &stream.response_chain
-    cdef Buffer data
-    cdef bint end
-    if not chain.stopped or stream.bits & STREAM_ENDED:
-        return
-    chain.stopped = False
-    if stream.bits & STREAM_RESPONSE_PASSED == 0:
-        chain_response_head(stream, stream.response_end_at_head)
-        if chain.stopped or stream.bits & STREAM_ENDED:
-            return
-        chain.at = stream.filters_len
-    end = chain.end
-    chain.end = False
-    chain.buffering = False
-    buffer_init(&data)
-    buffer_move(&data, &chain.waiting)
-    deliver_low(stream)
-    if data.len > 0 or (end and stream.record.trailers == NULL):
-        run_response_data(stream, chain.at, &data, end and stream.record.trailers == NULL)
-    if end and stream.record.trailers != NULL and stream.bits & STREAM_ENDED == 0:
-        deliver_trailers(stream)
+    if stream.bits & STREAM_ENDED == 0:
+        run_trailers(stream, chain, first(stream, chain))
 
 
-cdef void chain_skip_response(Stream *stream) noexcept nogil:
-    cdef Chain *chain = &stream.response_chain
-    buffer_fini(pool_of(stream), &chain.waiting)
-    chain.stopped = False
-    chain.buffering = False
-    chain.end = False
-    chain.at = stream.filters_len
-    buffer_fini(pool_of(stream), &stream.request_chain.waiting)
-    stream.request_chain.stopped = False
+# --- ending ---------------------------------------------------------------------------------------------------------
+
+
+cdef void forget(Stream *stream, Chain *chain) noexcept nogil:
+    cdef uint8_t n
+    chain.holding = 0
+    for n in range(stream.filters_len):
+        buffer_fini(pool_of(stream), &chain.holds[n].waiting)
+        chain.holds[n].bits = 0
+
+
+cdef void chain_skip_response(Stream *stream, bint direct) noexcept nogil:
+    forget(stream, &stream.request_chain)
+    forget(stream, &stream.response_chain)
+    stream.response_chain.direct = direct
+    stream.response_chain.full = 0
+    stream.request_chain.full = 0
     if stream.down != NULL:
         downstream_resume(stream.down, PAUSE_WAITING_FULL)
+        downstream_resume(stream.down, PAUSE_FILTER_FULL)
 
 
 cdef void chain_end(Stream *stream) noexcept nogil:
-    cdef uint8_t n
+    cdef const HttpFilterOps *ops
+    cdef int n
     for n in range(stream.filters_len):
-        if stream.hcm.filters[n].ops != NULL and stream.hcm.filters[n].ops.on_log != NULL and active(stream, n) != NULL:
-            stream.hcm.filters[n].ops.on_log(&stream.http, n)
+        ops = ops_of(stream, n)
+        if ops != NULL and ops.on_log != NULL:
+            ops.on_log(&stream.http, n)
     for n in range(stream.filters_len):
-        if stream.hcm.filters[n].ops != NULL and stream.hcm.filters[n].ops.on_destroy != NULL:
-            stream.hcm.filters[n].ops.on_destroy(&stream.http, n)
-    buffer_fini(pool_of(stream), &stream.request_chain.waiting)
-    buffer_fini(pool_of(stream), &stream.response_chain.waiting)
+        ops = ops_of(stream, n)
+        if ops != NULL and ops.on_destroy != NULL:
+            ops.on_destroy(&stream.http, n)
+    forget(stream, &stream.request_chain)
+    forget(stream, &stream.response_chain)

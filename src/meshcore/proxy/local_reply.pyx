@@ -10,8 +10,10 @@ from meshcore.conf.tables cimport ReplyMapper
 from meshcore.observe.format cimport Format, format_bound, format_write
 from meshcore.observe.record cimport *
 from meshcore.proxy.objects cimport *
+from meshcore.proxy.route_reply cimport route_reply_wants_tls
 from meshcore.route.finalize cimport route_mutate_response
 from meshcore.route.mutation cimport mutate_response
+from meshcore.route.table cimport ROUTE_FORWARD
 
 cdef enum:
     TRIED = FLAG_UT | FLAG_LR | FLAG_UR | FLAG_UF | FLAG_UC | FLAG_UO | FLAG_UPE | FLAG_UMSDR      # the router answers for a try
@@ -84,6 +86,11 @@ cdef void set_number(Head *head, uint8_t id, uint64_t value) noexcept nogil:
     head_set_copy(head, id, span(text, n))
 
 
+cdef inline bint forwards(Stream *stream) noexcept nogil:
+    # Whether the route has a say in the answer's headers: also when a filter answers before the router does.
+    return stream.http.route != NULL and stream.http.route.kind == ROUTE_FORWARD and not route_reply_wants_tls(stream)
+
+
 cdef Span local_reply_fill(Stream *stream, const LocalReply *reply) noexcept nogil:
     cdef Head *head = &stream.response
     cdef const ReplyMapper *mapper
@@ -91,6 +98,7 @@ cdef Span local_reply_fill(Stream *stream, const LocalReply *reply) noexcept nog
     cdef Span type = stream.hcm.reply_content_type
     cdef Span body = reply.body
     cdef uint16_t status = reply.status
+    cdef uint8_t told
     cdef bint too_long = span_is(reply.details, b"max_duration_timeout", 20)
     cdef uint16_t i
     stream.record.flags |= reply.flag
@@ -102,7 +110,7 @@ cdef Span local_reply_fill(Stream *stream, const LocalReply *reply) noexcept nog
         for i in range(reply.head.len):
             if not reply.head.headers[i].dropped:
                 head_add(head, header_name(&reply.head.headers[i]), header_value(&reply.head.headers[i]), reply.head.headers[i].id)
-    if stream.cluster != NULL:
+    if forwards(stream):
         route_mutate_response(stream.http.route, stream.choice, head, &stream.record)
     if reply.flag & TRIED and stream.cluster != NULL and stream.host.attempt_count_response:
         set_number(head, H_ENVOY_ATTEMPT_COUNT, stream.tries)
@@ -126,10 +134,13 @@ cdef Span local_reply_fill(Stream *stream, const LocalReply *reply) noexcept nog
     if format != NULL:
         body = formatted(stream, format, body)
     if is_grpc(&stream.request):
+        told = reply.grpc - 1 if reply.grpc else grpc_status(status)
+        if too_long:
+            told = GRPC_DEADLINE_EXCEEDED
         head.status = 200
         stream.record.status = 200
         head_set(head, H_CONTENT_TYPE, span(b"application/grpc", 16))
-        set_number(head, H_GRPC_STATUS, GRPC_DEADLINE_EXCEEDED if too_long else grpc_status(status))
+        set_number(head, H_GRPC_STATUS, told)
         if body.len > 0:
             head_set(head, H_GRPC_MESSAGE, body)
         return span(b"", 0)

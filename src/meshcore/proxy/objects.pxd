@@ -117,6 +117,7 @@ cdef enum PauseReason:
     PAUSE_UPSTREAM_FULL = 1        # the other side's write queue is above its mark
     PAUSE_WAITING_FULL = 2         # body waits for a pool or a filter and fills the buffer limit
     PAUSE_PIPELINE = 4             # enough pipelined bytes are held already
+    PAUSE_FILTER_FULL = 8          # a filter holds enough of the body
 
 cdef struct Downstream:
     Connection conn                # must be first
@@ -166,13 +167,26 @@ cdef enum StreamBits:
     STREAM_TRAILERS = 1 << 23              # request trailers were read
     STREAM_NO_FILTERS = 1 << 24            # no memory for the filters
 
+cdef enum HoldBits:
+    HOLD_HEAD = 1                  # the head stands at this filter
+    HOLD_WHOLE = 2                 # the body is gathered and will be offered whole
+    HOLD_END = 4                   # the last data is here
+    HOLD_TRAILERS = 8              # ... and trailers wait behind it
+    HOLD_SAW_TRAILERS = 16         # the filter has seen the trailers
+
+cdef struct Hold:
+    # What waits at one filter of a chain.
+    Buffer waiting
+    uint8_t bits                   # HoldBits
+
 cdef struct Chain:
-    # Where one direction of a stream stands in the filter chain.
-    uint8_t at                     # the filter to run next
-    bint stopped                   # a filter holds the head; data waits
-    bint buffering                 # ... and wants the body whole
-    bint end                       # the last data has arrived
-    Buffer waiting                 # body held back by a filter
+    # One direction of a stream in the filter chain.
+    bint response                  # last filter first
+    bint head_end                  # the head is the whole message
+    bint direct                    # a reply that no filter sees
+    uint32_t holding               # bit n: the n-th filter has stopped
+    uint32_t full                  # bit n: the n-th filter wants no more for now
+    Hold *holds                    # of each filter; NULL until one stops
 
 cdef struct Stream:
     HttpStream http                # must be first: what filters see
@@ -188,6 +202,9 @@ cdef struct Stream:
     Stream *next                   # in engine.ended
     uint32_t bits                  # StreamBits
     uint8_t filters_len
+    bint filters_chosen            # filters_on is settled
+    bint client_full               # the client takes no more for now
+    uint32_t filters_on            # bit n: the n-th filter runs on this stream
     Chain request_chain
     Chain response_chain
     Arena arena
@@ -204,8 +221,6 @@ cdef struct Stream:
     Host *used_host                # a reference: the host of the last try that is over
     Buffer waiting                 # request body for an attempt that has no connection yet
     Buffer replay                  # request body as sent, for another try
-    Buffer spent                   # body already handed on by reference; freed with the stream
-    bint response_end_at_head
     bint waiting_end
     const RetryPolicy *retry
     uint32_t retries_left

@@ -88,6 +88,7 @@ cdef bint normalize(Stream *stream) noexcept nogil:
     head_init(&extra, &stream.arena, True)
     head_set(&extra, H_LOCATION, stream.request.path)
     reply.status = 307
+    reply.grpc = 0
     reply.flag = 0
     reply.body = span(b"", 0)
     reply.content_type = reply.body

@@ -19,6 +19,7 @@ from meshcore.route.table cimport ROUTE_REDIRECT, route_redirect_location
 cdef void reply_with(Stream *stream, uint16_t status, Span body, Span type, Span details, Head *extra) noexcept nogil:
     cdef LocalReply reply
     reply.status = status
+    reply.grpc = 0
     reply.flag = 0
     reply.body = body
     reply.content_type = type

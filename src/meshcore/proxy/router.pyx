@@ -163,6 +163,21 @@ cdef void keep_body(Stream *stream, Span data) noexcept nogil:
         return
     if stream.replay.len + data.len <= most and buffer_copy(&stream.engine.loop.buffers, &stream.replay, data.at, data.len):
         return
+    lose_replay(stream)
+
+
+cdef void keep_slices(Stream *stream, Buffer *data) noexcept nogil:
+    # The same for bytes that are counted already.
+    cdef uint64_t most = body_limit(stream) if stream.retries_left > 0 else REPLAY_MAX
+    if stream.bits & STREAM_REPLAY_LOST:
+        return
+    if stream.replay.len + data.len <= most and buffer_own(&stream.engine.loop.buffers, data) and \
+            buffer_share(&stream.engine.loop.buffers, &stream.replay, data):
+        return
+    lose_replay(stream)
+
+
+cdef void lose_replay(Stream *stream) noexcept nogil:
     stream.bits |= STREAM_REPLAY_LOST
     if stream.retries_left > 0:
         count(stream, CLUSTER_RETRY_OR_SHADOW_ABANDONED, 1)
@@ -191,6 +206,27 @@ cdef void router_request_data(Stream *stream, Span data, bint end) noexcept nogi
         downstream_pause(stream.down, PAUSE_WAITING_FULL)
 
 
+cdef void router_request_buffer(Stream *stream, Buffer *data, bint end) noexcept nogil:
+    # As router_request_data, for bytes that filters have looked at: slices move on by reference.
+    cdef Attempt *attempt = stream.attempt
+    if stream.cluster == NULL or stream.bits & (STREAM_LOCAL_REPLY | STREAM_ENDED):
+        return
+    if end:
+        stream.bits |= STREAM_REQUEST_PASSED
+    if data.len > 0:
+        keep_slices(stream, data)
+    if attempt != NULL and attempt.head_sent:
+        if attempt.upstream != NULL and not attempt.end_sent:
+            stream.record.upstream_last_tx_ns = clock_ns(&stream.engine.loop.clock)
+            upstream_send_buffer(attempt.upstream, attempt, data, end)
+    elif stream.bits & STREAM_REPLAY_LOST and data.len > 0 and buffer_own(&stream.engine.loop.buffers, data):
+        buffer_move(&stream.waiting, data)
+        if stream.waiting.len > stream.listener.conf.buffer_limit and stream.down != NULL:
+            downstream_pause(stream.down, PAUSE_WAITING_FULL)
+    if end and stream.bits & STREAM_ENDED == 0:
+        router_request_complete(stream)
+
+
 cdef void router_request_trailers(Stream *stream) noexcept nogil:
     cdef Attempt *attempt = stream.attempt
     if stream.cluster == NULL or stream.bits & (STREAM_LOCAL_REPLY | STREAM_ENDED):
@@ -198,6 +234,7 @@ cdef void router_request_trailers(Stream *stream) noexcept nogil:
     stream.bits |= STREAM_REQUEST_PASSED
     if attempt != NULL and attempt.head_sent and attempt.upstream != NULL:
         upstream_send_trailers(attempt.upstream, attempt, stream.request_trailers)
+    router_request_complete(stream)
 
 
 # --- the end ------------------------------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 """Stream: birth, request events, timeouts and local replies. See stream.pxd for the law; how it ends is in stream_end.pyx."""
-from libc.stdint cimport uint16_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.string cimport memset
 
 from meshcore.base.arena cimport arena_init, arena_take
+from meshcore.base.buffer cimport Buffer
 from meshcore.base.clock cimport clock_ms, clock_ns, clock_wall_us
 from meshcore.base.random cimport random_u64
 from meshcore.base.slab cimport slab_new
@@ -166,6 +167,8 @@ cdef void find_route(Stream *stream) noexcept nogil:
         if stream.choice != NULL:
             stream.record.cluster = stream.choice.name
             stream.record.cluster_stat_name = stream.choice.name
+    if stream.filters_len > 0:
+        chain_route(stream)
 
 
 cdef int upgrade_rule(const UpgradeRule *rules, uint16_t n, Span wanted) noexcept nogil:
@@ -297,11 +300,14 @@ cdef void stream_reset(Stream *stream) noexcept nogil:
 
 
 cdef void stream_upload_full(Stream *stream) noexcept nogil:
+    stream.client_full = True
     deliver_full(stream)
 
 
 cdef void stream_upload_low(Stream *stream) noexcept nogil:
-    deliver_low(stream)
+    stream.client_full = False
+    if stream.response_chain.full == 0:
+        deliver_low(stream)
 
 
 # --- the response ---------------------------------------------------------------------------------------------------
@@ -337,7 +343,7 @@ cdef void stream_reply(Stream *stream, const LocalReply *reply) noexcept nogil:
     # Filters see one response head per stream: a reply that takes the place of one which a filter still holds goes straight to the client.
     cdef Span body
     cdef bint replaces = stream.http.response != NULL
-    if stream.bits & STREAM_ENDED or (stream.bits & STREAM_LOCAL_REPLY and not stream.response_chain.stopped):
+    if stream.bits & STREAM_ENDED or (stream.bits & STREAM_LOCAL_REPLY and stream.response_chain.holding == 0):
         return
     if stream.bits & STREAM_RESPONSE_HEAD:
         if stream.bits & STREAM_LOCAL_REPLY:
@@ -350,9 +356,7 @@ cdef void stream_reply(Stream *stream, const LocalReply *reply) noexcept nogil:
     if reply.status == 400 and not stream.hcm.stream_error_on_invalid and stream.down != NULL:
         stream.down.close_after = True     # Envoy takes each 400 of its own for a broken message
     router_end(stream)
-    chain_skip_response(stream)
-    if replaces:
-        stream.response_chain.at = 0
+    chain_skip_response(stream, replaces)
     body = local_reply_fill(stream, reply)
     stream_response_head(stream, body.len == 0 or stream.bits & STREAM_HEAD_REQUEST != 0)
     if body.len > 0 and stream.bits & STREAM_ENDED == 0:
@@ -363,6 +367,7 @@ cdef void stream_reply_simple(Stream *stream, uint16_t status, uint64_t flag, Sp
     cdef LocalReply reply
     reply.status = status
     reply.flag = flag
+    reply.grpc = 0
     reply.body = body
     reply.content_type = span(b"", 0)
     reply.details = details
@@ -373,12 +378,24 @@ cdef void stream_reply_simple(Stream *stream, uint16_t status, uint64_t flag, Sp
 # --- what filters may ask for ---------------------------------------------------------------------------------------
 
 
-cdef void resume_request(HttpStream *http) noexcept nogil:
-    chain_resume_request(<Stream *>http)
+cdef void resume_request(HttpStream *http, uint8_t n) noexcept nogil:
+    chain_resume(<Stream *>http, False, n)
 
 
-cdef void resume_response(HttpStream *http) noexcept nogil:
-    chain_resume_response(<Stream *>http)
+cdef void resume_response(HttpStream *http, uint8_t n) noexcept nogil:
+    chain_resume(<Stream *>http, True, n)
+
+
+cdef void inject_request(HttpStream *http, uint8_t n, Buffer *data, bint end) noexcept nogil:
+    chain_inject(<Stream *>http, False, n, data, end)
+
+
+cdef void inject_response(HttpStream *http, uint8_t n, Buffer *data, bint end) noexcept nogil:
+    chain_inject(<Stream *>http, True, n, data, end)
+
+
+cdef void hold_back(HttpStream *http, uint8_t n, bint response, bint on) noexcept nogil:
+    chain_hold_back(<Stream *>http, response, n, on)
 
 
 cdef void reply_of(HttpStream *http, const LocalReply *reply) noexcept nogil:
@@ -392,5 +409,8 @@ cdef void clear_route(HttpStream *http) noexcept nogil:
 cdef StreamOps ops
 ops.resume_request = resume_request
 ops.resume_response = resume_response
+ops.inject_request = inject_request
+ops.inject_response = inject_response
+ops.hold_back = hold_back
 ops.reply = reply_of
 ops.clear_route = clear_route

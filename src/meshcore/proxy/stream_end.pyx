@@ -62,7 +62,6 @@ cdef void stream_free(Stream *stream) noexcept nogil:
     cdef Engine *engine = stream.engine
     buffer_fini(&engine.loop.buffers, &stream.waiting)
     buffer_fini(&engine.loop.buffers, &stream.replay)
-    buffer_fini(&engine.loop.buffers, &stream.spent)
     arena_fini(&stream.arena)
     router_let_go(stream)
     routes_unuse(stream.routes)

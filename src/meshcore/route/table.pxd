@@ -17,6 +17,7 @@ from meshcore.route.hash_policy cimport HashPolicy
 from meshcore.route.match_tree cimport MatchTree
 from meshcore.route.matcher cimport HeaderMatcher, QueryMatcher
 from meshcore.route.mutation cimport Mutation
+from meshcore.route.rate_limit cimport RateRules
 from meshcore.route.regex cimport Regex
 from meshcore.route.stream_matcher cimport StreamMatcher
 
@@ -71,6 +72,12 @@ cdef struct Rewrite:
     Span path                      # the whole path (redirects)
     const Format *format           # the whole path (path_rewrite)
 
+cdef struct RouteFilters:
+    # What typed_per_filter_config changes in the connection manager's HTTP filters, all levels folded in; bit n is the n-th filter.
+    uint32_t off
+    uint32_t on                    # filters that the connection manager has switched off
+    void **settings                # of each filter, NULL: its own
+
 cdef struct ClusterChoice:
     Span name
     int32_t index                  # filled at publication: the cluster's slot in every worker, -1 = not known by that name
@@ -79,6 +86,7 @@ cdef struct ClusterChoice:
     Span host_rewrite
     Span cluster_header            # lower case: names the cluster; `name` is empty
     const Criteria *criteria       # subset wanted; NULL: none
+    const RouteFilters *filters    # NULL: those of the route
 
 cdef struct UpgradeRule:
     Span type                      # lower case
@@ -137,9 +145,9 @@ cdef struct Route:
     # mutations, most specific first (weighted cluster apart): route, virtual host, table; route/finalize applies them in Envoy's order
     const Mutation *mutations[3]
     uint8_t mutations_len
-    uint64_t filters_off           # bit n: the n-th HTTP filter of the connection manager is disabled here
-    const Span *filters_off_names
-    uint16_t filters_off_len
+    const RouteFilters *filters    # NULL: the connection manager's filters as they are
+    const RateRules *rate_rules    # NULL: none
+    bint include_host_rates        # those of the virtual host count as well
     # forward
     ClusterChoice *choices         # one for `cluster`
     uint16_t choices_len
@@ -200,6 +208,7 @@ cdef struct VirtualHost:
     bint attempt_count_request
     bint attempt_count_response
     bint timeout_retry_header
+    const RateRules *rate_rules    # NULL: none
     VirtualCluster *clusters       # in configured order, then "other"; NULL: none
     uint16_t clusters_len
 

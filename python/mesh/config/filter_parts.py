@@ -1,0 +1,19 @@
+"""Small messages that several filters share: RuntimeFeatureFlag, Percent. Called by the files of the filters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mesh.config.errors import join
+from mesh.config.fields import Fields
+from mesh.config.lowering import Lowering, wrapped_or
+from meshcore.bind import filter_spec
+
+FLAG = Fields("envoy.config.core.v3.RuntimeFeatureFlag", {"default_value", "runtime_key"})
+
+
+def lower_flag(message: Any, name: str, low: Lowering, path: str) -> filter_spec.RuntimeFlag:
+    """Field `name` of `message`; true when it is not set."""
+    inner = getattr(message, name)
+    FLAG.check(inner, low.report, join(path, name))
+    return filter_spec.RuntimeFlag(bool(wrapped_or(inner, "default_value", True)), inner.runtime_key)

@@ -1,0 +1,68 @@
+"""The native HTTP filters: which message configures which filter, in a chain and per route. One line each.
+
+`FILTERS`: message -> (kind, lowering). `PER_ROUTE`: the same for typed_per_filter_config, whose entries are the filter's
+own message, one made for routes, or a FilterConfig that switches the filter on or off around either. Called by
+http_filter.py and by everything that has a typed_per_filter_config.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mesh.config import filter_bandwidth_limit, filter_buffer, filter_fault, filter_local_ratelimit
+from mesh.config.errors import join
+from mesh.config.fields import Fields, anything
+from mesh.config.lowering import Lowering
+from meshcore.bind import spec
+
+FILTER_CONFIG = Fields(
+    "envoy.config.route.v3.FilterConfig", {"disabled", "config"}, harmless={"is_optional": anything}
+)
+Lower = Callable[[Any, Lowering, str], Any]
+FILTERS: dict[str, tuple[str, Lower]] = {
+    filter_buffer.BUFFER.message: ("buffer", filter_buffer.lower),
+    filter_fault.FAULT.message: ("fault", filter_fault.lower),
+    filter_local_ratelimit.LIMIT.message: ("local_ratelimit", filter_local_ratelimit.lower),
+    filter_bandwidth_limit.LIMIT.message: ("bandwidth_limit", filter_bandwidth_limit.lower),
+}
+PER_ROUTE: dict[str, tuple[str, Lower]] = {
+    filter_buffer.PER_ROUTE.message: ("buffer", filter_buffer.lower_per_route),
+    filter_fault.FAULT.message: ("fault", filter_fault.lower),
+    filter_local_ratelimit.LIMIT.message: ("local_ratelimit", filter_local_ratelimit.lower_per_route),
+    filter_bandwidth_limit.LIMIT.message: ("bandwidth_limit", filter_bandwidth_limit.lower_per_route),
+}
+WRAPPED: dict[str, tuple[str, Lower] | None] = {**PER_ROUTE, FILTER_CONFIG.message: None}
+
+
+def lower_overrides(configs: Any, low: Lowering, path: str) -> tuple[spec.FilterOverride, ...]:
+    """A typed_per_filter_config, in the order of the filters' names."""
+    found = (_override(name, configs[name], low, f'{path}["{name}"]') for name in sorted(configs))
+    return tuple(one for one in found if one is not None)
+
+
+def _override(name: str, packed: Any, low: Lowering, path: str) -> spec.FilterOverride | None:
+    config, entry = low.unpack(packed, path, WRAPPED, "a setting per route")
+    if config is None:
+        return None
+    if entry is None:
+        return _wrapped(name, config, low, path)
+    kind, lower = entry
+    return spec.FilterOverride(name, kind, lower(config, low, path))
+
+
+def _wrapped(name: str, config: Any, low: Lowering, path: str) -> spec.FilterOverride | None:
+    FILTER_CONFIG.check(config, low.report, path)
+    if config.disabled:
+        return spec.FilterOverride(name, disabled=True)
+    at = join(path, "config")
+    if not config.HasField("config"):
+        low.refuse(at, "required, and not set; {} leaves the filter's settings as they are and switches it on")
+        return None
+    if not config.config.type_url:
+        return spec.FilterOverride(name)
+    inner, entry = low.unpack(config.config, at, dict(PER_ROUTE), "a setting per route")
+    if inner is None:
+        return None
+    kind, lower = entry
+    return spec.FilterOverride(name, kind, lower(inner, low, at))

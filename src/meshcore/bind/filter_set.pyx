@@ -1,0 +1,140 @@
+"""FilterSet; see filter_set.pxd for the law. Here stands the list of native filters: one line each.
+
+A native filter's compile function makes an immutable struct of its settings: of the filter itself, or of the levels that set it for a route
+(the least specific first; most filters take the last, some merge them). Everything that is not in the list is a filter in Python.
+"""
+from libc.stdint cimport uint32_t
+
+from meshcore.bind.filter_compile cimport *
+from meshcore.bind.filter_ratelimit cimport compile_local_ratelimit
+from meshcore.bind.filter_scope cimport FilterScope
+from meshcore.bind.matchers cimport keep, take
+from meshcore.bind.pyfilter cimport python_filter
+from meshcore.conf.tables cimport FilterConf
+from meshcore.filter.bandwidth_limit cimport bandwidth_limit_filter
+from meshcore.filter.buffer cimport buffer_filter
+from meshcore.filter.fault cimport fault_filter
+from meshcore.filter.local_ratelimit cimport local_ratelimit_filter
+from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
+
+ctypedef void *(*Compile)(FilterScope scope, tuple specs) except NULL
+
+cdef struct Native:
+    const HttpFilterOps *ops
+    Compile compile
+
+cdef enum:
+    NATIVE_MAX = 32
+
+cdef Native[NATIVE_MAX] natives
+KINDS = {}                         # kind -> place in natives
+
+
+cdef int native(str kind, const HttpFilterOps *ops, Compile compile) except -1:
+    place = len(KINDS)
+    assert place < NATIVE_MAX
+    natives[<int>place].ops = ops
+    natives[<int>place].compile = compile
+    KINDS[kind] = place
+    return 0
+
+
+native("buffer", buffer_filter(), compile_buffer)
+native("fault", fault_filter(), compile_fault)
+native("local_ratelimit", local_ratelimit_filter(), compile_local_ratelimit)
+native("bandwidth_limit", bandwidth_limit_filter(), compile_bandwidth_limit)
+
+
+cdef class FilterSet:
+    def __cinit__(self):
+        self.links = []
+        self.levels = ()
+        self.node_cluster = ""
+
+    cdef FilterScope scope(self, Arena *arena, Regex **regexes):
+        cdef FilterScope scope = FilterScope.__new__(FilterScope)
+        scope.arena = arena
+        scope.regexes = regexes
+        scope.registry = self.registry
+        scope.prefix = self.prefix
+        scope.cluster_index = self.cluster_index
+        scope.owned = self.owned
+        scope.node_cluster = self.node_cluster
+        return scope
+
+    cdef FilterSet within(self, tuple level):
+        cdef FilterSet inner
+        if not level:
+            return self
+        inner = FilterSet.__new__(FilterSet)
+        inner.registry = self.registry
+        inner.prefix = self.prefix
+        inner.cluster_index = self.cluster_index
+        inner.owned = self.owned
+        inner.node_cluster = self.node_cluster
+        inner.links = self.links
+        inner.levels = self.levels + (level,)
+        return inner
+
+    cdef RouteFilters *of_route(self, Arena *arena, Regex **regexes) except? NULL:
+        cdef RouteFilters *filters
+        if not self.levels:
+            return NULL
+        filters = <RouteFilters *>take(arena, sizeof(RouteFilters))
+        for n, link in enumerate(self.links):
+            found = [one for level in self.levels for one in level if one.name == link.name]
+            if not found:
+                continue
+            if found[len(found) - 1].disabled:
+                filters.off |= <uint32_t>1 << <int>n
+                continue
+            filters.on |= <uint32_t>1 << <int>n
+            settings = tuple(one.settings for one in found if one.kind == link.kind and one.settings is not None)
+            if not settings:
+                continue
+            if filters.settings == NULL:
+                filters.settings = <void **>take(arena, sizeof(void *) * len(self.links))
+            filters.settings[<int>n] = natives[<int>KINDS[link.kind]].compile(self.scope(arena, regexes), settings)
+        return filters
+
+    cdef int fill(self, Arena *arena, HcmConf *hcm, list keep_on) except -1:
+        cdef FilterConf *conf
+        if len(self.links) > FILTERS_MAX:
+            raise ValueError(f"at most {FILTERS_MAX} HTTP filters, {len(self.links)} were given")
+        hcm.filters = <FilterConf *>take(arena, sizeof(FilterConf) * max(1, len(self.links)))
+        hcm.filters_len = len(self.links)
+        hcm.filter_settings = <void **>take(arena, sizeof(void *) * max(1, len(self.links)))
+        for n, spec in enumerate(self.links):
+            conf = &hcm.filters[<int>n]
+            conf.name = keep(arena, spec.name)
+            if spec.kind in KINDS:
+                conf.ops = natives[<int>KINDS[spec.kind]].ops
+                conf.settings = natives[<int>KINDS[spec.kind]].compile(self.scope(arena, &hcm.regexes), (spec.settings,))
+            elif spec.kind == "python":
+                conf.ops = python_filter(spec, keep_on, &conf.settings)
+            else:
+                raise ValueError(f"HTTP filter {spec.name!r}: the engine has no filter of kind {spec.kind!r}")
+            hcm.filter_settings[<int>n] = conf.settings
+            add_masks(hcm, n, conf.ops, spec.disabled)
+        return 0
+
+
+cdef void add_masks(HcmConf *hcm, int n, const HttpFilterOps *ops, bint disabled) noexcept:
+    cdef uint32_t bit = <uint32_t>1 << n
+    if not disabled:
+        hcm.filters_on |= bit
+    if ops.on_request_data != NULL or ops.on_request_trailers != NULL:
+        hcm.request_bodies |= bit
+    if ops.on_response_data != NULL or ops.on_response_trailers != NULL:
+        hcm.response_bodies |= bit
+
+
+cdef FilterSet filter_set(StatsRegistry registry, object hcm, dict cluster_index, str node_cluster, list owned):
+    cdef FilterSet filters = FilterSet.__new__(FilterSet)
+    filters.registry = registry
+    filters.prefix = f"http.{hcm.stat_prefix}."
+    filters.cluster_index = cluster_index
+    filters.owned = owned
+    filters.node_cluster = node_cluster
+    filters.links = [link for link in hcm.filters if link.kind != "router"]
+    return filters

@@ -1,0 +1,126 @@
+"""Settings of native HTTP filters, as plain values: what `HttpFilter.settings` and `FilterOverride.settings` of spec.py hold.
+
+One class per filter; the same rules as in spec.py: names are Envoy's, times are milliseconds, sizes are bytes, nothing is validated here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from meshcore.bind.spec import HeaderAdd, HeaderMatch, RateLimit, RuntimeFraction
+
+NEVER = RuntimeFraction(0)
+
+
+@dataclass(slots=True, frozen=True)
+class Buffer:
+    """envoy.extensions.filters.http.buffer.v3.Buffer and BufferPerRoute (`disabled`)."""
+
+    max_request_bytes: int = 0
+    disabled: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class FaultDelay:
+    """`by_header`: x-envoy-fault-delay-request says how long."""
+
+    percentage: RuntimeFraction
+    ms: int = 0
+    ms_key: str = ""
+    by_header: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class FaultAbort:
+    """`http_status` 0: `grpc_status`. `by_header`: x-envoy-fault-abort-request, or -abort-grpc-request, says which."""
+
+    percentage: RuntimeFraction
+    http_status: int = 0
+    grpc_status: int = 0
+    http_key: str = ""
+    grpc_key: str = ""
+    by_header: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class FaultRateLimit:
+    """Of responses, in KiB/s. `by_header`: x-envoy-fault-throughput-response says how much."""
+
+    percentage: RuntimeFraction
+    kbps: int = 0
+    by_header: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Fault:
+    """envoy.extensions.filters.http.fault.v3.HTTPFault."""
+
+    delay: FaultDelay | None = None
+    abort: FaultAbort | None = None
+    rate_limit: FaultRateLimit | None = None
+    upstream_cluster: str = ""
+    headers: tuple[HeaderMatch, ...] = ()
+    downstream_nodes: tuple[str, ...] = ()
+    max_active_faults: int | None = None
+    max_active_key: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class RuntimeFlag:
+    """RuntimeFeatureFlag: `key` may say otherwise while the proxy runs ("" = none does)."""
+
+    value: bool = True
+    key: str = ""
+
+
+ON = RuntimeFlag()
+
+
+@dataclass(slots=True, frozen=True)
+class BandwidthLimit:
+    """envoy.extensions.filters.http.bandwidth_limit.v3.BandwidthLimit; `request` and `response` are enable_mode."""
+
+    stat_prefix: str
+    enabled: RuntimeFlag = ON
+    limit_kbps: int = 0
+    request: bool = False
+    response: bool = False
+    fill_interval_ms: int = 50
+
+
+@dataclass(slots=True, frozen=True)
+class TokenBucket:
+    max_tokens: int
+    tokens_per_fill: int = 1
+    fill_interval_ms: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class LocalDescriptor:
+    """LocalRateLimitDescriptor: an entry with an empty value stands for every value, each with a bucket of its own."""
+
+    entries: tuple[tuple[str, str], ...]
+    token_bucket: TokenBucket
+
+
+@dataclass(slots=True, frozen=True)
+class LocalRateLimit:
+    """envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit. `vh_rate_limits`: override | include | ignore. `token_bucket` None:
+    only descriptors limit."""
+
+    stat_prefix: str
+    status: int = 429
+    token_bucket: TokenBucket | None = None
+    filter_enabled: RuntimeFraction = NEVER
+    filter_enforced: RuntimeFraction = NEVER
+    request_headers_to_add: tuple[HeaderAdd, ...] = ()
+    response_headers_to_add: tuple[HeaderAdd, ...] = ()
+    descriptors: tuple[LocalDescriptor, ...] = ()
+    stage: int = 0
+    per_connection: bool = False
+    x_ratelimit_headers: bool = False
+    vh_rate_limits: str = "override"
+    always_consume_default: bool = True
+    resource_exhausted: bool = False
+    rate_limits: tuple[RateLimit, ...] = ()
+    max_dynamic_descriptors: int = 0

@@ -1,0 +1,29 @@
+"""Names of the statistics of native filters, in the order of the enumerations in src/meshcore/filter/*.pxd.
+
+Each entry is a Layout's members: (name, kind, whether it is lazy). The prefix is the filter's business.
+"""
+
+from __future__ import annotations
+
+
+def _members(*names: str, gauges: tuple[str, ...] = (), times: tuple[str, ...] = ()) -> tuple[tuple[str, str, bool], ...]:
+    kinds = {name: "gauge" if name in gauges else "counter" for name in names}
+    return (*((name, kind, False) for name, kind in kinds.items()), *((name, "histogram", False) for name in times))
+
+
+def _both_ways(*names: str) -> tuple[str, ...]:
+    return tuple(f"{way}_{name}" for way in ("request", "response") for name in names)
+
+
+FAULT = _members(
+    "aborts_injected", "delays_injected", "faults_overflow", "response_rl_injected", "active_faults",
+    gauges=("active_faults",),
+)  # fmt: skip
+BANDWIDTH_LIMIT = _members(
+    *_both_ways(
+        "enabled", "enforced", "incoming_total_size", "allowed_total_size", "pending", "incoming_size", "allowed_size"
+    ),
+    gauges=_both_ways("pending", "incoming_size", "allowed_size"),
+    times=_both_ways("transfer_duration"),
+)
+LOCAL_RATELIMIT = _members("enabled", "enforced", "ok", "rate_limited")
