@@ -90,9 +90,7 @@ class Publisher:
         for slot, descriptor in opened:
             for worker in self.workers:
                 worker.set_log(slot, descriptor)
-        # The proxies' own cluster first: the others route zones by it.
-        for live in sorted(fresh_clusters, key=lambda live: bool(live.spec.local_cluster)):
-            self._install_cluster(live)
+        self._install_clusters(fresh_clusters)
         for live_listener, fds in prepared:
             self._install_listener(live_listener, fds)
         self._drop_missing(plan)
@@ -175,7 +173,7 @@ class Publisher:
         fresh = []
         for spec in plan.clusters:
             live = self.clusters.get(spec.name)
-            if live is not None and live.spec == spec:
+            if live is not None and (live.spec is spec or live.spec == spec):
                 continue
             if live is not None and replace(live.spec, endpoints=()) == replace(spec, endpoints=()):
                 live.spec = spec
@@ -187,19 +185,29 @@ class Publisher:
             fresh.append(LiveCluster(spec, ClusterTable(spec, index, self.registry), index, endpoints))
         return fresh
 
-    def _install_cluster(self, live: LiveCluster) -> None:
-        hosts = live.table.hosts.host_set(live.endpoints)
-        if live.spec.local_cluster:
-            self._zone_followers.setdefault(live.spec.local_cluster, set()).add(live.spec.name)
-        if (local := self.clusters.get(live.spec.local_cluster)) is not None:
-            hosts = live.table.hosts.follow(local.table.hosts.newest())
+    def _install_clusters(self, fresh: list[LiveCluster]) -> None:
+        for live in fresh:
+            if live.spec.local_cluster:
+                self._zone_followers.setdefault(live.spec.local_cluster, set()).add(live.spec.name)
+        # The proxies' own cluster first: the others route zones by it.
+        self._install([live for live in fresh if live.spec.name in self._zone_followers])
+        self._install([live for live in fresh if live.spec.name not in self._zone_followers])
+
+    def _install(self, fresh: list[LiveCluster]) -> None:
+        hosts = []
+        for live in fresh:
+            made = live.table.hosts.host_set(live.endpoints)
+            if (local := self.clusters.get(live.spec.local_cluster)) is not None:
+                made = live.table.hosts.follow(local.table.hosts.newest())
+            hosts.append(made)
         for worker in self.workers:
-            worker.set_cluster(live.table, hosts)
-        if (old := self.clusters.get(live.spec.name)) is not None:
-            self._retired.append(old.table)
-        self.clusters[live.spec.name] = live
-        self._membership(live, hosts)
-        self._route_zones(live, hosts)
+            worker.set_clusters([(live.table, of) for live, of in zip(fresh, hosts, strict=True)])
+        for live, of in zip(fresh, hosts, strict=True):
+            if (old := self.clusters.get(live.spec.name)) is not None:
+                self._retired.append(old.table)
+            self.clusters[live.spec.name] = live
+            self._membership(live, of)
+            self._route_zones(live, of)
 
     def _membership(self, live: LiveCluster, hosts: HostSetRef, changed: bool = True) -> None:
         prefix = f"cluster.{live.spec.alt_stat_name or live.spec.name}."

@@ -60,7 +60,8 @@ def load(
         low = Lowering(report)
         plan = bootstraps.lower(message, low)
         report.raise_if_any()
-    return Loaded(message, plan, origin, low)
+    # A report of its own: this one holds the text of the file.
+    return Loaded(message, plan, origin, low.again(Report(origin)))
 
 
 def read_bootstrap(source: str | os.PathLike[str] | dict[str, Any] | Message, *, overlay: str | dict[str, Any] | None = None) -> Any:

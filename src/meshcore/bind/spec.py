@@ -10,14 +10,13 @@ them to find out what changed, so order matters wherever the engine's behaviour 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from meshcore.bind.lb_spec import HashRule, LoadBalancer, SlowStart, Subsets, SubsetSelector, ZoneAware
 
 __all__ = ["HashRule", "LoadBalancer", "SlowStart", "SubsetSelector", "Subsets", "ZoneAware"]
 
-@dataclass(slots=True, frozen=True)
-class Address:
+class Address(NamedTuple):
     """A socket address: `host` is an IP literal (v4 or v6), or a file path when `port` is -1 (Unix socket)."""
 
     host: str
@@ -631,13 +630,15 @@ class Thresholds:
     track_remaining: bool = False
 
 
-@dataclass(slots=True, frozen=True)
-class Locality:
+class Locality(NamedTuple):
     """Where a host is."""
 
     region: str = ""
     zone: str = ""
     sub_zone: str = ""
+
+
+NOWHERE = Locality()
 
 
 @dataclass(slots=True, frozen=True)
@@ -651,7 +652,7 @@ class Endpoint:
     hostname: str = ""
     health: str = "healthy"
     priority: int = 0
-    locality: Locality = Locality()
+    locality: Locality = NOWHERE
     locality_weight: int = 0
     metadata: str = ""
     canary: bool = False
@@ -668,7 +669,7 @@ class DnsTarget:
     priority: int = 0
     endpoint_hostname: str = ""  # Endpoint.hostname of the hosts found; "" = `hostname`
     health: str = "healthy"
-    locality: Locality = Locality()
+    locality: Locality = NOWHERE
     locality_weight: int = 0
     metadata: str = ""
     canary: bool = False
@@ -716,7 +717,7 @@ class Cluster:
     healthy_panic_threshold: float = 50.0
     overprovisioning_factor: int = 140
     weighted_priority_health: bool = False
-    own_locality: Locality = Locality()  # of the node: its hosts come first
+    own_locality: Locality = NOWHERE  # of the node: its hosts come first
     eds: FileSource | None = None  # where the hosts of kind eds come from, under the name `eds_name`
     eds_name: str = ""
     local_cluster: str = ""  # name of the cluster of the proxies themselves, for zone-aware routing

@@ -82,6 +82,8 @@ GAUGES = frozenset({
     "upstream_rq_pending_active",
     "membership_total",
     "membership_healthy",
+    "membership_degraded",
+    "membership_excluded",
     "version",
     "warming_state",
 })
@@ -91,7 +93,8 @@ CLUSTER_TIMES = (
     "upstream_rq_time", "external.upstream_rq_time", "internal.upstream_rq_time", "upstream_cx_connect_ms", "upstream_cx_length_ms",
 )
 CLUSTER_HOSTS = (
-    "membership_total", "membership_healthy", "membership_change", "assignment_stale", "assignment_timeout_received",
+    "membership_total", "membership_healthy", "membership_degraded", "membership_excluded", "membership_change",
+    "assignment_stale", "assignment_timeout_received",
     "assignment_use_cached", "update_attempt", "update_success", "update_failure", "update_empty", "update_no_rebuild", "version",
     "warming_state",
 )

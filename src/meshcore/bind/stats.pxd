@@ -21,7 +21,7 @@ cdef class Group:
     cdef readonly uint32_t block   # the first of its pointer slots
     cdef public int owners
     cdef uint64_t *base            # per slot: raw count of an earlier owner, or of the time before a reset; NULL: all 0
-    cdef dict values               # place -> what a gauge is set to, or a text
+    cdef dict values               # place -> a text, or what a gauge is set to that no slot holds
     cdef set touched               # places of counters that counted before a reset
     cdef dict cells                # place -> Cells of a histogram or of codes that ever counted
     cdef object source             # () -> {name: value} of gauges that are worked out when asked for, or None
@@ -42,4 +42,5 @@ cdef class StatsRegistry:
     cdef Group group(self, str prefix, Layout layout)
     cdef uint64_t raw(self, size_t slot) noexcept
     cdef dict counted(self, size_t first, uint32_t blocks)
+    cdef void _set_slots(self, uint32_t slot, int64_t value) noexcept
     cdef int place(self, size_t address) noexcept

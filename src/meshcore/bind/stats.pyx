@@ -6,7 +6,7 @@ statistic that stands alone is a group of one. Must not know what a statistic me
 names are given and taken by one thread, any thread may read. Workers write their arrays meanwhile, so sums are a moment's view. A worker's
 array must stay mapped until `detach` has returned.
 """
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from meshcore.base.atomics cimport published_word
@@ -153,8 +153,10 @@ cdef class StatsRegistry:
         return group
 
     def _rebase(self, Group group):
-        # What the slots hold belongs to an earlier owner.
+        # What the workers' slots hold belongs to an earlier owner.
         cdef uint32_t i
+        for i in range(group.layout.slots):
+            self.own[group.slot + i] = 0
         if group.layout.slots:
             group.base = <uint64_t *>calloc(group.layout.slots, sizeof(uint64_t))
             if group.base == NULL:
@@ -233,9 +235,21 @@ cdef class StatsRegistry:
         cdef Group group
         found = self._find(name) or (self.group(name, single(kind, False)), 0)
         group, place = found
+        if kind == "gauge" and place not in group.values and value <= INT64_MAX:
+            self._set_slots(group.slot + group.layout.at[<int>place], value)
+            return
+        if kind == "gauge" and place not in group.values:
+            self._set_slots(group.slot + group.layout.at[<int>place], 0)
         if group.values is NONE:
             group.values = {}
         group.values[place] = value
+
+    cdef void _set_slots(self, uint32_t slot, int64_t value) noexcept:
+        # So that the main thread's part is `value`; a gauge that was ever set has risen, even if to 0.
+        gauge_add(self.own, slot, value - <int64_t>(self.own[slot] - self.own[slot + 1]))
+        if self.own[slot] == 0 and self.own[slot + 1] == 0:
+            gauge_add(self.own, slot, 1)
+            gauge_add(self.own, slot, -1)
 
     def add(self, str name, uint64_t amount=1, *, bint lazy=False):
         """Counts on the main thread: creates the counter when it is new."""

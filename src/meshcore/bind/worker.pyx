@@ -162,13 +162,27 @@ cdef class Worker:
     def drop_listener(self, uint32_t index):
         self.carry_out(self.order(ORDER_DROP_LISTENER, index))
 
-    def set_cluster(self, ClusterTable table, HostSetRef hosts):
+    cdef Message *cluster_order(self, ClusterTable table, HostSetRef hosts) except NULL:
         cdef Message *message = self.order(ORDER_SET_CLUSTER)
         atomic_ref(&table.conf.refs)
         atomic_ref(&hosts.hosts.refs)
         message.table = table.conf
         message.second = hosts.hosts
-        self.carry_out(message)
+        return message
+
+    def set_cluster(self, ClusterTable table, HostSetRef hosts):
+        self.carry_out(self.cluster_order(table, hosts))
+
+    def set_clusters(self, pairs):
+        """`set_cluster` for each of [(table, hosts)], waiting for the last alone: the worker takes orders in their order."""
+        cdef Message *message
+        for table, hosts in pairs[:-1]:
+            message = self.cluster_order(table, hosts)
+            sem_destroy(&message.done)
+            message.wait = False
+            worker_post(self.worker, message)
+        for table, hosts in pairs[-1:]:
+            self.carry_out(self.cluster_order(table, hosts))
 
     def set_hosts(self, uint32_t index, HostSetRef hosts):
         cdef Message *message = self.order(ORDER_SET_HOSTS, index)
