@@ -8,6 +8,9 @@ touches a file."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -21,9 +24,33 @@ MESSAGE = FieldDescriptor.CPPTYPE_MESSAGE
 _converters: dict[FieldDescriptor, Callable[[Any], Any]] = {}
 
 
+class _Kind(IntEnum):
+    """How a field is set."""
+
+    SCALAR = 0
+    MESSAGE = 1
+    REPEATED = 2
+    MAP = 3
+
+
+@dataclass(slots=True)
+class _Field:
+    """What setting a field needs to know of it, worked out once per field."""
+
+    field: FieldDescriptor
+    name: str
+    kind: _Kind
+    type_name: str  # of a message; "" for a scalar
+    takes_null: bool
+    oneof: str  # "" when it is the only one of its oneof, or in none
+
+
 def parse_into(message: Message, tree: Any, report: Report, path: str = "") -> None:
     """Sets in `message` what `tree` says; every misfit goes to `report`, and the walk goes on."""
-    full_name = message.DESCRIPTOR.full_name
+    _fill(message, message.DESCRIPTOR.full_name, tree, report, path)
+
+
+def _fill(message: Any, full_name: str, tree: Any, report: Report, path: str) -> None:
     if special := WELL_KNOWN.get(full_name):
         try:
             special(message, tree, report, path)
@@ -33,53 +60,71 @@ def parse_into(message: Message, tree: Any, report: Report, path: str = "") -> N
     if not isinstance(tree, dict):
         report.refuse(path, f"a mapping with the fields of {schema.short_name(full_name)} belongs here, not {shown(tree)}")
         return
-    keys = schema.fields_by_key(full_name)
-    taken: dict[str, str] = {}
+    known = _fields(full_name)
+    taken: dict[str, str] | None = None
     for key, value in tree.items():
-        field = keys.get(key)
-        if field is None:
-            _refuse_unknown(full_name, key, keys, report, path)
-        elif value is not None or _takes_null(field):
-            oneof = field.containing_oneof
-            if oneof is not None and len(oneof.fields) > 1:
-                first = taken.setdefault(oneof.name, key)
-                if first != key:
-                    report.refuse(join(path, key), f"'{first}' is set as well, and only one of the two may be")
-                    continue
-            _set(message, field, value, report, join(path, field.name))
+        item = known.get(key)
+        if item is None:
+            _refuse_unknown(full_name, key, report, path)
+            continue
+        if value is None and not item.takes_null:
+            continue
+        if item.oneof:
+            taken = {} if taken is None else taken
+            first = taken.setdefault(item.oneof, key)
+            if first != key:
+                report.refuse(join(path, key), f"'{first}' is set as well, and only one of the two may be")
+                continue
+        at = f"{path}.{item.name}" if path else item.name
+        if item.kind is _Kind.SCALAR:
+            if (fit := _convert(item.field, value, report, at)) is not None:
+                setattr(message, item.name, fit)
+        elif item.kind is _Kind.MESSAGE:
+            target = getattr(message, item.name)
+            target.SetInParent()
+            _fill(target, item.type_name, value, report, at)
+        elif item.kind is _Kind.REPEATED:
+            _append(getattr(message, item.name), item, value if isinstance(value, list) else [value], report, at)
+        else:
+            _set_map(message, item.field, value, report, at)
 
 
-def _refuse_unknown(full_name: str, key: str, keys: dict[str, FieldDescriptor], report: Report, path: str) -> None:
+def _append(target: Any, item: _Field, values: list[Any], report: Report, path: str) -> None:
+    for index, value in enumerate(values):
+        at = f"{path}[{index}]"
+        if item.type_name:
+            _fill(target.add(), item.type_name, value, report, at)
+        elif (fit := _convert(item.field, value, report, at)) is not None:
+            target.append(fit)
+
+
+@cache
+def _fields(full_name: str) -> dict[str, _Field]:
+    """All fields of a message, by every key under which they may stand."""
+    return {key: _described(field) for key, field in schema.fields_by_key(full_name).items()}
+
+
+def _described(field: FieldDescriptor) -> _Field:
+    kind = _Kind.MESSAGE if field.cpp_type == MESSAGE else _Kind.SCALAR
+    if schema.is_map(field):
+        kind = _Kind.MAP
+    elif schema.is_repeated(field):
+        kind = _Kind.REPEATED
+    oneof = field.containing_oneof
+    type_name = field.message_type.full_name if field.message_type else ""
+    return _Field(
+        field, field.name, kind, type_name, type_name == "google.protobuf.Value",
+        oneof.name if oneof is not None and len(oneof.fields) > 1 else "",
+    )  # fmt: skip
+
+
+def _refuse_unknown(full_name: str, key: str, report: Report, path: str) -> None:
     if newer.knows(full_name, key):
         text = f"'{key}' is not implemented yet in mesh; remove it"
     else:
-        names = {field.name for field in keys.values()}
+        names = {field.name for field in schema.fields_by_key(full_name).values()}
         text = f"no such field of {schema.short_name(full_name)}{nearest(key, names)}"
     report.refuse(join(path, key), text)
-
-
-def _takes_null(field: FieldDescriptor) -> bool:
-    return bool(field.message_type) and field.message_type.full_name == "google.protobuf.Value"
-
-
-def _set(message: Message, field: FieldDescriptor, value: Any, report: Report, path: str) -> None:
-    if schema.is_map(field):
-        _set_map(message, field, value, report, path)
-    elif schema.is_repeated(field):
-        target = getattr(message, field.name)
-        items = value if isinstance(value, list) else [value]
-        for index, item in enumerate(items):
-            at = f"{path}[{index}]"
-            if field.cpp_type == MESSAGE:
-                parse_into(target.add(), item, report, at)
-            elif (fit := _convert(field, item, report, at)) is not None:
-                target.append(fit)
-    elif field.cpp_type == MESSAGE:
-        target = getattr(message, field.name)
-        target.SetInParent()
-        parse_into(target, value, report, path)
-    elif (fit := _convert(field, value, report, path)) is not None:
-        setattr(message, field.name, fit)
 
 
 def _set_map(message: Message, field: FieldDescriptor, value: Any, report: Report, path: str) -> None:
