@@ -5,6 +5,7 @@ default; circuit breakers out of the way of the load. Called by the peers that r
 reload scenario.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +24,61 @@ Message = dict[str, Any]
 
 def write(folder: Path, ports: Ports, shape: Shape) -> Path:
     """Writes the bootstrap and returns where it is; replacing it is one rename, so a reader never sees half."""
-    path = folder / "bootstrap.yaml"
+    path = folder / f"bootstrap.{shape.form}"
     fresh = folder / "bootstrap.new"
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    fresh.write_text(yaml.dump(bootstrap(folder, ports, shape), Dumper=dumper, sort_keys=False))
+    message = bootstrap(folder, ports, shape)
+    if shape.form == "yaml":
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+        fresh.write_text(yaml.dump(message, Dumper=dumper, sort_keys=False))
+    elif shape.form == "json":
+        fresh.write_text(json.dumps(message))
+    else:
+        fresh.write_bytes(_binary(message))
     fresh.replace(path)
     return path
 
 
+def _binary(message: Message) -> bytes:
+    from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
+    from envoy.extensions.filters.http.router.v3 import router_pb2
+    from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
+    from google.protobuf import json_format
+
+    assert router_pb2 and http_connection_manager_pb2  # importing them makes their names known
+    found: bytes = json_format.ParseDict(message, Bootstrap()).SerializeToString()
+    return found
+
+
+def write_hosts(folder: Path, port: int) -> None:
+    """Writes the hosts of the serving cluster to `hosts.new`, to be moved onto `hosts.json`."""
+    assignment = {"@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment", **_assignment("origin", [_loopback(port)])}
+    (folder / "hosts.new").write_text(json.dumps({"resources": [assignment]}))
+
+
 def bootstrap(folder: Path, ports: Ports, shape: Shape) -> Message:
+    origin = _cluster(ports.upstream)
+    if shape.watched:
+        write_hosts(folder, ports.upstream)
+        (folder / "hosts.new").replace(folder / "hosts.json")
+        source = {"eds_config": {"path_config_source": {"path": str(folder / "hosts.json")}}}
+        origin = {**origin, "type": "EDS", "eds_cluster_config": source}
+        del origin["load_assignment"]
+    idle = [_idle_cluster(number, shape.cluster_hosts) for number in range(shape.clusters)]
     return {
         "admin": {"address": _loopback(ports.admin)},
-        "static_resources": {"listeners": [_listener(folder, ports, shape)], "clusters": [_cluster(ports.upstream)]},
+        "node": {"id": "bench", "cluster": "bench"},
+        "static_resources": {"listeners": [_listener(folder, ports, shape)], "clusters": [origin, *idle]},
     }
+
+
+def _idle_cluster(number: int, hosts: int) -> Message:
+    addresses = [{"socket_address": {"address": f"10.{number >> 8}.{number & 255}.{host}", "port_value": 80}} for host in range(hosts)]
+    name = f"idle-{number}"
+    return {"name": name, "type": "STATIC", "connect_timeout": "1s", "load_assignment": _assignment(name, addresses)}
+
+
+def _assignment(name: str, addresses: list[Message]) -> Message:
+    return {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}} for address in addresses]}]}
 
 
 def _loopback(port: int) -> Message:
@@ -84,12 +127,11 @@ def _route(prefix: str) -> Message:
 
 def _cluster(port: int) -> Message:
     limits = {"max_connections": BREAKER, "max_pending_requests": BREAKER, "max_requests": BREAKER}
-    endpoint = {"endpoint": {"address": _loopback(port)}}
     return {
         "name": "origin",
         "type": "STATIC",
         "connect_timeout": "5s",
         "lb_policy": "ROUND_ROBIN",
         "circuit_breakers": {"thresholds": [limits]},
-        "load_assignment": {"cluster_name": "origin", "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "load_assignment": _assignment("origin", [_loopback(port)]),
     }

@@ -12,6 +12,7 @@ class Feature(Enum):
     HTTP = "http"  # it speaks HTTP at all, so its idle connections and its start are comparable
     ROUTES = "routes"  # virtual hosts and routes from the shape
     ACCESS_LOG = "access_log"  # Envoy's default text format to a file
+    DISCOVERY = "discovery"  # clusters by the thousand, and hosts from a watched file
     RELOAD = "reload"  # SIGHUP re-reads the configuration
 
 
@@ -26,12 +27,19 @@ class Ports:
 
 @dataclass(frozen=True)
 class Shape:
-    """What the configuration has to contain; a `revision` is answered by the proxy itself at `/revision`."""
+    """What the configuration has to contain; a `revision` is answered by the proxy itself at `/revision`.
+
+    `clusters` idle ones of `cluster_hosts` each stand beside the one that serves, whose host comes from a file when it is `watched`.
+    `form`: yaml | json | pb."""
 
     hosts: int = 1
     routes: int = 1
     access_log: bool = False
     revision: str = ""
+    clusters: int = 0
+    cluster_hosts: int = 10
+    watched: bool = False
+    form: str = "yaml"
 
 
 @dataclass(frozen=True)

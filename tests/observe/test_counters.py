@@ -203,7 +203,12 @@ def test_names_below_one_prefix_come_in_the_order_of_all_names(registry: StatsRe
 def test_gauges_that_are_worked_out_stand_among_the_others(registry: StatsRegistry) -> None:
     registry.counter("c.one")
     registry.codes("c.")
-    registry.computed("c.", lambda: {"open": 1})
+
+    class Source:
+        def gauges(self) -> dict[str, int]:
+            return {"open": 1}
+
+    registry.computed("c.", Source())
     assert registry.snapshot() == {"c.one": 0, "c.open": 1}
     assert registry.value("c.open") == 1
     with pytest.raises(KeyError):

@@ -24,7 +24,7 @@ cdef class Group:
     cdef dict values               # place -> a text, or what a gauge is set to that no slot holds
     cdef set touched               # places of counters that counted before a reset
     cdef dict cells                # place -> Cells of a histogram or of codes that ever counted
-    cdef object source             # () -> {name: value} of gauges that are worked out when asked for, or None
+    cdef object source             # its gauges() are worked out when somebody asks, or None
 
     cdef uint32_t slot_of(self, str name) except 0
 

@@ -219,7 +219,7 @@ cdef class StatsRegistry:
         return self._named(prefix, "code family")
 
     def computed(self, str prefix, source):
-        """Gauges below the prefix of a group that nobody keeps: `source()` answers {name: value} when somebody asks."""
+        """Gauges below the prefix of a group that nobody keeps: `source.gauges()` answers {name: value} when somebody asks."""
         cdef Group group = self.groups[prefix]
         group.source = source
 
@@ -452,7 +452,7 @@ cdef class StatsRegistry:
             if sample.used or not layout.lazy[place]:
                 found.append(sample)
         if group.source is not None:
-            found += [Sample(group.prefix + name, "gauge", value, True) for name, value in group.source().items()]
+            found += [Sample(group.prefix + name, "gauge", value, True) for name, value in group.source.gauges().items()]
         if len(found) > 1:
             found.sort(key=name_of)
         return found

@@ -504,7 +504,7 @@ cdef class ClusterTable:
         self.hosts = ClusterHosts(spec)
         self.hosts.lb = &conf.lb
         self.track_remaining = (spec.default.track_remaining, spec.high.track_remaining)
-        registry.computed(prefix, self.breaker_gauges)
+        registry.computed(prefix, self)
 
     def __dealloc__(self):
         cluster_conf_unref(self.conf)
@@ -512,6 +512,10 @@ cdef class ClusterTable:
     def in_use(self):
         """Whether a worker or a request still has it."""
         return atomic_load(&self.conf.refs) > 1
+
+    def gauges(self):
+        """What StatsRegistry.computed asks for."""
+        return self.breaker_gauges()
 
     def breaker_gauges(self):
         """{stat: value} of the circuit breakers of both priorities, below the cluster's name."""
