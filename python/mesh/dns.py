@@ -18,7 +18,8 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from meshcore.bind.spec import Address, Cluster, DnsTarget, Endpoint
+from mesh.name_servers import Channels
+from meshcore.bind.spec import Address, Cluster, DnsTarget, Endpoint, NameServers
 
 LOG = logging.getLogger("mesh.dns")
 Changed = Callable[[str, tuple[Endpoint, ...], bool], None]
@@ -62,6 +63,7 @@ class Lookup:
     failures: int = 0
     answered: bool = False
     ok: bool = False
+    servers: NameServers | None = None  # None: the system is asked
 
 
 @dataclass(slots=True)
@@ -91,7 +93,7 @@ class Names:
                 old.spec = spec
                 self._entries[spec.name] = old
             else:
-                self._entries[spec.name] = _Entry(spec, [_lookup(spec.name, target, now) for target in spec.dns])
+                self._entries[spec.name] = _Entry(spec, [_lookup(spec, target, now) for target in spec.dns])
 
     def due(self, now: float) -> list[tuple[Lookup, str]]:
         """(lookup, family) of all that must be asked now; each is out until `answer`."""
@@ -106,8 +108,8 @@ class Names:
     def next_due(self) -> float:
         return min((lookup.due for entry in self._entries.values() for lookup in entry.lookups), default=NEVER)
 
-    def answer(self, lookup: Lookup, addresses: list[str] | None, now: float) -> None:
-        """Takes the answer to a lookup (None: it failed) and sets when to ask again."""
+    def answer(self, lookup: Lookup, addresses: list[str] | None, now: float, ttl_s: int = 0) -> None:
+        """Takes the answer to a lookup (None: it failed) and sets when to ask again. `ttl_s`: 0 = none is known."""
         entry = self._entries.get(lookup.cluster)
         if entry is None or all(lookup is not mine for mine in entry.lookups):
             return
@@ -116,7 +118,8 @@ class Names:
         if addresses:
             lookup.ok, lookup.failures = True, 0
             lookup.addresses = tuple(addresses)
-            wait_ms = spec.dns_refresh_ms + spec.dns_jitter_ms * self._chance()
+            refresh_ms = ttl_s * 1000 if spec.respect_dns_ttl and ttl_s else spec.dns_refresh_ms
+            wait_ms = refresh_ms + spec.dns_jitter_ms * self._chance()
         else:
             lookup.ok = False
             wait_ms = self._back_off(spec, lookup.failures)
@@ -156,16 +159,21 @@ class Names:
 
 
 def _question(spec: Cluster) -> tuple[object, ...]:
-    return spec.kind, spec.dns, spec.dns_lookup_family
+    return spec.kind, spec.dns, spec.dns_lookup_family, _servers(spec)
 
 
-def _lookup(cluster: str, target: DnsTarget, now: float) -> Lookup:
+def _servers(spec: Cluster) -> NameServers | None:
+    """Who is asked for a cluster; None: the system."""
+    return spec.name_servers or (NameServers() if spec.respect_dns_ttl else None)
+
+
+def _lookup(spec: Cluster, target: DnsTarget, now: float) -> Lookup:
     """An IP literal is its own answer and is never asked about."""
     try:
         literal = str(ipaddress.ip_address(target.hostname))
     except ValueError:
-        return Lookup(cluster, target, due=now)
-    return Lookup(cluster, target, due=NEVER, addresses=(literal,), answered=True, ok=True)
+        return Lookup(spec.name, target, due=now, servers=_servers(spec))
+    return Lookup(spec.name, target, due=NEVER, addresses=(literal,), answered=True, ok=True)
 
 
 def _endpoints(entry: _Entry) -> tuple[Endpoint, ...]:
@@ -205,6 +213,7 @@ class Resolver:
         self._wake = threading.Condition()
         self._first = threading.Event()
         self._stopping = False
+        self._channels = Channels()
         self._asked: queue.SimpleQueue[tuple[Lookup, str] | None] = queue.SimpleQueue()
         self._idle = 0
         self._askers: list[threading.Thread] = []
@@ -243,6 +252,7 @@ class Resolver:
             self._wake.notify()
         for _ in self._askers:
             self._asked.put(None)
+        self._channels.close()
         if self._keeper.ident is None or self._keeper is threading.current_thread():
             return True
         self._keeper.join(timeout)
@@ -288,12 +298,16 @@ class Resolver:
         while (question := self._asked.get()) is not None:
             lookup, family = question
             try:
-                addresses: list[str] | None = self._resolve(lookup.target.hostname, family)
+                if lookup.servers is None:
+                    addresses: list[str] | None = self._resolve(lookup.target.hostname, family)
+                    ttl_s = 0
+                else:
+                    addresses, ttl_s = self._channels.ask(lookup.target.hostname, family, lookup.servers)
             except Exception as error:
-                addresses = None
+                addresses, ttl_s = None, 0
                 if lookup.failures == 0:
                     LOG.warning("cluster '%s': cannot resolve '%s': %s", lookup.cluster, lookup.target.hostname, error)
             with self._wake:
                 self._idle += 1
-                self._names.answer(lookup, addresses, self._now())
+                self._names.answer(lookup, addresses, self._now(), ttl_s)
                 self._wake.notify()

@@ -20,7 +20,6 @@ from tests.peers.envoy import envoy_binary
 
 FILE = Path(__file__).parent / "everything.yaml"
 NOT_YET = {
-    "Cluster.respect_dns_ttl",  # the system's resolver tells no TTL
     "DnsTarget.priority",  # the one cluster with names there is a LOGICAL_DNS one, which has one priority
 }
 

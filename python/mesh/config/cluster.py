@@ -1,11 +1,10 @@
 """envoy.config.cluster.v3.Cluster: a named set of hosts, how they are found, chosen and connected to.
 
-STATIC, STRICT_DNS and LOGICAL_DNS (by `type`, or by `cluster_type` with a DnsCluster). Health checks, outlier
-detection, TLS, EDS and the rest are refused by name."""
+STATIC, STRICT_DNS, LOGICAL_DNS and EDS (by `type`, or by `cluster_type` with a DnsCluster). Health checks, outlier
+detection, TLS and the rest are refused by name."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from mesh.config import address, breakers, cluster_dns, config_source, endpoint, http1, listener, load_balancer, upstream_http
@@ -67,7 +66,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
         **endpoint.lower_policy(message.load_assignment, low, at_hosts),
         own_locality=low.locality,
         local_cluster="" if local else low.local_cluster,
-        **asdict(dns_options),
+        **dns_options.named(),
         alt_stat_name=message.alt_stat_name,
         connect_timeout_ms=milliseconds_or(message, "connect_timeout", 5000),
         buffer_limit=wrapped_or(message, "per_connection_buffer_limit_bytes", MIB),

@@ -49,6 +49,8 @@ IMPLEMENTED_TYPES = (
     "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin",
     "envoy.extensions.load_balancing_policies.random.v3.Random",
     "envoy.extensions.clusters.dns.v3.DnsCluster",
+    "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
+    "envoy.extensions.network.dns_resolver.getaddrinfo.v3.GetAddrInfoDnsResolverConfig",
     "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig",
     "envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig",
     "envoy.extensions.matching.common_inputs.network.v3.FilterStateInput",

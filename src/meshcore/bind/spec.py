@@ -660,6 +660,19 @@ class Endpoint:
 
 
 @dataclass(slots=True, frozen=True)
+class NameServers:
+    """Who is asked about names, and how: no `addresses` = those of the system. `fallback`: after the system's. 0 = c-ares' own."""
+
+    addresses: tuple[Address, ...] = ()
+    fallback: bool = False
+    tcp: bool = False
+    no_search: bool = False  # names are asked as they are, without the search list
+    timeout_s: int = 0
+    tries: int = 0
+    rotate: bool = False
+
+
+@dataclass(slots=True, frozen=True)
 class DnsTarget:
     """A name to resolve for a strict_dns or logical_dns cluster; the resolver turns it into `Endpoint`s with the same traits."""
 
@@ -699,6 +712,7 @@ class Cluster:
     dns_jitter_ms: int = 0
     dns_lookup_family: str = "auto"  # auto | v4_only | v6_only | v4_preferred | all
     respect_dns_ttl: bool = False
+    name_servers: NameServers | None = None  # None: the system's resolver asks, unless TTLs are wanted
     alt_stat_name: str = ""
     connect_timeout_ms: int = 5000
     buffer_limit: int = 1024 * 1024

@@ -1,0 +1,90 @@
+"""Asks DNS itself, through c-ares: for clusters that want the TTL of an answer or name servers of their own.
+
+The system's resolver (mesh.dns) tells no TTL and knows one list of servers. One c-ares channel for each list of servers, each with a
+thread of its own inside the library; `ask` blocks the caller, which is one of the resolver's threads. Ends with `close`: what is being
+asked then fails.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import Any
+
+from meshcore.bind.spec import NameServers
+
+GROUPS = {
+    "auto": (socket.AF_INET6, socket.AF_INET),
+    "v4_only": (socket.AF_INET,),
+    "v6_only": (socket.AF_INET6,),
+    "v4_preferred": (socket.AF_INET, socket.AF_INET6),
+    "all": (socket.AF_UNSPEC,),
+}
+
+
+class Channels:
+    """All channels of one resolver. Any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[NameServers, Any] = {}
+        self._closed = False
+
+    def ask(self, name: str, family: str, servers: NameServers) -> tuple[list[str], int]:
+        """(addresses in the order of the answer, the smallest of their TTLs in seconds); OSError when there are none."""
+        error = "no address"
+        for group in GROUPS[family]:
+            result, failure = self._asked(name, group, servers)
+            if result is not None and result.nodes:
+                found = [(_text(node.addr[0]), node.ttl) for node in result.nodes]
+                return list(dict.fromkeys(address for address, _ttl in found)), min(ttl for _address, ttl in found)
+            error = failure or error
+        raise OSError(f"{name}: {error}")
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            channels, self._open = list(self._open.values()), {}
+        for channel in channels:
+            channel.cancel()
+            channel.close()
+
+    def _asked(self, name: str, group: int, servers: NameServers) -> tuple[Any, str]:
+        import pycares
+
+        done = threading.Event()
+        found: list[Any] = [None, None]
+
+        def answered(result: Any, error: int | None) -> None:
+            found[:] = [result, error]
+            done.set()
+
+        with self._lock:
+            if self._closed:
+                raise OSError(f"{name}: the resolver has ended")
+            channel = self._open.get(servers)
+            if channel is None:
+                channel = self._open[servers] = _channel(servers)
+            channel.getaddrinfo(name, None, family=group, type=socket.SOCK_STREAM, callback=answered)
+        done.wait()
+        return found[0], str(pycares.errno.strerror(found[1])) if found[1] else ""
+
+
+def _channel(servers: NameServers) -> Any:
+    import pycares
+
+    flags = (pycares.ARES_FLAG_USEVC if servers.tcp else 0) | (pycares.ARES_FLAG_NOSEARCH if servers.no_search else 0)
+    options: dict[str, Any] = {"flags": flags, "rotate": servers.rotate}
+    if servers.timeout_s:
+        options["timeout"] = servers.timeout_s
+    if servers.tries:
+        options["tries"] = servers.tries
+    if servers.addresses:
+        options["udp_port"] = options["tcp_port"] = servers.addresses[0].port
+        system = list(pycares.Channel().servers) if servers.fallback else []
+        options["servers"] = [*system, *(address.host for address in servers.addresses)]
+    return pycares.Channel(**options)
+
+
+def _text(address: bytes | str) -> str:
+    return address.decode() if isinstance(address, bytes) else address
