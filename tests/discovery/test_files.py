@@ -180,6 +180,12 @@ def test_a_configuration_that_is_applied_takes_its_files_along(proxy: mesh.Proxy
     assert (ports_of(proxy), proxy.resources) == ([1007], None)
 
 
+def test_applying_the_same_configuration_reads_its_files_again(proxy: mesh.Proxy, eds: Path) -> None:
+    eds.write_text(response(assignment(1008)))
+    proxy.apply(bootstrap(clusters=[eds_cluster(eds)]))
+    assert ports_of(proxy) == [1008]
+
+
 def test_a_listener_from_a_file_serves_and_goes(tmp_path: Path) -> None:
     lds = tmp_path / "lds.json"
     hello = [{"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": "hello"}}}]

@@ -75,6 +75,9 @@ class Resources:
         for one in plan.listeners:
             self._subscribe_routes(one)
         self._publish(self.plan(), self.hosts())
+        # A cluster that ran before, unchanged, has kept its hosts.
+        for name, hosts in self.hosts().items():
+            self._set_hosts(name, hosts)
         self._running = True
         if plan.lds is not None:
             self._subscribe("listener", "", plan.lds, LISTENER, "listener_manager.lds.", self._take_listeners)
