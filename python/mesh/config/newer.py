@@ -31,6 +31,7 @@ IMPLEMENTED_TYPES = (
     "envoy.extensions.load_balancing_policies.common.v3.ConsistentHashingLbConfig",
     "envoy.extensions.load_balancing_policies.common.v3.SlowStartConfig",
     "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+    "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
     "envoy.extensions.filters.http.router.v3.Router",
     "envoy.extensions.filters.http.bandwidth_limit.v3.BandwidthLimit",
     "envoy.extensions.filters.http.buffer.v3.Buffer",
