@@ -23,7 +23,7 @@ MESH = ROOT / "python" / "mesh"
 
 CORE_ORDER = ["_native", "base", "codec", "observe", "route", "cluster", "filter", "conf", "io", "proxy", "run", "bind"]
 # From the bottom up. Single modules that are not named here are joints of proxy.py and aio/: they stand right above filters/.
-MESH_ORDER = ["testing", "codec", "config", "xds", "sinks", "filters", "aio", "proxy", "admin", "cli", "__main__"]
+MESH_ORDER = ["testing", "codec", "config", "xds", "sinks", "filters", "aio", "proxy", "admin", "explain", "cli", "__main__"]
 JOINTS_ABOVE = "filters"
 # proxy.py owns the admin server as it owns the workers: it starts it, and the pages tell about the proxy that they are handed.
 # aio/ is a proxy on somebody else's loop, so it stands on proxy.py and not under it.

@@ -17,6 +17,7 @@ from mesh import __version__
 VERBS = {
     "serve": "Run a proxy from an Envoy bootstrap or a mesh.yaml.",
     "validate": "Check configurations and exit.",
+    "explain": "Say why a request takes its route.",
     "convert": "Print the Envoy bootstrap that a configuration becomes.",
 }
 

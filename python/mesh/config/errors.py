@@ -50,6 +50,10 @@ class Report:
     def failed(self) -> bool:
         return bool(self._found)
 
+    def locate(self, path: str) -> tuple[str, int, str]:
+        """(origin, line, path as written) of a field; line 0 when it is not known."""
+        return self._locate(path) if self._locate else (self.origin, 0, path)
+
     def refuse(self, path: str, text: str) -> None:
         """Adds a problem; the same text at the same path counts once."""
         if len(self._found) <= MAX_PROBLEMS:
@@ -60,7 +64,7 @@ class Report:
             return
         located = []
         for problem in list(self._found.values())[:MAX_PROBLEMS]:
-            origin, line, path = self._locate(problem.path) if self._locate else (self.origin, 0, problem.path)
+            origin, line, path = self.locate(problem.path)
             located.append(Problem(path, problem.text, origin, line))
         located.sort(key=lambda problem: problem.line or LAST)
         if len(self._found) > MAX_PROBLEMS:

@@ -8,7 +8,7 @@ from meshcore.route.matcher cimport (
     HEADER_PRESENT, HEADER_RANGE, HEADER_STRING, STRING_CONTAINS, STRING_EXACT, STRING_PREFIX, STRING_REGEX, STRING_SUFFIX,
     header_source,
 )
-from meshcore.route.regex cimport REGEX_ERROR, regex_accepts, regex_free_all, regex_full, regex_new
+from meshcore.route.regex cimport REGEX_ERROR, regex_accepts, regex_free_all, regex_full, regex_new, regex_replace
 
 from meshcore.bind.single_headers import SINGLE_REQUEST, SINGLE_RESPONSE
 
@@ -130,6 +130,20 @@ def check_regex(pattern: str, substitution: str | None = None) -> str | None:
         if substitution is not None and not regex_accepts(regex, keep(&arena, substitution), error):
             return f"substitution {substitution!r}: {error.decode('utf-8', 'replace')}"
         return None
+    finally:
+        regex_free_all(&regexes)
+        arena_fini(&arena)
+
+
+def regex_substituted(pattern: str, substitution: str, text: str) -> str:
+    """`text` with every match of `pattern` replaced, as the engine does it."""
+    cdef Arena arena
+    cdef Regex *regexes = NULL
+    cdef Span made
+    arena_init(&arena, NULL)
+    try:
+        made = regex_replace(compile_regex(&arena, &regexes, pattern), keep(&arena, text), keep(&arena, substitution), &arena)
+        return made.at[:made.len].decode("utf-8", "surrogateescape") if made.len > 0 else ""
     finally:
         regex_free_all(&regexes)
         arena_fini(&arena)

@@ -22,7 +22,7 @@ from meshcore.observe.record cimport IpAddress, Record
 from meshcore.route.finalize cimport route_mutate_request, route_mutate_response
 from meshcore.route.rewrite cimport tls_location
 from meshcore.route.table cimport (
-    ClusterChoice, RetryPolicy, Route, RouteTable, VirtualHost, host_find, route_choose, route_find, route_redirect_location,
+    ClusterChoice, RetryPolicy, Route, RouteTable, VirtualHost, host_find, host_of, route_choose_for, route_find, route_redirect_location,
     route_rewrite_path, route_table_unref, route_tables_live,
 )
 
@@ -121,7 +121,7 @@ cdef class RouteTableFace:
         route_table_unref(self.table)
 
     cdef Route *locate(self, Head *head, uint64_t random, const Record *record=&_nothing) noexcept:
-        cdef VirtualHost *host = host_find(self.table, head.authority)
+        cdef VirtualHost *host = host_of(self.table, head)
         return route_find(host, head, record, random) if host != NULL else NULL
 
     def host(self, authority: str | None) -> str | None:
@@ -150,7 +150,7 @@ cdef class RouteTableFace:
             route = self.locate(&head, random, &record)
             if route == NULL:
                 return None
-            choice = route_choose(route, random)
+            choice = route_choose_for(route, &head, random)
             cluster = text_of(choice.name) if choice != NULL else ""
             return Found(text_of(route.host.name), route.order, text_of(route.name), cluster)
         finally:
@@ -199,7 +199,7 @@ cdef class RouteTableFace:
             route = self.locate(&head, random)
             if route == NULL:
                 return None
-            if not route_mutate_request(route, route_choose(route, random), &head, &record):
+            if not route_mutate_request(route, route_choose_for(route, &head, random), &head, &record):
                 raise MemoryError
             return headers_of(&head)
         finally:
@@ -226,7 +226,7 @@ cdef class RouteTableFace:
             route = self.locate(&head, random)
             if route == NULL:
                 return None
-            choice = route_choose(route, random)
+            choice = route_choose_for(route, &head, random)
             if not route_mutate_request(route, choice, &head, &record) or not route_mutate_response(route, choice, &reply, &record):
                 raise MemoryError
             return headers_of(&reply)

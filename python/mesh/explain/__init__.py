@@ -1,0 +1,129 @@
+"""Why a request takes its route: `explain(loaded, Request(host="a.com", path="/x"))`.
+
+The walk is written in Python, step by step with the reason of each (routing.py, trees.py, conditions.py); the choice is
+also asked of the compiled table, and the two have to agree: if they do not, that is a defect of the program and is
+raised as `Disagreement`. `mesh.cli.explain` prints what comes out. Starts nothing and opens no socket."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from mesh.explain import outcome, routing
+from mesh.explain.model import Explanation, Request, Step
+from meshcore.bind import spec
+from meshcore.bind.route_face import RouteTableFace
+
+__all__ = ["Disagreement", "Explanation", "Request", "Step", "explain", "explain_table"]
+
+
+
+class Disagreement(AssertionError):
+    """The walk and the engine chose different routes."""
+
+
+def explain(loaded: Any, request: Request, listener: str | None = None) -> Explanation:
+    """Explains `request` by a `mesh.config.Loaded`. `listener`: its name; None: the only one, or the one on the port
+    that the host names, or the first. Raises KeyError for a listener that is not there."""
+    index, chosen, why = _listener(loaded.plan.listeners, request, listener)
+    base = _hcm_path(loaded.bootstrap, index)
+    seen, notes = _as_routed(chosen, request)
+    step = Step("listener", f"listener '{chosen.name}'", True, why, f"static_resources.listeners[{index}]")
+    found = explain_table(chosen.hcm.routes, seen, f"{base}.route_config")
+    found.listener, found.steps, found.notes = chosen.name, [step, *found.steps], notes + found.notes
+    locate = loaded.low.report.locate
+    for one in (inner for step in found.steps for inner in step.walk()):
+        if one.path:
+            one.origin, one.line, one.path = locate(one.path)
+    if found.route_path:
+        found.route_path = locate(found.route_path)[2]
+    return found
+
+
+def explain_table(table: spec.RouteTable, request: Request, path: str = "route_config") -> Explanation:
+    """The same for one route table, whose field is `path`."""
+    found = Explanation(request, "", [])
+    index, step = routing.find_host(table, request, path)
+    found.steps.append(step)
+    if index is None:
+        _compare(table, request, None, None)
+        return found
+    host = table.virtual_hosts[index]
+    found.virtual_host = host.name
+    position, found.route_path, tried = routing.find_route(table, host, request, step.path)
+    found.steps.append(tried)
+    engine = _compare(table, request, host, position)
+    if host.require_tls != "none" and request.scheme != "https":
+        found.action, found.facts = "https", outcome.https(table, request)
+        found.notes.append(f"the virtual host requires TLS ({host.require_tls.replace('_', ' ')}) and the request came without")
+        return found
+    if position is None:
+        return found
+    route = host.routes[position]
+    found.route, found.route_name = position, route.name
+    _fill(found, table, host, route, request, engine.cluster)
+    return found
+
+
+def _fill(
+    found: Explanation, table: spec.RouteTable, host: spec.VirtualHost, route: spec.Route, request: Request, cluster: str
+) -> None:
+    if isinstance(route.action, spec.Forward):
+        found.action = "forward"
+        found.facts = outcome.forward(table, host, route, request, cluster) + outcome.headers(table, route, request)
+    elif isinstance(route.action, spec.Redirect):
+        found.action = "redirect"
+        found.facts = outcome.redirect(table, host, route, request)
+    else:
+        found.action = "direct_response"
+        found.facts = outcome.direct(host, route)
+
+
+def _compare(table: spec.RouteTable, request: Request, host: spec.VirtualHost | None, position: int | None) -> Any:
+    """What the compiled table answers."""
+    face = RouteTableFace(table)
+    path = "" if request.method == "CONNECT" else request.path
+    found = face.find(request.host, path, request.headers, request.method, request.random, request.scheme, request.stream)
+    ours = (host.name, position) if host is not None and position is not None else None
+    theirs = (found.virtual_host, found.index) if found is not None else None
+    if ours != theirs:
+        raise Disagreement(f"the walk chose {ours}, the engine {theirs}, for {request}")
+    return found
+
+
+def _listener(listeners: tuple[spec.Listener, ...], request: Request, name: str | None) -> tuple[int, spec.Listener, str]:
+    for index, one in enumerate(listeners):
+        if name is not None and one.name == name:
+            return index, one, "asked for by name"
+    if name is not None or not listeners:
+        raise KeyError(name or "the configuration has no listener")
+    if len(listeners) == 1:
+        return 0, listeners[0], "the only one"
+    _, _, port = request.host.rpartition(":")
+    for index, one in enumerate(listeners):
+        if port == str(one.address.port):
+            return index, one, f"its port is that of the host name, {port}"
+    return 0, listeners[0], f"the first of {len(listeners)}; --listener NAME chooses another"
+
+
+def _hcm_path(bootstrap: Any, index: int) -> str:
+    message = bootstrap.static_resources.listeners[index]
+    chain = "filter_chains[0]" if message.filter_chains else "default_filter_chain"
+    return f"static_resources.listeners[{index}].{chain}.filters[0].typed_config"
+
+
+def _as_routed(listener: spec.Listener, request: Request) -> tuple[Request, list[str]]:
+    """The request as the connection manager hands it to the route table, and what the reader should know of that."""
+    hcm, notes = listener.hcm, []
+    host = request.host
+    head, colon, port = host.rpartition(":")
+    if colon and "]" not in port and (hcm.strip_any_host_port or (hcm.strip_matching_host_port and port == str(listener.address.port))):
+        notes.append(f"the connection manager takes the port off the host: {host} becomes {head}")
+        host = head
+    if hcm.strip_trailing_host_dot and host.endswith("."):
+        host = host[:-1]
+        notes.append(f"the connection manager takes the dot off the host: {host}")
+    alone = request.path.partition("?")[0]
+    if (hcm.normalize_path and ("/." in alone or "\\" in alone)) or (hcm.merge_slashes and "//" in alone):
+        notes.append("the connection manager normalizes paths before they are routed; ask for the normalized path")
+    return replace(request, host=host), notes
