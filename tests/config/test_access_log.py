@@ -138,9 +138,7 @@ def test_local_replies_keep_their_mappers_and_formats() -> None:
     assert found.local_reply_body_format == spec.AccessLog("", "<%LOCAL_REPLY_BODY%>", content_type="text/html")
     assert found.local_reply_mappers == (
         spec.LocalReplyMapper(
-            status_op="ge",
-            status=500,
-            flags=("UF",),
+            filter=spec.LogFilter("and", parts=(spec.LogFilter("status", "ge", 500, "k"), spec.LogFilter("flags", flags=("UF",)))),
             new_status=501,
             body=b"sorry",
             body_format=spec.AccessLog("", json={"m": "%LOCAL_REPLY_BODY%"}),
@@ -153,4 +151,4 @@ def test_local_replies_keep_their_mappers_and_formats() -> None:
 def test_mappers_compare_in_every_way(op: str, word: str) -> None:
     mapper = {"filter": status(503, op), "status_code": 500}
     [found] = hcm(hcm={"local_reply_config": {"mappers": [mapper]}}).local_reply_mappers
-    assert (found.status_op, found.status, found.new_status, found.body) == (word, 503, 500, None)
+    assert (found.filter, found.new_status, found.body) == (spec.LogFilter("status", word, 503, "k"), 500, None)

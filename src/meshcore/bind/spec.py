@@ -505,11 +505,9 @@ class Http1Options:
 
 @dataclass(slots=True, frozen=True)
 class LocalReplyMapper:
-    """local_reply_config.mappers: `status` 0 matches every local reply; the other fields replace what they name."""
+    """local_reply_config.mappers: `filter` says for which local replies; the other fields replace what they name."""
 
-    status_op: str = ""  # "" (any) | eq | ge | le | ne
-    status: int = 0
-    flags: tuple[str, ...] | None = None
+    filter: LogFilter | None = None
     new_status: int = 0
     body: bytes | None = None
     body_format: AccessLog | None = None

@@ -49,7 +49,6 @@ STRICT_HEADERS = {
     "x-envoy-upstream-rq-timeout-ms": STRICT_TIMEOUT, "x-envoy-upstream-rq-per-try-timeout-ms": STRICT_TRY_TIMEOUT,
     "x-envoy-max-retries": STRICT_MAX_RETRIES, "x-envoy-retry-on": STRICT_RETRY_ON, "x-envoy-retry-grpc-on": STRICT_RETRY_GRPC_ON,
 }
-STATUS_OPS = {"": 0, "eq": 1, "ge": 2, "le": 3, "ne": 4}
 
 
 def flag_bits(names):
@@ -148,7 +147,7 @@ cdef int fill_log_filter(Arena *arena, object spec, RuntimeCells cells, Regex **
     return 0
 
 
-cdef int fill_replies(Arena *arena, object spec, HcmConf *hcm) except -1:
+cdef int fill_replies(Arena *arena, object spec, RuntimeCells cells, HcmConf *hcm) except -1:
     cdef ReplyMapper *mapper
     cdef uint16_t n
     if spec.local_reply_body_format is not None:
@@ -158,10 +157,9 @@ cdef int fill_replies(Arena *arena, object spec, HcmConf *hcm) except -1:
     hcm.mappers_len = len(spec.local_reply_mappers)
     for i, rule in enumerate(spec.local_reply_mappers):
         mapper = &hcm.mappers[i]
-        mapper.status_op = STATUS_OPS[rule.status_op]
-        mapper.status = rule.status
-        mapper.flags_filter = rule.flags is not None
-        mapper.flags = flag_bits(rule.flags or ())
+        if rule.filter is not None:
+            mapper.filter = <LogFilter *>take(arena, sizeof(LogFilter))
+            fill_log_filter(arena, rule.filter, cells, &hcm.regexes, mapper.filter)
         mapper.new_status = rule.new_status
         if rule.body is not None:
             mapper.has_body = True
@@ -306,7 +304,7 @@ cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registr
     fill_early(arena, spec, hcm)
     hcm.logs = compile_logs(arena, spec.access_logs, files, registry.runtime, &hcm.regexes)
     hcm.logs_len = len(spec.access_logs)
-    fill_replies(arena, spec, hcm)
+    fill_replies(arena, spec, registry.runtime, hcm)
     return 0
 
 

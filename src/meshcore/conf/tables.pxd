@@ -72,10 +72,7 @@ cdef struct FilterConf:
     void *settings
 
 cdef struct ReplyMapper:
-    uint8_t status_op              # 0 any, 1 equal, 2 at least, 3 at most, 4 not equal
-    uint16_t status
-    bint flags_filter
-    uint64_t flags
+    LogFilter *filter              # NULL: every local reply
     uint16_t new_status            # 0 = keep
     bint has_body
     Span body

@@ -1,6 +1,7 @@
 """Access logs: decides which logs want a stream and formats its line straight into the log file's buffer."""
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from meshcore.base.clock cimport clock_ns
 from meshcore.base.random cimport random_u64
 from meshcore.base.runtime cimport runtime_hits, runtime_integer
 from meshcore.base.span cimport Span, lower, parse_u64
@@ -68,13 +69,13 @@ cdef uint64_t grpc_status(Record *record) noexcept nogil:
     return 2
 
 
-cdef bint wanted(const LogFilter *filter, Engine *engine, Record *record) noexcept nogil:
+cdef bint log_filter_wants(const LogFilter *filter, Engine *engine, Record *record) noexcept nogil:
     cdef uint64_t number
     cdef uint16_t i
     if filter.test == LOG_STATUS:
         return compares(filter, record.status)
     if filter.test == LOG_DURATION:
-        return compares(filter, (record.end_ns - record.start_ns) // NS_PER_MS)
+        return compares(filter, ((record.end_ns if record.end_ns else clock_ns(&engine.loop.clock)) - record.start_ns) // NS_PER_MS)
     if filter.test == LOG_NOT_HEALTH_CHECK:
         return not record.health_check
     if filter.test == LOG_FLAGS:
@@ -85,7 +86,7 @@ cdef bint wanted(const LogFilter *filter, Engine *engine, Record *record) noexce
         return in_fraction(filter, engine, record)
     if filter.test == LOG_AND or filter.test == LOG_OR:
         for i in range(filter.parts_len):
-            if wanted(&filter.parts[i], engine, record) == (filter.test == LOG_OR):
+            if log_filter_wants(&filter.parts[i], engine, record) == (filter.test == LOG_OR):
                 return filter.test == LOG_OR
         return filter.test == LOG_AND
     number = record.log_type if filter.test == LOG_TYPE else grpc_status(record)
@@ -100,7 +101,7 @@ cdef void write_logs(Engine *engine, LogConf *logs, uint8_t len, Record *record)
     cdef uint8_t i
     for i in range(len):
         log = &logs[i]
-        if log.file >= engine.logs_cap or (log.filter != NULL and not wanted(log.filter, engine, record)):
+        if log.file >= engine.logs_cap or (log.filter != NULL and not log_filter_wants(log.filter, engine, record)):
             continue
         file = engine.logs[log.file]
         if file == NULL:

@@ -9,6 +9,7 @@ from meshcore.codec.head cimport *
 from meshcore.conf.tables cimport ReplyMapper
 from meshcore.observe.format cimport Format, format_bound, format_write
 from meshcore.observe.record cimport *
+from meshcore.proxy.access_log cimport log_filter_wants
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.route_reply cimport route_reply_wants_tls
 from meshcore.route.finalize cimport route_mutate_response
@@ -47,25 +48,13 @@ cdef bint is_grpc(Head *request) noexcept nogil:
     return type.len >= 16 and span_is_nocase(span(type.at, 16), b"application/grpc", 16) and (type.len == 16 or type.at[16] == 43)
 
 
-cdef bint matches(const ReplyMapper *mapper, uint16_t status, uint64_t flags) noexcept nogil:
-    if mapper.status_op == 1 and status != mapper.status:
-        return False
-    if mapper.status_op == 2 and status < mapper.status:
-        return False
-    if mapper.status_op == 3 and status > mapper.status:
-        return False
-    if mapper.status_op == 4 and status == mapper.status:
-        return False
-    if mapper.flags_filter:
-        return flags != 0 if mapper.flags == 0 else flags & mapper.flags != 0
-    return True
-
-
-cdef const ReplyMapper *find_mapper(Stream *stream, uint16_t status) noexcept nogil:
+cdef const ReplyMapper *find_mapper(Stream *stream) noexcept nogil:
+    cdef const ReplyMapper *mapper
     cdef uint16_t i
     for i in range(stream.hcm.mappers_len):
-        if matches(&stream.hcm.mappers[i], status, stream.record.flags):
-            return &stream.hcm.mappers[i]
+        mapper = &stream.hcm.mappers[i]
+        if mapper.filter == NULL or log_filter_wants(mapper.filter, stream.engine, &stream.record):
+            return mapper
     return NULL
 
 
@@ -118,7 +107,7 @@ cdef Span local_reply_fill(Stream *stream, const LocalReply *reply) noexcept nog
         type = span(b"text/plain", 10)
     if reply.content_type.len > 0:
         type = reply.content_type
-    mapper = find_mapper(stream, status)
+    mapper = find_mapper(stream)
     if mapper != NULL:
         if mapper.new_status:
             status = mapper.new_status
