@@ -29,6 +29,7 @@ from meshcore.bind.worker import Worker
 if TYPE_CHECKING:
     import asyncio
 
+    from mesh.health import Health
     from mesh.xds.running import Resources
 
 POLL_S = 0.01
@@ -67,6 +68,7 @@ class Proxy:
         self.healthy = True
         self.state = "PRE_INITIALIZING"
         self.registry = StatsRegistry()
+        self.health: Health | None = None  # from the first cluster on that needs it
         self.runtime = Runtime(self.registry, self._service_cluster())
         self._workers: list[Worker] = []
         self._threads: list[threading.Thread] = []
@@ -132,6 +134,8 @@ class Proxy:
     def stop(self) -> None:
         """Closes everything at once and ends the threads. May be called twice."""
         self._timers.stop()
+        if self.health is not None:
+            self.health.stop()
         if self.resources is not None:
             self.resources.stop()
             self.resources = None
@@ -154,6 +158,8 @@ class Proxy:
         for worker in self._workers:
             self.registry.detach(worker.slots)
             worker.close()
+        if self.health is not None:
+            self.health.close()
         if self._publisher is not None:
             self._publisher.logs.close()
         self._workers, self._threads = [], []
@@ -163,6 +169,8 @@ class Proxy:
         """Opens the access-log files again (after a rotation)."""
         with self._lock:
             self._running().reopen_logs()
+        if self.health is not None:
+            self.health.reopen_logs()
 
     def set_health(self, healthy: bool) -> None:
         """What load balancers are told. While it is False, connections end after their next response."""
@@ -309,11 +317,27 @@ class Proxy:
     def _publish(self, plan: Plan, hosts: dict[str, tuple[Endpoint, ...]]) -> None:
         """Makes a plan run. `hosts`: of its clusters of type EDS."""
         before = server_stats.specs(self)
-        resolved = self._resolved(plan)
-        with self._lock:
-            self._running().publish(plan, {**resolved, **hosts})
+        known = {**self._resolved(plan), **hosts}
+        self._warm(plan, known)
+        try:
+            with self._lock:
+                self._running().publish(plan, known)
+        finally:
+            if self.health is not None:
+                self.health.forget_warm()
         if self.state != "INITIALIZING":
             server_stats.count_changes(self, before)
+
+    def _warm(self, plan: Plan, known: dict[str, tuple[Endpoint, ...]]) -> None:
+        """Hosts of clusters that are new or have changed are checked before they serve."""
+        if self.health is None:
+            if not any(cluster.health_check or cluster.outlier_detection for cluster in plan.clusters):
+                return
+            from mesh.health import Health
+
+            self.health = self._running().health = Health(self.published, self.registry)
+        fresh = [cluster for cluster in plan.clusters if cluster.health_check and self._running().is_new(cluster)]
+        self.health.warm((cluster, known.get(cluster.name, cluster.endpoints)) for cluster in fresh)
 
     def _set_hosts(self, name: str, endpoints: tuple[Endpoint, ...]) -> None:
         with self._lock:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mesh.config import collector
 from mesh.filters.load import bind
@@ -21,6 +21,9 @@ from meshcore.bind.spec import Address, Cluster, Endpoint, FilterChain, Listener
 from meshcore.bind.stats import StatsRegistry
 from meshcore.bind.tables import ClusterTable, ListenerTable
 from meshcore.bind.worker import Worker, bind_socket
+
+if TYPE_CHECKING:
+    from mesh.health import Health
 
 SOMAXCONN = 4096
 
@@ -39,13 +42,15 @@ class LiveListener:
 
 @dataclass(slots=True)
 class LiveCluster:
-    """A published cluster: its spec, table and the endpoints of its newest host set."""
+    """A published cluster: its spec, table and the endpoints of its newest host set. `leaving`: of these, what its configuration does not
+    name any more; such a host stays until an active check fails."""
 
     spec: Cluster
     table: ClusterTable
     index: int
     endpoints: tuple[Endpoint, ...]
     updated_at: float = field(default_factory=time.time)
+    leaving: tuple[Endpoint, ...] = ()
 
 
 class Publisher:
@@ -63,6 +68,7 @@ class Publisher:
         self.registry = registry
         self.user_agent = user_agent
         self._runner = runner or _no_runner
+        self.health: Health | None = None  # from the first cluster on that needs it
         self.logs = LogFiles()
         self.listeners: dict[str, LiveListener] = {}
         self.clusters: dict[str, LiveCluster] = {}
@@ -99,10 +105,22 @@ class Publisher:
     def set_hosts(self, name: str, endpoints: tuple[Endpoint, ...]) -> None:
         """Replaces one cluster's hosts; costs nothing for the others."""
         live = self.clusters.get(name)
-        if live is None or live.endpoints == endpoints:
+        if live is None:
             return
+        before = live.endpoints, live.leaving
+        live.leaving = self.health.leaving(live.spec, live.endpoints, endpoints) if self.health is not None else ()
+        if before != (endpoints + live.leaving, live.leaving):
+            self._replace_hosts(live, endpoints + live.leaving)
+
+    def _replace_hosts(self, live: LiveCluster, endpoints: tuple[Endpoint, ...]) -> None:
         live.endpoints = endpoints
-        self._publish_hosts(live, live.table.hosts.host_set(endpoints))
+        hosts = live.table.hosts.host_set(endpoints)
+        if self.health is not None:
+            marks = self.health.marks(live.spec, endpoints, live.leaving)
+            hosts = live.table.hosts.set_health(marks) or hosts
+        self._publish_hosts(live, hosts)
+        if self.health is not None:
+            self.health.hosts_changed(live.spec, live.table, endpoints)
 
     def set_health(self, name: str, changes: Iterable[tuple[Address, int, int]]) -> None:
         """Sets and clears health bits (meshcore.bind.cluster_hosts.HEALTH_BITS) of hosts of one cluster: (address, set, clear).
@@ -112,6 +130,19 @@ class Publisher:
         hosts = live.table.hosts.set_health(changes) if live is not None else None
         if live is not None and hosts is not None:
             self._publish_hosts(live, hosts, changed=False)
+
+    def hosts_failed(self, name: str, addresses: Container[Address]) -> None:
+        """Connections to these hosts end, busy ones after their response; what comes yet gets new ones. Those that were leaving leave."""
+        live = self.clusters.get(name)
+        if live is None:
+            return
+        for slot in live.table.hosts.slots_of(addresses):
+            for worker in self.workers:
+                worker.drain_host(live.index, slot)
+        if any(endpoint.address in addresses for endpoint in live.leaving):
+            named = live.endpoints[: len(live.endpoints) - len(live.leaving)]
+            live.leaving = tuple(endpoint for endpoint in live.leaving if endpoint.address not in addresses)
+            self._replace_hosts(live, named + live.leaving)
 
     def _publish_hosts(self, live: LiveCluster, hosts: HostSetRef, *, changed: bool = True) -> None:
         for worker in self.workers:
@@ -169,6 +200,11 @@ class Publisher:
 
     # --- clusters ---
 
+    def is_new(self, spec: Cluster) -> bool:
+        """Whether a cluster would be published anew: it does not run, or with settings other than its hosts changed."""
+        live = self.clusters.get(spec.name)
+        return live is None or (live.spec != spec and replace(live.spec, endpoints=()) != replace(spec, endpoints=()))
+
     def _new_clusters(self, plan: Plan, resolved: dict[str, tuple[Endpoint, ...]]) -> list[LiveCluster]:
         fresh = []
         for spec in plan.clusters:
@@ -182,8 +218,11 @@ class Publisher:
                 continue
             index = self._cluster_index.setdefault(spec.name, len(self._cluster_index))
             endpoints = resolved.get(spec.name, spec.endpoints)
-            fresh.append(LiveCluster(spec, ClusterTable(spec, index, self.registry), index, endpoints))
+            fresh.append(LiveCluster(spec, self._table(spec, index), index, endpoints))
         return fresh
+
+    def _table(self, spec: Cluster, index: int) -> ClusterTable:
+        return ClusterTable(spec, index, self.registry, self.health.inbox if self.health is not None else None)
 
     def _install_clusters(self, fresh: list[LiveCluster]) -> None:
         for live in fresh:
@@ -199,6 +238,8 @@ class Publisher:
             made = live.table.hosts.host_set(live.endpoints)
             if (local := self.clusters.get(live.spec.local_cluster)) is not None:
                 made = live.table.hosts.follow(local.table.hosts.newest())
+            if self.health is not None:
+                made = live.table.hosts.set_health(self.health.known(live.spec)) or made
             hosts.append(made)
         for worker in self.workers:
             worker.set_clusters([(live.table, of) for live, of in zip(fresh, hosts, strict=True)])
@@ -208,6 +249,8 @@ class Publisher:
             self.clusters[live.spec.name] = live
             self._membership(live, of)
             self._route_zones(live, of)
+            if self.health is not None:
+                self.health.installed(live.spec, live.table, live.endpoints)
 
     def _membership(self, live: LiveCluster, hosts: HostSetRef, changed: bool = True) -> None:
         prefix = f"cluster.{live.spec.alt_stat_name or live.spec.name}."
@@ -299,6 +342,8 @@ class Publisher:
         names = {spec.name for spec in plan.clusters}
         for name in [n for n in self.clusters if n not in names]:
             gone = self.clusters.pop(name)
+            if self.health is not None:
+                self.health.dropped(name)
             self._retired.append(gone.table)
             for worker in self.workers:
                 worker.drop_cluster(gone.index)

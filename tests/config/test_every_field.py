@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from mesh.config import load
-from meshcore.bind import filter_spec, spec
+from meshcore.bind import filter_spec, health_spec, spec
 from tests.peers.envoy import envoy_binary
 
 FILE = Path(__file__).parent / "everything.yaml"
@@ -51,7 +51,7 @@ def test_each_field_of_the_spec_is_set_by_some_bootstrap(plan: spec.Plan) -> Non
     for value in values(plan):
         for field in dataclasses.fields(value):
             seen[f"{type(value).__name__}.{field.name}"].append((getattr(value, field.name), default_of(field)))
-    modules = {**vars(filter_spec), **vars(spec)}
+    modules = {**vars(filter_spec), **vars(health_spec), **vars(spec)}
     classes = [item for item in modules.values() if isinstance(item, type) and dataclasses.is_dataclass(item)]
     wanted = {f"{one.__name__}.{field.name}" for one in classes for field in dataclasses.fields(one)}
     untouched = {name for name in wanted if all(value == default for value, default in seen[name])}
@@ -69,6 +69,8 @@ def test_envoy_accepts_the_same_file(tmp_path: Path) -> None:
     # Envoy's route tables have no use for it.
     matchers = hcm["route_config"]["virtual_hosts"][1]["matcher"]["matcher_list"]["matchers"]
     del matchers[0]["on_match"]["keep_matching"]
+    # Envoy wants HTTP/2 of a cluster that is checked by gRPC.
+    del tree["static_resources"]["clusters"][-1]["health_checks"]
     path = tmp_path / "envoy.yaml"
     path.write_text(to_yaml(to_tree(load(tree).bootstrap)))
     command = [envoy_binary(), "--mode", "validate", "-c", str(path), "-l", "error"]

@@ -20,6 +20,7 @@ PACKAGES = {
     "HttpProtocolOptions": "envoy.config.core.v3",
     "Listener": "envoy.config.listener.v3",
     "Cluster": "envoy.config.cluster.v3",
+    "OutlierDetection": "envoy.config.cluster.v3",
 }
 ALL = [(message, field) for message, names in sorted(FIELDS.items()) for field in sorted(names)]
 

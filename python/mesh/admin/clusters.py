@@ -13,6 +13,7 @@ from mesh.admin.json_text import dumps, shown
 from mesh.admin.pages import Query
 from mesh.filters import Reply
 
+ORIGINS = (("external", ""), ("local", "local_origin_"))
 LIMITS = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
 COUNTERS = ("cx_connect_fail", "cx_total", "rq_error", "rq_success", "rq_timeout", "rq_total")
 GAUGES = ("cx_active", "rq_active")
@@ -34,27 +35,43 @@ def page(proxy: Any, query: Query) -> Reply:
         found = [(live, hosts(live)) for name, live in sorted(running.clusters.items()) if wanted.search(name)]
     added = set(proxy.resources.clusters) if proxy.resources is not None else set()
     if query.params.get("format") == "json":
-        return Reply(200, as_json(found, added), "application/json")
-    return Reply(200, "".join(as_text(cluster, of, cluster.spec.name in added) for cluster, of in found))
+        return Reply(200, as_json(found, added, proxy.health), "application/json")
+    return Reply(200, "".join(as_text(cluster, of, cluster.spec.name in added, proxy.health) for cluster, of in found))
+
+
+def rates_of(health: Any, cluster: Any) -> dict[str, Any]:
+    """The success rates that outlier detection found of a cluster, by origin; empty without it."""
+    return dict(health.rates(cluster.spec.name)) if health is not None else {}
+
+
+def host_rate(host: HostFacts, rates: dict[str, Any], origin: str) -> float:
+    return float(rates[origin].hosts.get(host.endpoint.address, -1)) if rates else -1.0
+
+
+def shown_rate(rate: float) -> str:
+    return str(int(rate)) if rate == int(rate) else repr(rate)
 
 
 def observability_name(cluster: Any) -> str:
     return str(cluster.spec.alt_stat_name or cluster.spec.name)
 
 
-def as_text(cluster: Any, of: list[HostFacts], added: bool = False) -> str:
-    """`added`: it came from discovery."""
-    spec = cluster.spec
+def as_text(cluster: Any, of: list[HostFacts], added: bool = False, health: Any = None) -> str:
+    """`added`: it came from discovery. `health`: of the proxy, None without checks and outlier detection."""
+    spec, rates = cluster.spec, rates_of(health, cluster)
     lines = [f"observability_name::{observability_name(cluster)}"]
+    for origin, prefix in ORIGINS if rates else ():
+        lines.append(f"outlier::{prefix}success_rate_average::{shown_rate(rates[origin].average)}")
+        lines.append(f"outlier::{prefix}success_rate_ejection_threshold::{shown_rate(rates[origin].threshold)}")
     for priority, limits in (("default", spec.default), ("high", spec.high)):
         lines += [f"{priority}_priority::{name}::{getattr(limits, name)}" for name in LIMITS]
     lines.append(f"added_via_api::{'true' if added else 'false'}")
     for host in of:
-        lines += [f"{host.name}::{name}::{value}" for name, value in host_lines(host)]
+        lines += [f"{host.name}::{name}::{value}" for name, value in host_lines(host, rates)]
     return "".join(f"{spec.name}::{line}\n" for line in lines)
 
 
-def host_lines(host: HostFacts) -> list[tuple[str, Any]]:
+def host_lines(host: HostFacts, rates: dict[str, Any]) -> list[tuple[str, Any]]:
     endpoint, place = host.endpoint, host.endpoint.locality
     return [
         *((name, host.stats.get(name, 0)) for name in sorted(COUNTERS + GAUGES)),
@@ -66,12 +83,11 @@ def host_lines(host: HostFacts) -> list[tuple[str, Any]]:
         ("sub_zone", place.sub_zone),
         ("canary", "true" if endpoint.canary else "false"),
         ("priority", endpoint.priority),
-        ("success_rate", -1),
-        ("local_origin_success_rate", -1),
+        *((f"{prefix}success_rate", shown_rate(host_rate(host, rates, origin))) for origin, prefix in ORIGINS),
     ]
 
 
-def as_json(found: list[tuple[Any, list[HostFacts]]], added: set[str]) -> str:
+def as_json(found: list[tuple[Any, list[HostFacts]]], added: set[str], health: Any = None) -> str:
     from envoy.admin.v3.clusters_pb2 import Clusters
 
     message = Clusters()
@@ -83,12 +99,16 @@ def as_json(found: list[tuple[Any, list[HostFacts]]], added: set[str]) -> str:
             threshold = status.circuit_breakers.thresholds.add(priority=number)
             for name in LIMITS:
                 getattr(threshold, name).value = getattr(limits, name)
+        rates = rates_of(health, cluster)
         for host in of:
-            fill_host(host, status.host_statuses.add())
+            fill_host(host, rates, status.host_statuses.add())
+        for origin, prefix in ORIGINS if rates else ():
+            if rates[origin].threshold > 0:
+                getattr(status, f"{prefix}success_rate_ejection_threshold").value = rates[origin].threshold
     return dumps(shown(message))
 
 
-def fill_host(host: HostFacts, status: Any) -> None:
+def fill_host(host: HostFacts, rates: dict[str, Any], status: Any) -> None:
     from envoy.admin.v3.metrics_pb2 import SimpleMetric
 
     fill_address(host.endpoint.address, status.address)
@@ -96,6 +116,9 @@ def fill_host(host: HostFacts, status: Any) -> None:
         for name in names:
             status.stats.add(type=kind, name=name, value=max(0, host.stats.get(name, 0)))
     fill_health(host.flags, status.health_status)
+    for origin, prefix in ORIGINS:
+        if (rate := host_rate(host, rates, origin)) >= 0:
+            getattr(status, f"{prefix}success_rate").value = rate
     status.weight = host.endpoint.weight
     status.hostname = host.endpoint.hostname
     status.priority = host.endpoint.priority

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import access_log, address, clusters, config_source, endpoint, listener, rules, runtime
+from mesh.config import access_log, address, clusters, config_source, endpoint, listener, outlier, rules, runtime
 from mesh.config import format as formats
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything, unset
@@ -29,8 +29,8 @@ BOOTSTRAP = Fields(
 DYNAMIC = Fields("envoy.config.bootstrap.v3.Bootstrap.DynamicResources", {"cds_config", "lds_config"})
 CLUSTER_MANAGER = Fields(
     "envoy.config.bootstrap.v3.ClusterManager",
-    {"local_cluster_name"},
-    harmless={"enable_deferred_cluster_creation": anything, "outlier_detection": unset},
+    {"local_cluster_name", "outlier_detection"},
+    harmless={"enable_deferred_cluster_creation": anything},
 )
 STATIC = Fields("envoy.config.bootstrap.v3.Bootstrap.StaticResources", {"listeners", "clusters"})
 ADMIN = Fields(
@@ -54,6 +54,7 @@ def lower(message: Any, low: Lowering) -> spec.Plan:
     low.local_cluster = message.cluster_manager.local_cluster_name
     if low.local_cluster and low.local_cluster not in low.cluster_names:
         low.refuse("cluster_manager.local_cluster_name", f"no cluster is called '{low.local_cluster}'")
+    low.outlier_log = outlier.lower_log(message.cluster_manager.outlier_detection, low, "cluster_manager.outlier_detection")
     low.locality = endpoint.lower_locality(message.node.locality)
     static_clusters = clusters.lower_all(static.clusters, low, "static_resources.clusters")
     listeners = _listeners(static.listeners, low, "static_resources.listeners")

@@ -1,15 +1,26 @@
 """envoy.config.cluster.v3.Cluster: a named set of hosts, how they are found, chosen and connected to.
 
-STATIC, STRICT_DNS, LOGICAL_DNS and EDS (by `type`, or by `cluster_type` with a DnsCluster). Health checks, outlier
-detection, TLS and the rest are refused by name."""
+STATIC, STRICT_DNS, LOGICAL_DNS and EDS (by `type`, or by `cluster_type` with a DnsCluster). TLS and the rest are refused by name."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import address, breakers, cluster_dns, config_source, endpoint, http1, listener, load_balancer, upstream_http
+from mesh.config import (
+    address,
+    breakers,
+    cluster_dns,
+    config_source,
+    endpoint,
+    health_check,
+    http1,
+    listener,
+    load_balancer,
+    outlier,
+    upstream_http,
+)
 from mesh.config.errors import join
-from mesh.config.fields import Fields, anything, false, true, unset
+from mesh.config.fields import Fields, anything, false, unset
 from mesh.config.lowering import Lowering, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
@@ -21,14 +32,14 @@ CLUSTER = Fields(
         "lb_subset_config",
         "load_assignment", "max_requests_per_connection", "circuit_breakers", "common_http_protocol_options",
         "http_protocol_options", "typed_extension_protocol_options", "upstream_bind_config", "common_lb_config",
-        "upstream_connection_options", "load_balancing_policy", "transport_socket", "eds_cluster_config",
+        "upstream_connection_options", "load_balancing_policy", "transport_socket", "eds_cluster_config", "health_checks",
+        "outlier_detection", "wait_for_warm_on_init", "ignore_health_on_host_removal",
     }
     | cluster_dns.CLUSTER_FIELDS,
     described={"metadata"},
     harmless={
-        "wait_for_warm_on_init": true, "cleanup_interval": anything, "upstream_http_protocol_options": anything,
-        "close_connections_on_host_health_failure": anything,
-        "ignore_health_on_host_removal": anything, "track_cluster_stats": unset,
+        "cleanup_interval": anything, "upstream_http_protocol_options": anything, "close_connections_on_host_health_failure": anything,
+        "track_cluster_stats": unset,
         "preconnect_policy": lambda value: _no_preconnect(value),
         "protocol_selection": anything,
     },
@@ -78,7 +89,19 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
         healthy_panic_threshold=load_balancer.panic_threshold(message),
         eds=config_source.lower_eds(message, low, path) if kind == "eds" else None,
         eds_name=(message.eds_cluster_config.service_name or message.name) if kind == "eds" else "",
+        **_health(message, low, path),
     )
+
+
+def _health(message: Any, low: Lowering, path: str) -> dict[str, Any]:
+    found = message.HasField("outlier_detection")
+    return {
+        "health_check": health_check.lower_all(message.health_checks, low, join(path, "health_checks")),
+        "outlier_detection": outlier.lower(message.outlier_detection, low, join(path, "outlier_detection")) if found else None,
+        "wait_for_warm_on_init": wrapped_or(message, "wait_for_warm_on_init", True),
+        "ignore_health_on_host_removal": message.ignore_health_on_host_removal,
+        "ignore_new_hosts_until_first_hc": message.common_lb_config.ignore_new_hosts_until_first_hc,
+    }
 
 
 def _no_preconnect(policy: Any) -> bool:

@@ -1,8 +1,7 @@
 """envoy.config.endpoint.v3.ClusterLoadAssignment: the hosts of a cluster, or the names that resolve to them.
 
 A STATIC cluster has hosts, a DNS cluster has names; both come from the same message, in the order of the file, which the balancers keep,
-with where they are, how much they take, how they are and what is known of them. Health-check settings do nothing without health checks
-and are accepted. Called by cluster.py."""
+with where they are, how much they take, how they are, how they are checked and what is known of them. Called by cluster.py."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from mesh.config import address
+from mesh.config import address, health_check
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything
 from mesh.config.lowering import Lowering, wrapped_or
@@ -35,8 +34,7 @@ LB_ENDPOINT = Fields(
 )
 ENDPOINT = Fields(
     "envoy.config.endpoint.v3.Endpoint",
-    {"address", "hostname"},
-    harmless={"health_check_config": anything},
+    {"address", "hostname", "health_check_config"},
 )
 HEALTH = {0: "healthy", 1: "healthy", 2: "unhealthy", 3: "draining", 4: "timeout", 5: "degraded"}
 LB_METADATA = "envoy.lb"
@@ -50,7 +48,7 @@ def lower_static(message: Any, low: Lowering, path: str, local: bool = False) ->
         spec.Endpoint(
             address=address.lower(item.endpoint.address, low, join(at, "endpoint.address"), advice=STATIC_ADVICE),
             hostname=item.endpoint.hostname,
-            **_traits(item, group),
+            **_traits(item, group, low, at),
         )
         for item, group, at in _hosts(message, low, path, local)
     )
@@ -61,7 +59,7 @@ def lower_dns(message: Any, low: Lowering, path: str, local: bool = False) -> tu
     found = []
     for item, group, at in _hosts(message, low, path, local):
         name, port = address.lower_target(item.endpoint.address, low, join(at, "endpoint.address"))
-        found.append(spec.DnsTarget(name, port, endpoint_hostname=item.endpoint.hostname, **_traits(item, group)))
+        found.append(spec.DnsTarget(name, port, endpoint_hostname=item.endpoint.hostname, **_traits(item, group, low, at)))
     return tuple(found)
 
 
@@ -79,7 +77,7 @@ def lower_locality(message: Any) -> spec.Locality:
     return spec.Locality(message.region, message.zone, message.sub_zone)
 
 
-def _traits(item: Any, group: Any) -> dict[str, Any]:
+def _traits(item: Any, group: Any, low: Lowering, path: str) -> dict[str, Any]:
     """What a host is, apart from its address."""
     found: dict[str, Any] = {
         "weight": wrapped_or(item, "load_balancing_weight", 1),
@@ -89,6 +87,9 @@ def _traits(item: Any, group: Any) -> dict[str, Any]:
     if group.HasField("locality"):
         found["locality"] = lower_locality(group.locality)
         found["locality_weight"] = wrapped_or(group, "load_balancing_weight", 0)
+    if item.endpoint.HasField("health_check_config"):
+        check = item.endpoint.health_check_config
+        found["check"] = health_check.lower_endpoint(check, low, join(path, "endpoint.health_check_config"))
     if item.HasField("metadata"):
         tree = {name: to_tree(fields) for name, fields in sorted(item.metadata.filter_metadata.items())}
         facts = tree.get(LB_METADATA, {})

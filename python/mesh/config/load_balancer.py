@@ -47,9 +47,12 @@ HASHING = Fields(f"{PACKAGE}.common.v3.ConsistentHashingLbConfig", {"use_hostnam
 SLOW_START = Fields(f"{PACKAGE}.common.v3.SlowStartConfig", {"slow_start_window", "aggression", "min_weight_percent"})
 COMMON = Fields(
     f"{CLUSTER}.CommonLbConfig",
-    {"healthy_panic_threshold", "zone_aware_lb_config", "locality_weighted_lb_config", "consistent_hashing_lb_config"},
+    {
+        "healthy_panic_threshold", "zone_aware_lb_config", "locality_weighted_lb_config", "consistent_hashing_lb_config",
+        "ignore_new_hosts_until_first_hc",
+    },
     harmless={"update_merge_window": anything, "override_host_status": anything},
-)
+)  # fmt: skip
 OLD_ROUND_ROBIN = Fields(f"{CLUSTER}.RoundRobinLbConfig", {"slow_start_config"})
 OLD_LEAST_REQUEST = Fields(f"{CLUSTER}.LeastRequestLbConfig", {"choice_count", "active_request_bias", "slow_start_config"})
 OLD_RING_HASH = Fields(f"{CLUSTER}.RingHashLbConfig", {"minimum_ring_size", "hash_function", "maximum_ring_size"})

@@ -28,6 +28,7 @@ class Lowering:
         self.locality = spec.Locality()  # of the node
         self.local_cluster = ""  # the cluster of the proxies themselves
         self.templates: dict[bytes, spec.Cluster] = {}  # of clusters.py
+        self.outlier_log = ""  # path of the cluster manager's event log
 
     def again(self, report: Report) -> Lowering:
         """The same for another source, whose problems go to `report`."""

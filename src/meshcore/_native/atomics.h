@@ -19,6 +19,8 @@ static inline int atomic_swap_if(void **p, void *seen, void *v) {
 static inline int atomic_replace(int64_t *p, int64_t seen, int64_t v) {
     return __atomic_compare_exchange_n(p, &seen, v, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
+/* For two sides that each write their own word and then read the other's. */
+static inline int64_t atomic_swap(int64_t *p, int64_t v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }
 static inline void *atomic_peek(void **p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
 static inline void publish_word(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
 static inline uint64_t published_word(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }

@@ -10,6 +10,7 @@ cdef extern from "atomics.h" nogil:
     int atomic_replace(int64_t *p, int64_t seen, int64_t v) noexcept      # stores v if the value is still `seen`; whether it was
     void *atomic_take(void **p) noexcept           # swaps in NULL
     int atomic_swap_if(void **p, void *seen, void *v) noexcept
+    int64_t atomic_swap(int64_t *p, int64_t v) noexcept    # the old value; nothing moves across it
     void *atomic_peek(void **p) noexcept
     void publish_word(uint64_t *p, uint64_t v) noexcept    # what was written before is seen by whoever sees v
     uint64_t published_word(const uint64_t *p) noexcept

@@ -1,9 +1,11 @@
 # The hosts of a cluster over all its host sets, held by Python. Main thread, with the GIL.
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
+from meshcore.bind.outlier cimport OutlierInbox
 from meshcore.cluster.balancer cimport LbConf
 from meshcore.cluster.host cimport Host
 from meshcore.cluster.host_set cimport HostSet
+from meshcore.cluster.outlier cimport OutlierConf
 
 cdef class HostRef:
     cdef Host *host                # one reference
@@ -15,6 +17,9 @@ cdef class HostSetRef:
 
 cdef class ClusterHosts:
     cdef const LbConf *lb          # of the ClusterTable that this belongs to
+    cdef const OutlierConf *outlier        # likewise; NULL: nobody watches its hosts
+    cdef OutlierInbox inbox        # where watched hosts are reported
+    cdef int64_t unchecked         # health of a host that no active check has answered yet
     cdef dict known                # identity of an endpoint -> HostRef: hosts keep theirs over updates
     cdef tuple endpoints           # of the newest set
     cdef list refs                 # their HostRefs

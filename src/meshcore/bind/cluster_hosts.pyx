@@ -11,12 +11,14 @@ from meshcore.base.atomics cimport atomic_load, atomic_store
 from meshcore.base.clock cimport monotonic_ns
 from meshcore.base.span cimport Span, span
 from meshcore.bind.address cimport address_fill
+from meshcore.bind.outlier cimport outlier_ref
 from meshcore.bind.subsets cimport subsets_attach
 from meshcore.cluster.balancer cimport LB_MAGLEV, LB_RING_HASH, balancer_prepare
 from meshcore.cluster.host cimport *
 from meshcore.cluster.host_set cimport *
 from meshcore.cluster.lb_maglev cimport lb_maglev_sizes
 from meshcore.cluster.lb_ring_hash cimport lb_ring_hash_sizes
+from meshcore.cluster.outlier cimport OUTLIER_TOTALS, outlier_take_totals
 from meshcore.cluster.subset cimport Subsets
 
 # The bits of a host's health, by the names that /clusters prints, in its order.
@@ -95,6 +97,8 @@ cdef class ClusterHosts:
         self.free_slots = []
         self.subsets = set()
         self.counts = {}
+        if spec.health_check is not None:
+            self.unchecked = HEALTH_FAILED_ACTIVE | (HEALTH_PENDING_ACTIVE if spec.ignore_new_hosts_until_first_hc else 0)
 
     cdef HostRef host_of(self, endpoint, tuple key):
         cdef HostRef ref = self.known.get(key)
@@ -119,6 +123,10 @@ cdef class ClusterHosts:
             free(<void *>made.address.path)
         if ref.host == NULL:
             raise MemoryError
+        if self.outlier != NULL:
+            ref.host.outlier = self.inbox.watch(self.outlier)
+        if endpoint.check is None or not endpoint.check.disabled:
+            ref.host.health = self.unchecked
         self.next_slot = max(self.next_slot, made.slot + 1)
         self.known[key] = ref
         return ref
@@ -242,6 +250,26 @@ cdef class ClusterHosts:
         """{counter: how much it grew since the last call}."""
         taken, self.counts = self.counts, {}
         return taken
+
+    def slots_of(self, addresses):
+        """Slots of the hosts with these addresses."""
+        cdef HostRef ref
+        return [ref.host.slot for endpoint, ref in zip(self.endpoints, self.refs) if endpoint.address in addresses]
+
+    def watched(self):
+        """[(spec.Endpoint, OutlierRef)] of the newest set; empty when nobody watches these hosts."""
+        cdef HostRef ref
+        return [(endpoint, outlier_ref(ref.host.outlier)) for endpoint, ref in zip(self.endpoints, self.refs) if ref.host.outlier != NULL]
+
+    def sweep(self):
+        """[(id, (answers, errors, connects, connect errors))] of the hosts that did anything since the last sweep."""
+        cdef HostRef ref
+        cdef int64_t since[OUTLIER_TOTALS]
+        out = []
+        for ref in self.refs:
+            if ref.host.outlier != NULL and outlier_take_totals(ref.host.outlier, since):
+                out.append((ref.host.outlier.id, (since[0], since[1], since[2], since[3])))
+        return out
 
     def host_stats(self):
         """[(spec.Endpoint, health flags, {stat: value})] of the newest set, in its order; flags as /clusters prints them."""

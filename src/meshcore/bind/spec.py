@@ -12,9 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from meshcore.bind.health_spec import EndpointCheck, HealthCheck, OutlierDetection
 from meshcore.bind.lb_spec import HashRule, LoadBalancer, SlowStart, Subsets, SubsetSelector, ZoneAware
 
 __all__ = ["HashRule", "LoadBalancer", "SlowStart", "SubsetSelector", "Subsets", "ZoneAware"]
+
 
 class Address(NamedTuple):
     """A socket address: `host` is an IP literal (v4 or v6), or a file path when `port` is -1 (Unix socket)."""
@@ -655,6 +657,7 @@ class Endpoint:
     metadata: str = ""
     canary: bool = False
     hash_key: str = ""
+    check: EndpointCheck | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -685,12 +688,13 @@ class DnsTarget:
     metadata: str = ""
     canary: bool = False
     hash_key: str = ""
+    check: EndpointCheck | None = None
 
     def endpoint(self, address: Address) -> Endpoint:
         """The host that this name stands for at an address."""
         return Endpoint(
             address, self.weight, self.endpoint_hostname or self.hostname, self.health, self.priority, self.locality,
-            self.locality_weight, self.metadata, self.canary, self.hash_key,
+            self.locality_weight, self.metadata, self.canary, self.hash_key, self.check,
         )  # fmt: skip
 
 
@@ -733,6 +737,11 @@ class Cluster:
     eds: FileSource | None = None  # where the hosts of kind eds come from, under the name `eds_name`
     eds_name: str = ""
     local_cluster: str = ""  # name of the cluster of the proxies themselves, for zone-aware routing
+    health_check: HealthCheck | None = None
+    outlier_detection: OutlierDetection | None = None
+    wait_for_warm_on_init: bool = True
+    ignore_health_on_host_removal: bool = False
+    ignore_new_hosts_until_first_hc: bool = False
 
 
 @dataclass(slots=True, frozen=True)

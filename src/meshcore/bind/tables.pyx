@@ -17,6 +17,7 @@ from meshcore.bind.filter_set cimport FilterSet, filter_set
 from meshcore.bind.format cimport compile_json, compile_text
 from meshcore.bind.load_balancer cimport compile_balancer
 from meshcore.bind.matchers cimport compile_headers, compile_string, keep, keep_lower, take
+from meshcore.bind.outlier cimport OutlierInbox, outlier_conf
 from meshcore.bind.pyfilter cimport keep_alive
 from meshcore.bind.routes cimport compile_adds, compile_mutation, routes_compile
 from meshcore.bind.runtime cimport RuntimeCells
@@ -455,7 +456,7 @@ cdef int fill_breakers(object spec, Breaker *breakers) except -1:
 cdef class ClusterTable:
     """A cluster's settings, compiled, and the identity of its hosts over all its host sets."""
 
-    def __cinit__(self, spec, uint32_t index, StatsRegistry registry):
+    def __cinit__(self, spec, uint32_t index, StatsRegistry registry, OutlierInbox inbox=None):
         cdef ClusterConf *conf = <ClusterConf *>calloc(1, sizeof(ClusterConf))
         cdef Group group
         if conf == NULL:
@@ -501,6 +502,10 @@ cdef class ClusterTable:
         conf.lb.breakers = conf.breakers
         self.hosts = ClusterHosts(spec)
         self.hosts.lb = &conf.lb
+        if inbox is not None:
+            conf.outlier = outlier_conf(&conf.arena, spec, registry.runtime)
+            self.hosts.outlier = conf.outlier
+            self.hosts.inbox = inbox
         self.track_remaining = (spec.default.track_remaining, spec.high.track_remaining)
         registry.computed(prefix, self)
 

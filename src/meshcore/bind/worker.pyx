@@ -190,6 +190,12 @@ cdef class Worker:
         message.second = hosts.hosts
         self.carry_out(message)
 
+    def drain_host(self, uint32_t index, uint32_t slot):
+        """The host in that slot of a cluster is served by new connections from now on; busy ones end after their response."""
+        cdef Message *message = self.order(ORDER_DRAIN_HOST, index)
+        message.value = slot
+        self.carry_out(message)
+
     def drop_cluster(self, uint32_t index):
         self.carry_out(self.order(ORDER_DROP_CLUSTER, index))
 

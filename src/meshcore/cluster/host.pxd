@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from meshcore.base.atomics cimport atomic_load
 from meshcore.base.span cimport Span
+from meshcore.cluster.outlier cimport Outlier
 from meshcore.observe.record cimport IpAddress
 
 cdef enum:
@@ -63,6 +64,7 @@ cdef struct Host:
     bint canary                    # envoy.lb's canary
     uint32_t priority              # of the newest set that holds it
     uint32_t slot                  # its place in every worker's pool table of this cluster
+    Outlier *outlier               # NULL: nobody watches how it answers
     int64_t stats[HOST_STATS]      # atomic
     char bytes[128]                # text and path; the other strings follow the struct
 

@@ -4,6 +4,7 @@ from libc.string cimport memcpy
 
 from meshcore.base.atomics cimport atomic_unref
 from meshcore.base.span cimport span
+from meshcore.cluster.outlier cimport outlier_unref
 from meshcore.observe.record cimport address_write
 
 
@@ -42,4 +43,5 @@ cdef Host *host_new(const HostSpec *spec) noexcept nogil:
 
 cdef void host_unref(Host *host) noexcept nogil:
     if host != NULL and atomic_unref(&host.refs) == 0:
+        outlier_unref(host.outlier)
         free(host)

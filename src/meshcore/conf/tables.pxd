@@ -7,6 +7,7 @@ from meshcore.base.runtime cimport RuntimeCell, RuntimeFraction
 from meshcore.base.span cimport Span
 from meshcore.cluster.balancer cimport LbConf
 from meshcore.cluster.breaker cimport Breaker
+from meshcore.cluster.outlier cimport OutlierConf
 from meshcore.codec.http1 cimport Http1Options
 from meshcore.conf.stat_ids cimport CLUSTER_STATS, HCM_STATS, LISTENER_HTTP_STATS, LISTENER_STATS, TCP_STATS
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
@@ -250,6 +251,7 @@ cdef struct ClusterConf:
     uint32_t keepalive_time_s
     uint32_t keepalive_interval_s
     IpAddress bind_address         # family 0: none
+    OutlierConf *outlier           # NULL: nobody watches its hosts
     Breaker *breakers              # two: default and high; they outlive a change of the rest
 
 cdef void listener_conf_unref(ListenerConf *conf) noexcept nogil

@@ -14,6 +14,7 @@ from meshcore.cluster.host cimport *
 from meshcore.codec.head cimport *
 from meshcore.conf.stat_ids cimport *
 from meshcore.observe.record cimport *
+from meshcore.proxy.blame cimport blame_connected
 from meshcore.proxy.charge cimport *
 from meshcore.proxy.downstream cimport downstream_pause, downstream_resume
 from meshcore.proxy.failure cimport on_try_duration, on_try_idle, on_try_timeout
@@ -157,6 +158,7 @@ cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil:
     count_scoped(stream, SCOPE_RQ_TOTAL)
     gauge(stream, CLUSTER_RQ_ACTIVE, 1)
     atomic_add(&attempt.host.stats[HOST_RQ_TOTAL], 1)
+    blame_connected(attempt)
     atomic_add(&attempt.host.stats[HOST_RQ_ACTIVE], 1)
     record.upstream_connected_ns = clock_ns(&stream.engine.loop.clock)
     record.upstream_first_tx_ns = record.upstream_connected_ns

@@ -10,6 +10,7 @@ from meshcore.codec.head cimport *
 from meshcore.conf.stat_ids cimport *
 from meshcore.filter.http cimport LocalReply
 from meshcore.proxy.attempt cimport drop_attempt, give_up, touch_try
+from meshcore.proxy.blame cimport blame_response
 from meshcore.proxy.charge cimport *
 from meshcore.proxy.failure cimport give_retry, limit_exceeded, try_again
 from meshcore.proxy.objects cimport *
@@ -65,6 +66,7 @@ cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
     if status != 101 and status < 400 and stream_wants_websocket(stream):
         refuse_handshake(stream, attempt, end)
         return
+    blame_response(attempt, head)
     atomic_add(&attempt.host.stats[HOST_RQ_ERROR if status >= 500 else HOST_RQ_SUCCESS], 1)
     if stream.cluster.balancer.ops.observe != NULL:
         stream.cluster.balancer.ops.observe(&stream.cluster.balancer, attempt.host, now - attempt.started_ns)

@@ -22,6 +22,7 @@ cdef void engine_set_routes(Engine *engine, uint32_t listener, RouteSet *routes)
 cdef void engine_drop_listener(Engine *engine, uint32_t index) noexcept nogil
 cdef void engine_set_cluster(Engine *engine, ClusterConf *conf, HostSet *hosts) noexcept nogil
 cdef void engine_set_hosts(Engine *engine, uint32_t cluster, HostSet *hosts) noexcept nogil
+cdef void engine_drain_host(Engine *engine, uint32_t index, uint32_t slot) noexcept nogil              # its connections end: idle ones now
 cdef void engine_drop_cluster(Engine *engine, uint32_t index) noexcept nogil
 cdef void engine_set_log(Engine *engine, uint32_t index, int fd) noexcept nogil                           # also: reopen
 cdef void engine_flush_logs(Engine *engine) noexcept nogil

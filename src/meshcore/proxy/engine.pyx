@@ -396,8 +396,6 @@ cdef void retire_missing(ClusterLocal *cluster, HostSet *old, HostSet *hosts) no
     # A host that is in the new set has its pointer at its slot there: one look each, via a table of the new slots.
     cdef Host **by_slot
     cdef uint32_t i
-    cdef uint32_t at
-    cdef int priority
     by_slot = <Host **>calloc(hosts.slots + 1, sizeof(Host *))
     if by_slot == NULL:
         return
@@ -406,11 +404,23 @@ cdef void retire_missing(ClusterLocal *cluster, HostSet *old, HostSet *hosts) no
     for i in range(old.len):
         if old.hosts[i].slot < hosts.slots and by_slot[old.hosts[i].slot] == old.hosts[i]:
             continue
-        for priority in range(2):
-            at = old.hosts[i].slot * 2 + priority
-            if at < cluster.pools_cap and cluster.pools[at] != NULL and cluster.pools[at].host == old.hosts[i]:
-                pool_retire(cluster.pools[at])
+        retire_pools(cluster, old.hosts[i].slot, old.hosts[i])
     free(by_slot)
+
+
+cdef void retire_pools(ClusterLocal *cluster, uint32_t slot, Host *host) noexcept nogil:
+    # host NULL: whichever has the slot.
+    cdef uint32_t at
+    cdef int priority
+    for priority in range(2):
+        at = slot * 2 + priority
+        if at < cluster.pools_cap and cluster.pools[at] != NULL and (host == NULL or cluster.pools[at].host == host):
+            pool_retire(cluster.pools[at])
+
+
+cdef void engine_drain_host(Engine *engine, uint32_t index, uint32_t slot) noexcept nogil:
+    if index < engine.clusters_cap and engine.clusters[index] != NULL:
+        retire_pools(engine.clusters[index], slot, NULL)
 
 
 cdef void engine_drop_cluster(Engine *engine, uint32_t index) noexcept nogil:

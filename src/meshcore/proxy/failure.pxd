@@ -2,7 +2,7 @@
 #
 # Called by pools and upstream connections (attempt_failed) and by an attempt's timers. Whether another try is wanted is decided in retry.pyx; here
 # the breaker is asked, the wait is armed and what happened is counted. Worker thread.
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint16_t
 
 from meshcore.base.span cimport Span
 from meshcore.base.wheel cimport Timer
@@ -12,7 +12,8 @@ cdef void attempt_failed(Attempt *attempt, uint8_t reason, Span failure) noexcep
 cdef bint try_again(Stream *stream) noexcept nogil                            # True: another try is on its way
 cdef void give_retry(Stream *stream) noexcept nogil                           # gives back the breaker's retry, if one is held
 cdef void limit_exceeded(Stream *stream) noexcept nogil
-cdef void timed_out(Stream *stream, Span details) noexcept nogil              # 504, or what the request asked for instead
+cdef uint16_t timeout_status(Stream *stream) noexcept nogil                   # 504, or what the request asked for instead
+cdef void timed_out(Stream *stream, Span details) noexcept nogil              # ... as the answer
 cdef void on_try_timeout(Timer *timer) noexcept nogil
 cdef void on_try_idle(Timer *timer) noexcept nogil
 cdef void on_try_duration(Timer *timer) noexcept nogil

@@ -12,6 +12,7 @@ from meshcore.conf.stat_ids cimport *
 from meshcore.observe.counters cimport stat_inc
 from meshcore.observe.record cimport *
 from meshcore.proxy.attempt cimport *
+from meshcore.proxy.blame cimport *
 from meshcore.proxy.charge cimport *
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.reset_reply cimport reason_flag, reason_text, reply_reset, reset_details
@@ -84,6 +85,8 @@ cdef void attempt_failed(Attempt *attempt, uint8_t reason, Span failure) noexcep
     if head_sent and reason == RESET_TERMINATION:
         count(stream, CLUSTER_RQ_RX_RESET, 0)
     atomic_add(&attempt.host.stats[HOST_RQ_ERROR], 1)
+    if reason != RESET_OVERFLOW and not stale:
+        blame_failed(attempt, STATUS_RESET)
     attempt.upstream = NULL
     drop_attempt(attempt)
     give_retry(stream)
@@ -116,9 +119,13 @@ cdef void cut_response(Stream *stream, uint8_t reason) noexcept nogil:
 # --- too slow -----------------------------------------------------------------------------------------------------------
 
 
+cdef uint16_t timeout_status(Stream *stream) noexcept nogil:
+    return 204 if stream.alt_response else 504
+
+
 cdef void timed_out(Stream *stream, Span details) noexcept nogil:
     # 504, or the 204 that x-envoy-upstream-rq-timeout-alt-response asks for.
-    cdef uint16_t status = 204 if stream.alt_response else 504
+    cdef uint16_t status = timeout_status(stream)
     charge(stream, status)
     stream_reply_simple(stream, status, FLAG_UT, details,
                         span(b"", 0) if stream.alt_response else span(b"upstream request timeout", 24))
@@ -147,6 +154,7 @@ cdef void end_try(Attempt *attempt, Span details) noexcept nogil:
     # Too slow: another try, or the timeout becomes the answer.
     cdef Stream *stream = attempt.stream
     cdef bint wants = retry_wants_reset(stream, RESET_LOCAL, True)
+    blame_slow(attempt, timeout_status(stream))
     give_up(attempt)
     give_retry(stream)
     if wants and try_again(stream):

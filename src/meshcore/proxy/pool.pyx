@@ -214,6 +214,7 @@ cdef void pool_give_back(Upstream *upstream) noexcept nogil:
     cdef Pool *pool = upstream.pool
     cdef Attempt *attempt = pool.pending
     if pool.retired and attempt == NULL:
+        upstream.local_close = True
         upstream_close(upstream)
         return
     pool_unlink(upstream)
@@ -260,6 +261,7 @@ cdef void pool_retire(Pool *pool) noexcept nogil:
         pool.cluster.pools[at] = NULL
     pool.live += 1                 # ours, until we are done here
     while pool.idle != NULL:
+        pool.idle.local_close = True
         upstream_close(pool.idle)
     pool.live -= 1
     trim(pool)

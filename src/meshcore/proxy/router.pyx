@@ -16,10 +16,11 @@ from meshcore.conf.stat_ids cimport *
 from meshcore.observe.counters cimport stat_inc
 from meshcore.observe.record cimport *
 from meshcore.proxy.attempt cimport arm_try, give_up, start_try
+from meshcore.proxy.blame cimport blame_slow
 from meshcore.proxy.charge cimport *
 from meshcore.proxy.downstream cimport downstream_pause
 from meshcore.proxy.engine cimport cluster_unuse, engine_find_cluster
-from meshcore.proxy.failure cimport give_retry, timed_out
+from meshcore.proxy.failure cimport give_retry, timed_out, timeout_status
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.reset_reply cimport join
 from meshcore.proxy.retry cimport *
@@ -137,6 +138,7 @@ cdef void on_timeout(Timer *timer) noexcept nogil:
     count_scoped(stream, SCOPE_RQ_TIMEOUT)
     if stream.attempt != NULL:
         atomic_add(&stream.attempt.host.stats[HOST_RQ_TIMEOUT], 1)
+        blame_slow(stream.attempt, timeout_status(stream))
     stream.record.flags |= FLAG_UT
     if stream.bits & STREAM_RESPONSE_HEAD:
         stream.record.details = span(b"response_timeout", 16)

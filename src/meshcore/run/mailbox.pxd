@@ -19,6 +19,7 @@ cdef enum Order:
     ORDER_DROP_LISTENER            # index
     ORDER_SET_CLUSTER              # table, hosts
     ORDER_SET_HOSTS                # index, hosts
+    ORDER_DRAIN_HOST               # index, value: the host's slot
     ORDER_DROP_CLUSTER             # index
     ORDER_SET_LOG                  # index, fds[0]
     ORDER_FLUSH_LOGS

@@ -19,6 +19,8 @@ cdef void carry_out(Worker *worker, Message *message) noexcept nogil:
         worker.on_resume(message)
     elif order == ORDER_SET_HOSTS:
         engine_set_hosts(engine, message.index, <HostSet *>message.second)
+    elif order == ORDER_DRAIN_HOST:
+        engine_drain_host(engine, message.index, <uint32_t>message.value)
     elif order == ORDER_SET_ROUTES:
         engine_set_routes(engine, message.index, <RouteSet *>message.second)
     elif order == ORDER_SET_CLUSTER:

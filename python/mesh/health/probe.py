@@ -1,0 +1,155 @@
+"""Probe: one check of one host over a connection of its own. The base of all kinds of checks, and what they need to know of a host.
+
+`start` begins a check, `done` is called with its Result exactly once unless `abort` came first (a timeout, or a host that left). Between
+checks the connection is kept when it may be reused. Subclasses say what goes out when the connection is there (`on_ready`) and what the
+bytes mean that come back (`on_bytes`); they call `finish`. On the loop of mesh.health.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mesh.health.state import NETWORK, Result
+from meshcore.bind.spec import Address, Endpoint
+
+UNIX_PORT = -1
+USER_AGENT = "Envoy/HC"
+
+
+@dataclass(slots=True, frozen=True)
+class Target:
+    """A host to check: where, as what the cluster knows it, and from which local address (None: any)."""
+
+    address: Address
+    endpoint: Endpoint
+    cluster: str
+    source: Address | None = None
+
+    @property
+    def hostname(self) -> str:
+        """What the host wants to be called in checks; "" when it does not say."""
+        return self.endpoint.check.hostname if self.endpoint.check is not None else ""
+
+
+def target_of(endpoint: Endpoint, cluster: str, source: Address | None = None) -> Target:
+    """Where an endpoint is checked: as it serves, unless its health_check_config says otherwise."""
+    address, check = endpoint.address, endpoint.check
+    if check is not None and address.port != UNIX_PORT:
+        address = Address(check.host or address.host, check.port or address.port)
+    return Target(address, endpoint, cluster, source)
+
+
+class Probe(asyncio.Protocol):
+    """`reuse`: the connection serves more than one check."""
+
+    def __init__(self, target: Target, reuse: bool, done: Callable[[Result], None]) -> None:
+        self.target = target
+        self.reuse = reuse
+        self._done = done
+        self._busy = False
+        self._transport: asyncio.Transport | None = None
+        self._connecting: asyncio.Task[None] | None = None
+
+    # --- for the checker ---
+
+    def start(self) -> None:
+        """Begins a check."""
+        self._busy = True
+        if self._transport is not None:
+            self.on_ready()
+        else:
+            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+
+    def abort(self) -> None:
+        """Ends the check under way, if any, and the connection; `done` is not called."""
+        self._busy = False
+        self.close()
+
+    # --- for the kinds ---
+
+    def on_connected(self) -> None:
+        """A new connection is there; `on_ready` follows."""
+
+    def on_ready(self) -> None:
+        """A check begins on the connection."""
+        raise NotImplementedError
+
+    def on_bytes(self, data: bytes) -> None:
+        """The host said something during a check."""
+        raise NotImplementedError
+
+    def on_end(self) -> None:
+        """The host closed during a check."""
+        self.finish(Result(NETWORK))
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def finish(self, result: Result, *, close: bool = False) -> None:
+        """The check is over."""
+        if not self._busy:
+            return
+        self._busy = False
+        if close or not self.reuse or result.failure in (NETWORK,):
+            self.close()
+        self._done(result)
+
+    def close(self) -> None:
+        """Ends the connection without ado."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            self._connecting = None
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
+
+    # --- asyncio ---
+
+    async def _connect(self) -> None:
+        loop, address = asyncio.get_running_loop(), self.target.address
+        source = self.target.source
+        try:
+            if address.port == UNIX_PORT:
+                await loop.create_unix_connection(lambda: self, address.host)
+            else:
+                local = (source.host, source.port) if source is not None else None
+                await loop.create_connection(lambda: self, address.host, address.port, local_addr=local)
+        except OSError:
+            self._connecting = None
+            self.finish(Result(NETWORK))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._connecting = None
+        assert isinstance(transport, asyncio.Transport)
+        if not self._busy:
+            transport.abort()
+            return
+        self._transport = transport
+        self.on_connected()
+        self.on_ready()
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport is not None and self._busy:
+            self.on_bytes(data)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        # Ours was forgotten before it was closed: a loss that comes here was the host's doing, or of a connection that is gone anyway.
+        if self._transport is None:
+            return
+        self._transport = None
+        if self._busy:
+            self.on_end()
+
+
+def contains_in_order(parts: tuple[bytes, ...], data: bytes) -> bool:
+    """Whether all of `parts` are in `data`, each behind the one before, with anything between them."""
+    at = 0
+    for part in parts:
+        at = data.find(part, at)
+        if at < 0:
+            return False
+        at += len(part)
+    return True
