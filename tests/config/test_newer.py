@@ -42,7 +42,10 @@ def test_every_extension_that_has_a_table_is_suggested() -> None:
     extensions = {
         name for name in TABLES if name.startswith("envoy.extensions.") and "." not in name.partition(".v3.")[2]
     }
-    parts = ("LocalReplyConfig", "ResponseMapper", "HttpFilter", "FaultAbort", "FaultDelay", "FaultRateLimit", "LocalRateLimitDescriptor")
+    parts = (
+        "LocalReplyConfig", "ResponseMapper", "HttpFilter", "FaultAbort", "FaultDelay", "FaultRateLimit",
+        "LocalRateLimitDescriptor", "Mutations",
+    )  # fmt: skip
     plain = {name for name in extensions if not name.endswith(parts)}
     assert plain <= set(IMPLEMENTED_TYPES)
 

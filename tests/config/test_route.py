@@ -193,10 +193,10 @@ def test_a_table_keeps_its_flags_and_hosts() -> None:
 
 
 def test_a_setting_per_route_other_than_disabled_is_refused() -> None:
-    config = {"@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy"}
+    config = {"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute"}
     with pytest.raises(ConfigError) as caught:
-        route(route={"typed_per_filter_config": {"cors": config}})
-    assert f'{ROUTE_PATH}.typed_per_filter_config["cors"]: ' in str(caught.value)
+        route(route={"typed_per_filter_config": {"rbac": config}})
+    assert f'{ROUTE_PATH}.typed_per_filter_config["rbac"]: ' in str(caught.value)
 
 
 def test_clusters_are_looked_up_unless_told_not_to() -> None:

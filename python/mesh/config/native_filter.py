@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mesh.config import filter_bandwidth_limit, filter_buffer, filter_fault, filter_local_ratelimit
+from mesh.config import (
+    filter_bandwidth_limit,
+    filter_buffer,
+    filter_cors,
+    filter_csrf,
+    filter_fault,
+    filter_header_mutation,
+    filter_health_check,
+    filter_local_ratelimit,
+)
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything
 from mesh.config.lowering import Lowering
@@ -25,12 +34,19 @@ FILTERS: dict[str, tuple[str, Lower]] = {
     filter_fault.FAULT.message: ("fault", filter_fault.lower),
     filter_local_ratelimit.LIMIT.message: ("local_ratelimit", filter_local_ratelimit.lower),
     filter_bandwidth_limit.LIMIT.message: ("bandwidth_limit", filter_bandwidth_limit.lower),
+    filter_header_mutation.FILTER.message: ("header_mutation", filter_header_mutation.lower),
+    filter_cors.CORS.message: ("cors", filter_cors.lower),
+    filter_csrf.POLICY.message: ("csrf", filter_csrf.lower),
+    filter_health_check.CHECK.message: ("health_check", filter_health_check.lower),
 }
 PER_ROUTE: dict[str, tuple[str, Lower]] = {
     filter_buffer.PER_ROUTE.message: ("buffer", filter_buffer.lower_per_route),
     filter_fault.FAULT.message: ("fault", filter_fault.lower),
     filter_local_ratelimit.LIMIT.message: ("local_ratelimit", filter_local_ratelimit.lower_per_route),
     filter_bandwidth_limit.LIMIT.message: ("bandwidth_limit", filter_bandwidth_limit.lower_per_route),
+    filter_header_mutation.PER_ROUTE.message: ("header_mutation", filter_header_mutation.lower_per_route),
+    filter_cors.POLICY.message: ("cors", filter_cors.lower_per_route),
+    filter_csrf.POLICY.message: ("csrf", filter_csrf.lower),
 }
 WRAPPED: dict[str, tuple[str, Lower] | None] = {**PER_ROUTE, FILTER_CONFIG.message: None}
 

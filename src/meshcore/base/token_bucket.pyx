@@ -22,8 +22,8 @@ cdef inline int64_t as_word(double value) noexcept nogil:
 
 cdef inline double held(int64_t word, double max_tokens, double per_second, double now) noexcept nogil:
     cdef double tokens = (now - as_double(word)) * per_second
-    if tokens > max_tokens:
-        return max_tokens
+    if word == 0 or tokens > max_tokens:
+        return max_tokens          # 0: nothing was ever taken, however short the machine has been up
     return tokens
 
 

@@ -6,6 +6,7 @@ A native filter's compile function makes an immutable struct of its settings: of
 from libc.stdint cimport uint32_t
 
 from meshcore.bind.filter_compile cimport *
+from meshcore.bind.filter_heads cimport *
 from meshcore.bind.filter_ratelimit cimport compile_local_ratelimit
 from meshcore.bind.filter_scope cimport FilterScope
 from meshcore.bind.matchers cimport keep, take
@@ -14,6 +15,10 @@ from meshcore.conf.tables cimport FilterConf
 from meshcore.filter.bandwidth_limit cimport bandwidth_limit_filter
 from meshcore.filter.buffer cimport buffer_filter
 from meshcore.filter.fault cimport fault_filter
+from meshcore.filter.cors cimport cors_filter
+from meshcore.filter.csrf cimport csrf_filter
+from meshcore.filter.header_mutation cimport header_mutation_filter
+from meshcore.filter.health_check cimport health_check_filter
 from meshcore.filter.local_ratelimit cimport local_ratelimit_filter
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
 
@@ -42,6 +47,10 @@ cdef int native(str kind, const HttpFilterOps *ops, Compile compile) except -1:
 native("buffer", buffer_filter(), compile_buffer)
 native("fault", fault_filter(), compile_fault)
 native("local_ratelimit", local_ratelimit_filter(), compile_local_ratelimit)
+native("header_mutation", header_mutation_filter(), compile_header_mutation)
+native("cors", cors_filter(), compile_cors)
+native("csrf", csrf_filter(), compile_csrf)
+native("health_check", health_check_filter(), compile_health_check)
 native("bandwidth_limit", bandwidth_limit_filter(), compile_bandwidth_limit)
 
 

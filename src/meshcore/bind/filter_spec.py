@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from meshcore.bind.spec import HeaderAdd, HeaderMatch, RateLimit, RuntimeFraction
+from meshcore.bind.spec import HeaderAdd, HeaderMatch, HeaderMutation, RateLimit, RuntimeFraction, StringMatch
 
 NEVER = RuntimeFraction(0)
+NO_MUTATION = HeaderMutation()
 
 
 @dataclass(slots=True, frozen=True)
@@ -124,3 +125,57 @@ class LocalRateLimit:
     resource_exhausted: bool = False
     rate_limits: tuple[RateLimit, ...] = ()
     max_dynamic_descriptors: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class HeaderChange:
+    """One HeaderMutation of mutation_rules: `mutation` holds a single addition or removal, `remove_on_match` names what goes."""
+
+    mutation: HeaderMutation = NO_MUTATION
+    remove_on_match: StringMatch | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class HeaderMutations:
+    """envoy.extensions.filters.http.header_mutation.v3.HeaderMutation and HeaderMutationPerRoute."""
+
+    request: tuple[HeaderChange, ...] = ()
+    response: tuple[HeaderChange, ...] = ()
+    request_trailers: tuple[HeaderChange, ...] = ()
+    response_trailers: tuple[HeaderChange, ...] = ()
+    most_specific_wins: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class CorsPolicy:
+    """envoy.extensions.filters.http.cors.v3.CorsPolicy. What is None, "" or () is asked of the next level."""
+
+    allow_origin: tuple[StringMatch, ...] = ()
+    allow_methods: str = ""
+    allow_headers: str = ""
+    expose_headers: str = ""
+    max_age: str = ""
+    allow_credentials: bool | None = None
+    filter_enabled: RuntimeFraction | None = None
+    shadow_enabled: RuntimeFraction | None = None
+    allow_private_network_access: bool | None = None
+    forward_not_matching_preflights: bool | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class CsrfPolicy:
+    """envoy.extensions.filters.http.csrf.v3.CsrfPolicy."""
+
+    filter_enabled: RuntimeFraction
+    shadow_enabled: RuntimeFraction | None = None
+    additional_origins: tuple[StringMatch, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class HealthCheck:
+    """envoy.extensions.filters.http.health_check.v3.HealthCheck. `clusters`: (name, percent of hosts that must be available)."""
+
+    pass_through: bool = False
+    cache_ms: int = 0
+    headers: tuple[HeaderMatch, ...] = ()
+    clusters: tuple[tuple[str, float], ...] = ()

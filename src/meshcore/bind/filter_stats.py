@@ -27,3 +27,5 @@ BANDWIDTH_LIMIT = _members(
     times=_both_ways("transfer_duration"),
 )
 LOCAL_RATELIMIT = _members("enabled", "enforced", "ok", "rate_limited")
+CORS = _members("origin_valid", "origin_invalid")
+CSRF = _members("missing_source_origin", "request_invalid", "request_valid")

@@ -54,6 +54,7 @@ cdef struct LocalReply:
     uint64_t flag                  # ResponseFlag, or 0
     uint8_t grpc                   # what gRPC clients are told: 1 + a status; 0: what the HTTP status stands for
     Span body
+    bint plain                     # as an upstream would answer: no mapper, no format, no header of the route
     Span content_type              # empty: text/plain
     Span details                   # response-code details
     Head *head                     # headers to add, or NULL
@@ -89,6 +90,9 @@ cdef struct StreamOps:
     void (*inject_response)(HttpStream *stream, uint8_t n, Buffer *data, bint end) noexcept nogil
     void (*hold_back)(HttpStream *stream, uint8_t n, bint response, bint on) noexcept nogil     # whether the sender is read no further
     void (*reply)(HttpStream *stream, const LocalReply *reply) noexcept nogil
+    # How many hosts a cluster has, and how many of them are healthy or degraded; False: there is no such cluster.
+    bint (*cluster_members)(HttpStream *stream, int64_t index, uint32_t *total, uint32_t *available) noexcept nogil
+    bint (*server_failed)(HttpStream *stream) noexcept nogil        # told to fail its health checks (/healthcheck/fail)
     void (*clear_route)(HttpStream *stream) noexcept nogil          # the route is looked up again before the next filter
 
 cdef struct HttpFilterOps:

@@ -45,7 +45,7 @@ cdef void charge_scope(Stream *stream, const Scope *scope, uint16_t status) noex
 
 cdef void charge(Stream *stream, uint16_t status) noexcept nogil:
     cdef ClusterConf *conf = stream.cluster.conf
-    if stream.hcm.router.static_stats_only:
+    if stream.hcm.router.static_stats_only or stream.record.health_check:
         return
     charge_as(stream, status, CLUSTER_RQ_COMPLETED, CLUSTER_RQ_1XX, conf.codes)
     if stream.bits & STREAM_INTERNAL:

@@ -99,6 +99,11 @@ cdef Span local_reply_fill(Stream *stream, const LocalReply *reply) noexcept nog
         for i in range(reply.head.len):
             if not reply.head.headers[i].dropped:
                 head_add(head, header_name(&reply.head.headers[i]), header_value(&reply.head.headers[i]), reply.head.headers[i].id)
+    if reply.plain:
+        head.status = status
+        if body.len > 0:
+            set_number(head, H_CONTENT_LENGTH, body.len)
+        return body
     if forwards(stream):
         route_mutate_response(stream.http.route, stream.choice, head, &stream.record)
     if reply.flag & TRIED and stream.cluster != NULL and stream.host.attempt_count_response:

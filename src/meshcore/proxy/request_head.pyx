@@ -89,6 +89,7 @@ cdef bint normalize(Stream *stream) noexcept nogil:
     head_set(&extra, H_LOCATION, stream.request.path)
     reply.status = 307
     reply.grpc = 0
+    reply.plain = False
     reply.flag = 0
     reply.body = span(b"", 0)
     reply.content_type = reply.body

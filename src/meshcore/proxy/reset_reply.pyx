@@ -86,6 +86,7 @@ cdef void reply_reset(Stream *stream, uint8_t reason, Span failure, bint interim
         head_set(&extra, H_ENVOY_OVERLOADED, span(b"true", 4))
     reply.status = status
     reply.grpc = 0
+    reply.plain = False
     reply.flag = reason_flag(reason)
     reply.body = body
     reply.content_type = span(b"", 0)

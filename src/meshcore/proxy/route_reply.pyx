@@ -20,6 +20,7 @@ cdef void reply_with(Stream *stream, uint16_t status, Span body, Span type, Span
     cdef LocalReply reply
     reply.status = status
     reply.grpc = 0
+    reply.plain = False
     reply.flag = 0
     reply.body = body
     reply.content_type = type

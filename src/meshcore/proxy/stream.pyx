@@ -1,5 +1,5 @@
 """Stream: birth, request events, timeouts and local replies. See stream.pxd for the law; how it ends is in stream_end.pyx."""
-from libc.stdint cimport uint8_t, uint16_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from meshcore.base.arena cimport arena_init, arena_take
@@ -368,6 +368,7 @@ cdef void stream_reply_simple(Stream *stream, uint16_t status, uint64_t flag, Sp
     reply.status = status
     reply.flag = flag
     reply.grpc = 0
+    reply.plain = False
     reply.body = body
     reply.content_type = span(b"", 0)
     reply.details = details
@@ -402,6 +403,24 @@ cdef void reply_of(HttpStream *http, const LocalReply *reply) noexcept nogil:
     stream_reply(<Stream *>http, reply)
 
 
+cdef bint cluster_members(HttpStream *http, int64_t index, uint32_t *total, uint32_t *available) noexcept nogil:
+    cdef Engine *engine = (<Stream *>http).engine
+    cdef ClusterLocal *cluster = NULL
+    if index >= 0 and <uint64_t>index < engine.clusters_cap:
+        cluster = engine.clusters[index]
+    if cluster == NULL:
+        return False
+    total[0] = available[0] = 0
+    if cluster.hosts != NULL:
+        total[0] = cluster.hosts.len
+        available[0] = cluster.hosts.healthy_len + cluster.hosts.degraded_len
+    return True
+
+
+cdef bint server_failed(HttpStream *http) noexcept nogil:
+    return (<Stream *>http).engine.unhealthy
+
+
 cdef void clear_route(HttpStream *http) noexcept nogil:
     find_route(<Stream *>http)
 
@@ -413,4 +432,6 @@ ops.inject_request = inject_request
 ops.inject_response = inject_response
 ops.hold_back = hold_back
 ops.reply = reply_of
+ops.cluster_members = cluster_members
+ops.server_failed = server_failed
 ops.clear_route = clear_route

@@ -23,6 +23,8 @@ from meshcore.proxy.request_head cimport append_via
 cdef void count_status(Stream *stream, uint16_t status) noexcept nogil:
     cdef int kind = status // 100 - 1
     cdef uint64_t *stats = stream.engine.stats
+    if stream.record.health_check:
+        return
     stat_inc(stats, stream.hcm.stats[HCM_RQ_COMPLETED])
     stat_inc(stats, stream.hcm.listener_stats[LISTENER_HTTP_COMPLETED])
     if kind >= 0 and kind < 5:

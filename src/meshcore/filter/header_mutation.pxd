@@ -1,0 +1,30 @@
+# Header mutation: changes to heads and trailers of both directions, one after the other, of the filter and of each level of the route. Worker thread.
+from libc.stdint cimport uint16_t
+
+from meshcore.filter.http cimport HttpFilterOps
+from meshcore.route.matcher cimport StringMatcher
+from meshcore.route.mutation cimport Mutation
+
+cdef struct HeaderChange:
+    Mutation mutation              # one addition or removal, of a request or a response as it stands
+    bint removes_matching
+    StringMatcher names            # removes_matching: the headers that go
+
+cdef struct Changes:
+    HeaderChange *changes
+    uint16_t len
+
+cdef struct MutationLevel:
+    Changes request
+    Changes response
+    Changes request_trailers
+    Changes response_trailers
+
+cdef struct HeaderMutationConf:
+    # The filter's own settings have one level; a route's those of the table, the virtual host, the route, the weighted cluster.
+    MutationLevel *levels
+    uint16_t levels_len
+    bint most_specific_wins        # the order of a route's levels; the filter's own word
+    bint trailers                  # some level changes trailers
+
+cdef const HttpFilterOps *header_mutation_filter() noexcept nogil

@@ -1,0 +1,99 @@
+"""Header mutation; see header_mutation.pxd. The filter's own changes come first, then those of the route's levels: from the route to the
+table, or the other way round where the most specific wins, because what comes last stays."""
+from libc.stdint cimport uint8_t, uint32_t
+
+from meshcore.codec.head cimport Head, head_drop_at, header_name
+from meshcore.filter.http cimport *
+from meshcore.route.matcher cimport string_matches
+from meshcore.route.mutation cimport mutate_request, mutate_response
+
+cdef enum Part:
+    REQUEST
+    RESPONSE
+    REQUEST_TRAILERS
+    RESPONSE_TRAILERS
+
+
+cdef void remove_matching(const StringMatcher *names, Head *head) noexcept nogil:
+    cdef uint16_t i
+    for i in range(head.len):
+        if not head.headers[i].dropped and string_matches(names, header_name(&head.headers[i])):
+            head_drop_at(head, i)
+
+
+cdef void change(HttpStream *stream, const MutationLevel *level, int part, Head *head) noexcept nogil:
+    cdef const Changes *list = &level.request
+    cdef uint16_t i
+    if part == RESPONSE:
+        list = &level.response
+    elif part == REQUEST_TRAILERS:
+        list = &level.request_trailers
+    elif part == RESPONSE_TRAILERS:
+        list = &level.response_trailers
+    for i in range(list.len):
+        if list.changes[i].removes_matching:
+            remove_matching(&list.changes[i].names, head)
+        elif part == REQUEST or part == REQUEST_TRAILERS:
+            mutate_request(&list.changes[i].mutation, head, stream.record)
+        else:
+            mutate_response(&list.changes[i].mutation, head, stream.record)
+
+
+cdef void change_all(HttpStream *stream, uint8_t n, int part, Head *head) noexcept nogil:
+    cdef const HeaderMutationConf *own = <const HeaderMutationConf *>stream.settings[n]
+    cdef const HeaderMutationConf *route = NULL
+    cdef uint16_t i
+    if stream.overrides != NULL:
+        route = <const HeaderMutationConf *>stream.overrides[n]
+    change(stream, &own.levels[0], part, head)
+    if route == NULL:
+        return
+    for i in range(route.levels_len):
+        change(stream, &route.levels[i if own.most_specific_wins else route.levels_len - 1 - i], part, head)
+
+
+cdef bint has_trailers(HttpStream *stream, uint8_t n) noexcept nogil:
+    if (<const HeaderMutationConf *>stream.settings[n]).trailers:
+        return True
+    return stream.overrides != NULL and stream.overrides[n] != NULL and (<const HeaderMutationConf *>stream.overrides[n]).trailers
+
+
+cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil:
+    if not has_trailers(stream, n):
+        stream.request_bodies &= ~(<uint32_t>1 << n)
+        stream.response_bodies &= ~(<uint32_t>1 << n)
+    change_all(stream, n, REQUEST, stream.request)
+    return FILTER_CONTINUE
+
+
+cdef int on_request_trailers(HttpStream *stream, uint8_t n, Head *trailers) noexcept nogil:
+    if trailers != NULL:
+        change_all(stream, n, REQUEST_TRAILERS, trailers)
+    return FILTER_CONTINUE
+
+
+cdef int on_response_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil:
+    change_all(stream, n, RESPONSE, stream.response)
+    return FILTER_CONTINUE
+
+
+cdef int on_response_trailers(HttpStream *stream, uint8_t n, Head *trailers) noexcept nogil:
+    if trailers != NULL:
+        change_all(stream, n, RESPONSE_TRAILERS, trailers)
+    return FILTER_CONTINUE
+
+
+cdef HttpFilterOps ops
+ops.kind = b"envoy.filters.http.header_mutation"
+ops.on_request_head = on_request_head
+ops.on_request_data = NULL
+ops.on_request_trailers = on_request_trailers
+ops.on_response_head = on_response_head
+ops.on_response_data = NULL
+ops.on_response_trailers = on_response_trailers
+ops.on_log = NULL
+ops.on_destroy = NULL
+
+
+cdef const HttpFilterOps *header_mutation_filter() noexcept nogil:
+    return &ops
