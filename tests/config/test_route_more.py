@@ -65,7 +65,7 @@ def test_conditions_upon_the_stream_are_kept() -> None:
 def test_a_weighted_cluster_may_be_named_by_a_header() -> None:
     action = by_prefix("/c").action
     assert isinstance(action, spec.Forward)
-    assert action.weighted == (spec.WeightedCluster("", 1, cluster_header="x-cluster"),)
+    assert action.weighted == (spec.WeightedCluster("", 1, cluster_header="x-cluster", runtime_key="w."),)
 
 
 def test_formats_of_path_and_host_are_kept() -> None:

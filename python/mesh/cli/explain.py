@@ -40,7 +40,7 @@ def command(
             print(f"error: {problem}", file=sys.stderr)
         return WRONG
     except KeyError as error:
-        print(f"error: no such listener: {error.args[0]}", file=sys.stderr)
+        print(f"error: listener: {error.args[0]}", file=sys.stderr)
         return WRONG
     if as_json:
         import json

@@ -61,7 +61,8 @@ def _option(option: Any, low: Lowering, path: str) -> spec.HeaderAdd:
     if option.header.value and option.header.raw_value:
         low.refuse(join(path, "header.raw_value"), "'value' and 'raw_value' are both set, and only one of the two may be")
     action = "overwrite" if option.HasField("append") and not option.append.value else ACTIONS[option.append_action]
-    value = option.header.value or option.header.raw_value.decode("latin-1")
+    # Envoy has no use for a raw_value here: such a header is empty.
+    value = option.header.value
     check_text(value, low, join(path, "header.value"))
     return spec.HeaderAdd(name, value, action, option.keep_empty_value)
 

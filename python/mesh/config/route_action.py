@@ -38,8 +38,8 @@ FORWARD = Fields(
 )  # fmt: skip
 WEIGHTED = Fields(
     "envoy.config.route.v3.WeightedCluster",
-    {"clusters", "header_name"},
-    harmless={"total_weight": anything, "runtime_key_prefix": anything, "use_hash_policy": false},
+    {"clusters", "header_name", "runtime_key_prefix"},
+    harmless={"total_weight": anything, "use_hash_policy": false},
 )
 WEIGHT = Fields(
     "envoy.config.route.v3.WeightedCluster.ClusterWeight",
@@ -163,6 +163,7 @@ def _weighted(message: Any, low: Lowering, path: str, validate_clusters: bool, r
             item.cluster_header.lower(),
             load_balancer_subset.lower_match(item, route),
             native_filter.lower_overrides(item.typed_per_filter_config, low, join(at, "typed_per_filter_config")),
+            f"{message.runtime_key_prefix}.{item.name}" if message.runtime_key_prefix else "",
         )
 
     found = each(message.clusters, join(path, "clusters"), one)

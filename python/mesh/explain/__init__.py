@@ -24,8 +24,10 @@ class Disagreement(AssertionError):
 
 def explain(loaded: Any, request: Request, listener: str | None = None) -> Explanation:
     """Explains `request` by a `mesh.config.Loaded`. `listener`: its name; None: the only one, or the one on the port
-    that the host names, or the first. Raises KeyError for a listener that is not there."""
+    that the host names, or the first. Raises KeyError for a listener that is not there or has its routes elsewhere."""
     index, chosen, why = _listener(loaded.plan.listeners, request, listener)
+    if chosen.hcm.rds is not None:
+        raise KeyError(f"'{chosen.name}' reads its routes from {chosen.hcm.rds.source.path}; only those in the configuration are explained")
     base = _hcm_path(loaded.bootstrap, index)
     seen, notes = _as_routed(chosen, request)
     step = Step("listener", f"listener '{chosen.name}'", True, why, f"static_resources.listeners[{index}]")
@@ -96,7 +98,7 @@ def _listener(listeners: tuple[spec.Listener, ...], request: Request, name: str 
         if name is not None and one.name == name:
             return index, one, "asked for by name"
     if name is not None or not listeners:
-        raise KeyError(name or "the configuration has no listener")
+        raise KeyError(f"none is called '{name}'" if name else "the configuration has none")
     if len(listeners) == 1:
         return 0, listeners[0], "the only one"
     _, _, port = request.host.rpartition(":")

@@ -1,7 +1,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from meshcore.bind.spec import RouteTable
+from meshcore.bind.spec import RouteTable, RuntimeValue
 
 Headers = Iterable[tuple[str | bytes, str | bytes]]
 
@@ -19,7 +19,7 @@ class Retry(NamedTuple):
 def live_tables() -> int: ...
 
 class RouteTableFace:
-    def __init__(self, spec: RouteTable) -> None: ...
+    def __init__(self, spec: RouteTable, runtime: dict[str, RuntimeValue] | None = None) -> None: ...
     def host(self, authority: str | None) -> str | None: ...
     def find(
         self,

@@ -110,12 +110,15 @@ cdef list headers_of(Head *head):
 
 
 cdef class RouteTableFace:
-    """One compiled table; `spec` is a `meshcore.bind.spec.RouteTable`."""
+    """One compiled table; `spec` is a `meshcore.bind.spec.RouteTable`, `runtime` says what runtime keys hold (spec.RuntimeValue)."""
 
     cdef RouteTable *table
+    cdef RuntimeCells cells        # what the table points into
 
-    def __cinit__(self, spec):
-        self.table = routes_compile(spec, RuntimeCells(), FilterSet.__new__(FilterSet))
+    def __cinit__(self, spec, runtime=None):
+        self.cells = RuntimeCells()
+        self.table = routes_compile(spec, self.cells, FilterSet.__new__(FilterSet))
+        self.cells.set(runtime or {})
 
     def __dealloc__(self):
         route_table_unref(self.table)

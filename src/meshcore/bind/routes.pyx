@@ -163,7 +163,7 @@ cdef int compile_regex_rewrite(RouteTable *table, object spec, Route *route) exc
     return 0
 
 
-cdef int compile_choices(RouteTable *table, object spec, Route *route) except -1:
+cdef int compile_choices(RouteTable *table, object spec, RuntimeCells cells, Route *route) except -1:
     cdef ClusterChoice *choice
     cdef uint32_t total = 0
     if spec.cluster_header:
@@ -179,6 +179,9 @@ cdef int compile_choices(RouteTable *table, object spec, Route *route) except -1
         choice.name = keep(&table.arena, part.cluster)
         choice.index = -1
         choice.until = total
+        choice.weight = part.weight
+        choice.weight_now = cells.cell(part.runtime_key)
+        route.runtime_weights = route.runtime_weights or choice.weight_now != NULL
         choice.mutation = compile_mutation(&table.arena, part.mutation)
         choice.host_rewrite = keep(&table.arena, part.host_rewrite_literal)
         choice.cluster_header = keep_lower(&table.arena, part.cluster_header)
@@ -200,9 +203,9 @@ cdef int compile_upgrades(RouteTable *table, object spec, Route *route) except -
     return 0
 
 
-cdef int compile_forward(RouteTable *table, object host, object spec, Route *route) except -1:
+cdef int compile_forward(RouteTable *table, object host, object spec, RuntimeCells cells, Route *route) except -1:
     route.kind = ROUTE_FORWARD
-    compile_choices(table, spec, route)
+    compile_choices(table, spec, cells, route)
     compile_upgrades(table, spec, route)
     route.cluster_not_found_code = spec.cluster_not_found_code
     route.rewrite.prefix = keep(&table.arena, spec.prefix_rewrite)
@@ -333,7 +336,7 @@ cdef int compile_route(
     route.filters = filters.of_route(&table.arena, &table.regexes)
     compile_match(table, spec.match, cells, route)
     if isinstance(spec.action, plan.Forward):
-        compile_forward(table, host, spec.action, route)
+        compile_forward(table, host, spec.action, cells, route)
         compile_choice_filters(table, spec.action, route, filters)
         route.rate_rules = compile_rates(table, spec.action.rate_limits, filters)
         route.include_host_rates = spec.action.include_vh_rate_limits

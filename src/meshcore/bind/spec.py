@@ -261,7 +261,7 @@ class FilterOverride:
 
 @dataclass(slots=True, frozen=True)
 class WeightedCluster:
-    """`cluster` is "" where the header `cluster_header` names it."""
+    """`cluster` is "" where the header `cluster_header` names it. `runtime_key`: may say another weight ("" = none does)."""
 
     cluster: str
     weight: int
@@ -270,6 +270,7 @@ class WeightedCluster:
     cluster_header: str = ""
     metadata_match: str = ""  # laid over the route's
     filters: tuple[FilterOverride, ...] = ()
+    runtime_key: str = ""
 
 
 @dataclass(slots=True, frozen=True)

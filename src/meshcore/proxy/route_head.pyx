@@ -11,6 +11,7 @@ from meshcore.codec.head cimport *
 from meshcore.observe.format cimport Format, format_bound, format_write
 from meshcore.proxy.objects cimport *
 from meshcore.route.finalize cimport route_mutate_request
+from meshcore.route.matcher cimport header_first_value
 from meshcore.route.regex cimport regex_replace
 from meshcore.route.rewrite cimport path_alone
 from meshcore.route.table cimport route_rewrite_path
@@ -55,12 +56,11 @@ cdef Span new_path(Stream *stream, Route *route) noexcept nogil:
 cdef Span new_host(Stream *stream, Route *route) noexcept nogil:
     # Empty: the host stays.
     cdef Head *head = &stream.request
-    cdef Header *header
+    cdef Span host
     if route.host_rewrite.len > 0:
         return route.host_rewrite
     if route.host_rewrite_header.len > 0:
-        header = head_find_name(head, route.host_rewrite_header)
-        return header_value(header) if header != NULL else span(b"", 0)
+        return host if header_first_value(head, route.host_rewrite_header, &host) else span(b"", 0)
     if route.host_regex != NULL:
         return regex_replace(route.host_regex, path_alone(head.path), route.host_substitution, &stream.arena)
     if route.host_format != NULL:

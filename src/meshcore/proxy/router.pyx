@@ -29,6 +29,7 @@ from meshcore.proxy.route_reply cimport route_reply, route_reply_tls, route_repl
 from meshcore.proxy.route_timeouts cimport route_timeouts_set, strict_headers_hold
 from meshcore.proxy.stream cimport *
 from meshcore.proxy.upstream cimport *
+from meshcore.route.matcher cimport header_first_value
 from meshcore.route.table cimport *
 
 cdef enum:
@@ -41,16 +42,14 @@ cdef enum:
 cdef ClusterLocal *find_cluster(Stream *stream, Route *route) noexcept nogil:
     cdef ClusterLocal *cluster = NULL
     cdef Span named = route.cluster_header
-    cdef Header *header
+    cdef Span name
     if stream.choice != NULL:
         named = stream.choice.cluster_header
         if stream.choice.index >= 0 and <uint32_t>stream.choice.index < stream.engine.clusters_cap:
             cluster = stream.engine.clusters[stream.choice.index]
-    if named.len > 0:
-        header = head_find_name(&stream.request, named)
-        if header != NULL:
-            cluster = engine_find_cluster(stream.engine, header_value(header))
-            stream.record.cluster = header_value(header)
+    if named.len > 0 and header_first_value(&stream.request, named, &name):
+        cluster = engine_find_cluster(stream.engine, name)
+        stream.record.cluster = name
     return cluster
 
 

@@ -60,6 +60,7 @@ cdef struct QueryMatcher:
 cdef bint string_matches(const StringMatcher *matcher, Span text) noexcept nogil
 cdef bint header_matches(const HeaderMatcher *matcher, Head *head) noexcept nogil
 cdef bint header_nth_value(const HeaderMatcher *matcher, Head *request, uint32_t n, Span *value) noexcept nogil    # False: no more; requests
+cdef bint header_first_value(Head *request, Span lower_name, Span *value) noexcept nogil          # pseudo-headers too; False: missing
 cdef bint headers_match_all(const HeaderMatcher *matchers, uint16_t n, Head *head) noexcept nogil    # an empty list matches
 cdef bint headers_match_any(const HeaderMatcher *matchers, uint16_t n, Head *head) noexcept nogil    # an empty list does not
 cdef bint queries_match_all(const QueryMatcher *matchers, uint16_t n, Span path) noexcept nogil      # path with its query

@@ -199,6 +199,17 @@ cdef bint header_nth_value(const HeaderMatcher *matcher, Head *request, uint32_t
     return header != NULL
 
 
+cdef bint header_first_value(Head *request, Span lower_name, Span *value) noexcept nogil:
+    cdef uint8_t source = header_source(lower_name)
+    cdef Header *header
+    if source != SOURCE_HEADER:
+        return source != SOURCE_STATUS and pseudo_value(source, request, NULL, value)
+    header = head_find_name(request, lower_name)
+    if header != NULL:
+        value[0] = header_value(header)
+    return header != NULL
+
+
 cdef bint headers_match_all(const HeaderMatcher *matchers, uint16_t n, Head *head) noexcept nogil:
     cdef uint16_t i
     for i in range(n):

@@ -6,7 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from meshcore.base.arena cimport Arena
 from meshcore.base.random cimport Random
-from meshcore.base.runtime cimport RuntimeFraction
+from meshcore.base.runtime cimport RuntimeCell, RuntimeFraction
 from meshcore.base.span cimport Span
 from meshcore.codec.head cimport Head
 from meshcore.observe.format cimport Format
@@ -82,6 +82,8 @@ cdef struct ClusterChoice:
     Span name
     int32_t index                  # filled at publication: the cluster's slot in every worker, -1 = not known by that name
     uint32_t until                 # cumulative weight: chosen when random % total < until
+    uint32_t weight
+    const RuntimeCell *weight_now  # NULL: `weight`
     const Mutation *mutation       # NULL: none
     Span host_rewrite
     Span cluster_header            # lower case: names the cluster; `name` is empty
@@ -152,6 +154,7 @@ cdef struct Route:
     ClusterChoice *choices         # one for `cluster`
     uint16_t choices_len
     uint32_t total_weight
+    bint runtime_weights           # some choice has a weight_now
     Span cluster_header            # lower case; set instead of choices
     Span weight_header             # lower case: the number that chooses; empty: a random one
     uint16_t cluster_not_found_code

@@ -9,13 +9,13 @@ from libc.string cimport memset
 
 from meshcore.base.arena cimport arena_fini, arena_init, arena_take
 from meshcore.base.atomics cimport atomic_add, atomic_load, atomic_unref
-from meshcore.base.runtime cimport runtime_hits
+from meshcore.base.runtime cimport runtime_hits, runtime_integer
 from meshcore.base.span cimport parse_u64, span, span_find, span_is, span_is_nocase
-from meshcore.codec.head cimport H_CONTENT_TYPE, Header, head_find_name, head_next, head_value, header_value
+from meshcore.codec.head cimport H_CONTENT_TYPE, Header, head_find_name, head_next, head_value
 from meshcore.route.domain_index cimport DomainIndex, NO_HOST, domain_index_build, domain_index_find
 from meshcore.route.host_index cimport HostIndex, host_index_build
 from meshcore.route.match_tree cimport match_tree_find
-from meshcore.route.matcher cimport headers_match_all, queries_match_all
+from meshcore.route.matcher cimport header_first_value, headers_match_all, queries_match_all
 from meshcore.route.path_index cimport NO_ORDER, OrderList, PathHit, PathNode, path_index_find
 from meshcore.route.regex cimport regex_free_all, regex_full
 
@@ -112,11 +112,10 @@ cdef VirtualHost *host_find(const RouteTable *table, Span authority) noexcept no
 
 
 cdef VirtualHost *host_of(const RouteTable *table, Head *request) noexcept nogil:
-    cdef Header *header
+    cdef Span name
     if table.vhost_header.len == 0:
         return host_find(table, request.authority)
-    header = head_find_name(request, table.vhost_header)
-    return host_find(table, header_value(header)) if header != NULL else NULL
+    return host_find(table, name) if header_first_value(request, table.vhost_header, &name) else NULL
 
 
 cdef VirtualCluster *virtual_cluster(const VirtualHost *host, Head *request) noexcept nogil:
@@ -255,11 +254,32 @@ cdef Route *route_find(const VirtualHost *host, Head *request, const Record *rec
     return route_in(host, <const HostIndex *>host.lists[chosen].index, &asked)
 
 
+cdef inline uint64_t weight_of(const ClusterChoice *choice) noexcept nogil:
+    return <uint64_t>runtime_integer(choice.weight_now, choice.weight)
+
+
+cdef ClusterChoice *choose_by_runtime(const Route *route, uint64_t random) noexcept nogil:
+    # Weights may change between two looks at them; then the last choice has the rest.
+    cdef uint64_t total = 0
+    cdef uint64_t at
+    cdef uint16_t i
+    for i in range(route.choices_len):
+        total += weight_of(&route.choices[i])
+    at = random % total if total > 0 else 0
+    for i in range(route.choices_len):
+        if at < weight_of(&route.choices[i]):
+            return &route.choices[i]
+        at -= weight_of(&route.choices[i])
+    return &route.choices[route.choices_len - 1]
+
+
 cdef ClusterChoice *route_choose(const Route *route, uint64_t random) noexcept nogil:
     cdef uint32_t at
     cdef uint16_t i
     if route.choices_len == 0:
         return NULL
+    if route.runtime_weights:
+        return choose_by_runtime(route, random)
     if route.choices_len > 1 and route.total_weight > 0:
         at = <uint32_t>(random % route.total_weight)
         for i in range(route.choices_len):
@@ -271,10 +291,11 @@ cdef ClusterChoice *route_choose(const Route *route, uint64_t random) noexcept n
 cdef ClusterChoice *route_choose_for(const Route *route, Head *request, uint64_t random) noexcept nogil:
     # Only a header that stands there once and holds a number decides; otherwise chance does.
     cdef Header *header
+    cdef Span value
     cdef uint64_t wanted
-    if route.weight_header.len > 0:
+    if route.weight_header.len > 0 and header_first_value(request, route.weight_header, &value):
         header = head_find_name(request, route.weight_header)
-        if header != NULL and head_next(request, header) == NULL and parse_u64(header_value(header), &wanted):
+        if (header == NULL or head_next(request, header) == NULL) and parse_u64(value, &wanted):
             random = wanted
     return route_choose(route, random)
 
