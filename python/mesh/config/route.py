@@ -1,6 +1,6 @@
 """envoy.config.route.v3.Route: a match, an action, and what is changed on the way.
 
-Metadata, decorators and tracing settings say nothing to the engine without a tracer and
+Decorators and tracing settings say nothing to the engine without a tracer and
 are accepted. Called by virtual_host.py, with what the whole table decides (cluster lookup, size of direct bodies).
 """
 
@@ -12,17 +12,26 @@ from mesh.config import header_mutation, native_filter, route_action, route_matc
 from mesh.config.errors import join
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, wrapped_or
+from mesh.config.render import to_tree
 from meshcore.bind import spec
 
 ROUTE = Fields(
     "envoy.config.route.v3.Route",
     {
-        "name", "match", "route", "redirect", "direct_response", "non_forwarding_action", "stat_prefix", "typed_per_filter_config",
+        "name", "match", "route", "redirect", "direct_response", "non_forwarding_action", "metadata", "stat_prefix",
+        "typed_per_filter_config",
         "per_request_buffer_limit_bytes", "request_body_buffer_limit",
     }
     | header_mutation.LISTS,
-    described={"metadata", "decorator", "tracing"},
+    described={"decorator", "tracing"},
 )  # fmt: skip
+
+
+def lower_metadata(message: Any) -> dict[str, Any] | None:
+    """{namespace: {key: value}} of a message's `metadata`; None when there is none. Typed metadata says nothing to the engine."""
+    if not message.metadata.filter_metadata:
+        return None
+    return {name: to_tree(message.metadata.filter_metadata[name]) for name in sorted(message.metadata.filter_metadata)}
 
 
 def lower(message: Any, low: Lowering, path: str, *, validate_clusters: bool, body_limit: int) -> spec.Route:
@@ -45,6 +54,7 @@ def lower(message: Any, low: Lowering, path: str, *, validate_clusters: bool, bo
         name=message.name,
         mutation=header_mutation.lower(message, low, path),
         stat_prefix=message.stat_prefix,
+        metadata=lower_metadata(message),
         retry_buffer_limit=wrapped_or(message, "per_request_buffer_limit_bytes", None),
         body_buffer_limit=wrapped_or(message, "request_body_buffer_limit", None),
         filters=native_filter.lower_overrides(message.typed_per_filter_config, low, join(path, "typed_per_filter_config")),

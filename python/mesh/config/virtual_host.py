@@ -17,12 +17,11 @@ from meshcore.bind import spec
 HOST = Fields(
     "envoy.config.route.v3.VirtualHost",
     {
-        "name", "domains", "routes", "matcher", "require_tls", "typed_per_filter_config", "include_request_attempt_count",
+        "name", "domains", "routes", "matcher", "metadata", "require_tls", "typed_per_filter_config", "include_request_attempt_count",
         "include_attempt_count_in_response", "retry_policy", "include_is_timeout_retry_header", "virtual_clusters",
         "per_request_buffer_limit_bytes", "request_body_buffer_limit", "rate_limits",
     }
     | header_mutation.LISTS,
-    described={"metadata"},
 )  # fmt: skip
 CLUSTER = Fields("envoy.config.route.v3.VirtualCluster", {"name", "headers"})
 ROUTES = Fields("envoy.config.route.v3.RouteList", {"routes"})
@@ -56,6 +55,7 @@ def lower(message: Any, low: Lowering, path: str, *, validate_clusters: bool, bo
         matcher=tree,
         route_lists=tuple(lists),
         mutation=header_mutation.lower(message, low, path),
+        metadata=route.lower_metadata(message),
         require_tls=REQUIRE_TLS[message.require_tls] if message.require_tls < len(REQUIRE_TLS) else "none",
         retry=retry.lower(message.retry_policy, low, join(path, "retry_policy")) if message.HasField("retry_policy") else None,
         include_request_attempt_count=message.include_request_attempt_count,

@@ -11,6 +11,7 @@ from meshcore.bind.format cimport compile_json, compile_text
 from meshcore.bind.load_balancer cimport compile_criteria, compile_hash_policy
 from meshcore.bind.match_trees cimport compile_tree
 from meshcore.bind.matchers cimport compile_headers, compile_queries, compile_regex, keep, keep_lower, take
+from meshcore.bind.metadata cimport metadata_fill
 from meshcore.bind.rate_limits cimport fill_rate_rules
 from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.bind.stream_matchers cimport compile_stream
@@ -326,6 +327,7 @@ cdef int compile_route(
     add_mutation(route, of_host)
     add_mutation(route, of_table)
     route.name = keep(&table.arena, spec.name)
+    metadata_fill(&table.arena, spec.metadata or {}, &route.metadata)
     route.stat_prefix = keep(&table.arena, spec.stat_prefix)
     route.idle_timeout_ms = route.max_duration_ms = route.grpc_timeout_max_ms = -1
     compile_body_limit(host, spec, route)
@@ -370,6 +372,7 @@ cdef int compile_host(
 ) except -1:
     cdef const Mutation *own = compile_mutation(&table.arena, spec.mutation)
     host.name = keep(&table.arena, spec.name)
+    metadata_fill(&table.arena, spec.metadata or {}, &host.metadata)
     host.require_tls = REQUIRE_TLS[spec.require_tls]
     host.attempt_count_request = spec.include_request_attempt_count
     host.attempt_count_response = spec.include_attempt_count_in_response

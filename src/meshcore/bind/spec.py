@@ -369,6 +369,7 @@ class Route:
     retry_buffer_limit: int | None = None  # per_request_buffer_limit_bytes
     body_buffer_limit: int | None = None  # request_body_buffer_limit: may also be more than the connection's limit
     filters: tuple[FilterOverride, ...] = ()
+    metadata: dict[str, Any] | None = None  # {namespace: {key: value}}
 
 
 @dataclass(slots=True, frozen=True)
@@ -400,6 +401,7 @@ class VirtualHost:
     body_buffer_limit: int | None = None
     rate_limits: tuple[RateLimit, ...] = ()
     filters: tuple[FilterOverride, ...] = ()
+    metadata: dict[str, Any] | None = None  # {namespace: {key: value}}
 
 
 @dataclass(slots=True, frozen=True)

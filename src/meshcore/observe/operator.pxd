@@ -38,7 +38,7 @@ cdef enum OperatorKind:
     OP_UNIQUE_ID                   # a new random UUID at every use
     OP_XFCC                        # element `text` of x-forwarded-client-cert
     OP_COALESCE                    # the first of `operators` that has a value
-    OP_METADATA                    # dynamic metadata: namespace `text`, then `path`
+    OP_METADATA                    # namespace `text`, then `path`; `part` a MetadataOwner
     OP_FILTER_STATE                # the object `text`; `part` 1: as JSON
     OP_ABSENT                      # legal, and never has a value on a plain connection
     # Structure of a JSON format that leaves missing values out, so that its commas are decided while writing.
@@ -83,6 +83,11 @@ cdef enum AttemptPart:
     ATTEMPT_NAME
     ATTEMPT_NAME_WITHOUT_PORT
     ATTEMPT_CONNECTION_ID
+
+cdef enum MetadataOwner:
+    METADATA_DYNAMIC
+    METADATA_ROUTE
+    METADATA_VIRTUAL_HOST
 
 cdef enum OperatorForm:
     # How the value of an operator enters the output.

@@ -277,15 +277,16 @@ cdef bint read_metadata_path(Arena *arena, Span argument, Operator *out, Span *e
 
 
 cdef bint read_metadata(Arena *arena, Span argument, Operator *out, Span *error) noexcept nogil:
-    cdef Span[7] sources = [span(b"DYNAMIC", 7), span(b"CLUSTER", 7), span(b"ROUTE", 5), span(b"UPSTREAM_HOST", 13),
-                            span(b"LISTENER", 8), span(b"VIRTUAL_HOST", 12), span(b"LISTENER_FILTER_CHAIN", 21)]
+    cdef Span[7] sources = [span(b"DYNAMIC", 7), span(b"ROUTE", 5), span(b"VIRTUAL_HOST", 12), span(b"CLUSTER", 7),
+                            span(b"UPSTREAM_HOST", 13), span(b"LISTENER", 8), span(b"LISTENER_FILTER_CHAIN", 21)]
     cdef int64_t colon = span_find(argument, b':')
     cdef Span source = argument if colon < 0 else span(argument.at, <size_t>colon)
     cdef int i
     for i in range(7):
         if span_equal(source, sources[i]):
-            if i > 0 or colon < 0:
-                # Only what filters leave on a stream has values here.
+            out.part = <uint8_t>i
+            if i > METADATA_VIRTUAL_HOST or colon < 0:
+                # The others have no values here.
                 out.kind = OP_ABSENT
                 return True
             return read_metadata_path(arena, span(argument.at + colon + 1, argument.len - <size_t>colon - 1), out, error)

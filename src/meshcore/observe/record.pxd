@@ -148,6 +148,8 @@ cdef struct Record:
     bint peer_presented            # the client showed a certificate
     bint peer_validated            # ... and it was verified
     Metadata metadata              # dynamic metadata
+    const Metadata *route_metadata  # of the route, from the configuration; NULL: no route
+    const Metadata *host_metadata  # of the virtual host
     FilterState filter_state
 
 cdef size_t address_write(const IpAddress *address, char *out, bint with_port) noexcept nogil    # [v6]:port, v4:port, path; bytes written

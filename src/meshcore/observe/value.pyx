@@ -192,7 +192,13 @@ cdef void flags_value(const Operator *op, Record *record, char *scratch, Value *
 
 
 cdef void metadata_value(const Operator *op, Record *record, char *scratch, Value *out) noexcept nogil:
-    cdef const MetaValue *value = metadata_find(&record.metadata, op.text, op.path, op.path_len)
+    cdef const Metadata *store = &record.metadata
+    cdef const MetaValue *value
+    if op.part != METADATA_DYNAMIC:
+        store = record.route_metadata if op.part == METADATA_ROUTE else record.host_metadata
+    if store == NULL:
+        return
+    value = metadata_find(store, op.text, op.path, op.path_len)
     if value == NULL or value.kind == META_NULL:
         return
     if value.kind == META_TEXT:

@@ -159,8 +159,10 @@ cdef void find_route(Stream *stream) noexcept nogil:
     if stream.host != NULL:
         stream.http.route = route_find(stream.host, head, &stream.record, stream.random)
         stream.record.virtual_host = stream.host.name
+        stream.record.host_metadata = &stream.host.metadata
     if stream.http.route != NULL:
         stream.record.route_name = stream.http.route.name
+        stream.record.route_metadata = &stream.http.route.metadata
         stream.choice = NULL
         if stream.http.route.kind == ROUTE_FORWARD:
             stream.choice = route_choose_for(stream.http.route, head, stream.random)

@@ -10,6 +10,7 @@ from meshcore.base.runtime cimport RuntimeCell, RuntimeFraction
 from meshcore.base.span cimport Span
 from meshcore.codec.head cimport Head
 from meshcore.observe.format cimport Format
+from meshcore.observe.metadata cimport Metadata
 from meshcore.observe.record cimport Record
 from meshcore.route.criteria cimport Criteria
 from meshcore.route.domain_index cimport Domain
@@ -140,6 +141,7 @@ cdef struct Route:
     RuntimeFraction fraction
     const StreamMatcher *stream    # NULL: no condition upon the stream
     Span name
+    Metadata metadata              # as configured, for formats
     Span stat_prefix
     Scope *scope                   # NULL: no stat_prefix
     bint scoped                    # it has a scope, or its host has virtual clusters
@@ -200,6 +202,7 @@ cdef struct RouteRange:
 
 cdef struct VirtualHost:
     Span name
+    Metadata metadata
     const RouteTable *table
     Route *routes                  # in configured order
     uint32_t routes_len
