@@ -147,3 +147,9 @@ def test_a_long_list_is_folded() -> None:
     found = explain(load(tree), Request("a", "/150"))
     assert found.route == 150
     assert steps(found, "skipped") == [("110 routes", False, "their paths do not match")]
+
+
+def test_connect_has_no_path(shop: Loaded) -> None:
+    found = asked(shop, path="/api", method="CONNECT")
+    assert found.action == "none"
+    assert steps(found, "route")[0] == ("route 'canary'", False, "the request has no path")

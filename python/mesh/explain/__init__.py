@@ -44,6 +44,9 @@ def explain(loaded: Any, request: Request, listener: str | None = None) -> Expla
 
 def explain_table(table: spec.RouteTable, request: Request, path: str = "route_config") -> Explanation:
     """The same for one route table, whose field is `path`."""
+    if request.method == "CONNECT":
+        # Its target is an authority: there is no path.
+        request = replace(request, path="")
     found = Explanation(request, "", [])
     index, step = routing.find_host(table, request, path)
     found.steps.append(step)
@@ -84,8 +87,7 @@ def _fill(
 def _compare(table: spec.RouteTable, request: Request, host: spec.VirtualHost | None, position: int | None) -> Any:
     """What the compiled table answers."""
     face = RouteTableFace(table)
-    path = "" if request.method == "CONNECT" else request.path
-    found = face.find(request.host, path, request.headers, request.method, request.random, request.scheme, request.stream)
+    found = face.find(request.host, request.path, request.headers, request.method, request.random, request.scheme, request.stream)
     ours = (host.name, position) if host is not None and position is not None else None
     theirs = (found.virtual_host, found.index) if found is not None else None
     if ours != theirs:
