@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from mesh.cli.explain import command
-from mesh.config import Loaded, load
+from mesh.config import Loaded, load, locator
 from mesh.config.source import from_path
 from mesh.explain import Explanation, Request, explain
 
@@ -24,7 +24,7 @@ def shop() -> Loaded:
 
 
 def asked(shop: Loaded, host: str = "shop.example.com", path: str = "/api/x", **rest: Any) -> Explanation:
-    return explain(shop, Request(host, path, **rest))
+    return explain(shop, Request(host, path, **rest), locate=locator(SHOP))
 
 
 def steps(found: Explanation, kind: str) -> list[tuple[str, bool, str]]:

@@ -29,12 +29,12 @@ def command(
     config_path: str, config_yaml: str | None, headers: tuple[str, ...], listener: str | None, as_json: bool, **asked: str
 ) -> int:
     """Explains how a request is routed."""
-    from mesh.config import ConfigError, load
+    from mesh.config import ConfigError, load, locator
     from mesh.explain import Request, explain
 
     request = Request(headers=tuple(map(_pair, headers)), **asked)  # type: ignore[arg-type]
     try:
-        found = explain(load(config_path, overlay=config_yaml), request, listener)
+        found = explain(load(config_path, overlay=config_yaml), request, listener, locator(config_path, overlay=config_yaml))
     except ConfigError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)

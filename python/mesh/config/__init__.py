@@ -12,6 +12,7 @@ rules.py checks Envoy's own constraints -> bootstrap.py and one file per message
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from mesh.config.lowering import Lowering
     from meshcore.bind.spec import Plan
 
-__all__ = ["ConfigError", "Loaded", "Problem", "load"]
+__all__ = ["ConfigError", "Loaded", "Problem", "load", "locator"]
+
+Locate = Callable[[str], tuple[str, int, str]]
 
 
 @dataclass(slots=True, frozen=True)
@@ -67,6 +70,11 @@ def load(
 def read_bootstrap(source: str | os.PathLike[str] | dict[str, Any] | Message, *, overlay: str | dict[str, Any] | None = None) -> Any:
     """The bootstrap message of `source`, short form included, parsed but neither checked nor lowered."""
     return _read(source, overlay)[0]
+
+
+def locator(source: str | os.PathLike[str] | dict[str, Any], *, overlay: str | dict[str, Any] | None = None) -> Locate:
+    """Reads `source` once more, to tell (origin, line, path as the user wrote it) of a field path; line 0: not known."""
+    return _read(source, overlay)[1].locate
 
 
 def _name_node(message: Any, node: dict[str, str]) -> None:

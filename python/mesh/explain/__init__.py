@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from mesh.config import Locate
 from mesh.explain import outcome, routing
 from mesh.explain.model import Explanation, Request, Step
 from meshcore.bind import spec
@@ -22,9 +23,10 @@ class Disagreement(AssertionError):
     """The walk and the engine chose different routes."""
 
 
-def explain(loaded: Any, request: Request, listener: str | None = None) -> Explanation:
+def explain(loaded: Any, request: Request, listener: str | None = None, locate: Locate | None = None) -> Explanation:
     """Explains `request` by a `mesh.config.Loaded`. `listener`: its name; None: the only one, or the one on the port
-    that the host names, or the first. Raises KeyError for a listener that is not there or has its routes elsewhere."""
+    that the host names, or the first. Raises KeyError for a listener that is not there or has its routes elsewhere.
+    `locate` (mesh.config.locator) puts the lines of the file to the steps."""
     index, chosen, why = _listener(loaded.plan.listeners, request, listener)
     if chosen.hcm.rds is not None:
         raise KeyError(f"'{chosen.name}' reads its routes from {chosen.hcm.rds.source.path}; only those in the configuration are explained")
@@ -33,7 +35,8 @@ def explain(loaded: Any, request: Request, listener: str | None = None) -> Expla
     step = Step("listener", f"listener '{chosen.name}'", True, why, f"static_resources.listeners[{index}]")
     found = explain_table(chosen.hcm.routes, seen, f"{base}.route_config")
     found.listener, found.steps, found.notes = chosen.name, [step, *found.steps], notes + found.notes
-    locate = loaded.low.report.locate
+    if locate is None:
+        return found
     for one in (inner for step in found.steps for inner in step.walk()):
         if one.path:
             one.origin, one.line, one.path = locate(one.path)
@@ -96,18 +99,19 @@ def _compare(table: spec.RouteTable, request: Request, host: spec.VirtualHost | 
 
 
 def _listener(listeners: tuple[spec.Listener, ...], request: Request, name: str | None) -> tuple[int, spec.Listener, str]:
-    for index, one in enumerate(listeners):
+    http = [(index, one) for index, one in enumerate(listeners) if one.managers]
+    for index, one in http:
         if name is not None and one.name == name:
             return index, one, "asked for by name"
-    if name is not None or not listeners:
-        raise KeyError(f"none is called '{name}'" if name else "the configuration has none")
-    if len(listeners) == 1:
-        return 0, listeners[0], "the only one"
+    if name is not None or not http:
+        raise KeyError(f"none that speaks HTTP is called '{name}'" if name else "the configuration has none that speaks HTTP")
+    if len(http) == 1:
+        return *http[0], "the only one"
     _, _, port = request.host.rpartition(":")
-    for index, one in enumerate(listeners):
+    for index, one in http:
         if port == str(one.address.port):
             return index, one, f"its port is that of the host name, {port}"
-    return 0, listeners[0], f"the first of {len(listeners)}; --listener NAME chooses another"
+    return *http[0], f"the first of {len(http)}; --listener NAME chooses another"
 
 
 def _hcm_path(bootstrap: Any, index: int) -> str:
