@@ -40,8 +40,9 @@ def test_each_setting_lands_where_the_engine_reads_it() -> None:
     )
     assert (found.overprovisioning_factor, found.weighted_priority_health) == (120, True)
     assert (found.lb.policy, found.alt_stat_name, found.connect_timeout_ms, found.buffer_limit) == ("random", "alt", 250, 4096)
-    assert found.default == spec.Thresholds(1, 2, 3, 4, track_remaining=True)
-    assert found.high == spec.Thresholds(5, 6, 7, 8)
+    assert found.default == spec.Thresholds(1, 2, 3, 4, track_remaining=True, max_connection_pools=9, max_connections_per_host=6)
+    assert found.high == spec.Thresholds(5, 6, 7, retry_budget=(30.0, 4))
+    assert found.queue == spec.RequestQueue(50, 200, adaptive=True, target_ms=10, interval_ms=300)
     assert found.bind_address == spec.Address("127.0.0.2", 0)
     assert found.tcp_keepalive == (3, 4, 5)
     assert found.healthy_panic_threshold == 12.5

@@ -71,6 +71,7 @@ def test_envoy_accepts_the_same_file(tmp_path: Path) -> None:
     del matchers[0]["on_match"]["keep_matching"]
     # Envoy wants HTTP/2 of a cluster that is checked by gRPC.
     del tree["static_resources"]["clusters"][-1]["health_checks"]
+    del tree["static_resources"]["clusters"][0]["typed_extension_protocol_options"]["mesh.extensions.request_queue"]
     path = tmp_path / "envoy.yaml"
     path.write_text(to_yaml(to_tree(load(tree).bootstrap)))
     command = [envoy_binary(), "--mode", "validate", "-c", str(path), "-l", "error"]

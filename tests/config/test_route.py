@@ -53,6 +53,19 @@ def test_a_forward_keeps_every_setting() -> None:
         grpc_timeout_header_max_ms=3000,
         grpc_timeout_header_offset_ms=100,
         new_timeouts=True,
+        mirrors=(
+            spec.MirrorPolicy(
+                "web",
+                fraction=spec.RuntimeFraction(3, key="mirrored"),
+                keep_host=True,
+                host_rewrite_literal="copy",
+                mutations=(spec.HeaderMutation(request_remove=("x-secret",)),),
+            ),
+        ),
+        internal_redirect=spec.InternalRedirect(
+            4, (302, 307), ("safe_cross_scheme", "allow_listed_routes"), ("first",), cross_scheme=True, headers_to_copy=("x-copy",)
+        ),
+        hedge=spec.HedgePolicy(3, (5, 10_000), on_per_try_timeout=True),
         retry=spec.RetryPolicy(
             retry_on=("5xx", "retriable-status-codes"),
             num_retries=4,
@@ -61,6 +74,12 @@ def test_a_forward_keeps_every_setting() -> None:
             retriable_status_codes=(429, 503),
             base_ms=10,
             max_ms=30,
+            reset_headers=(("x-reset", True),),
+            reset_max_ms=7000,
+            refused_hosts=("previous_hosts", "omit_host_metadata"),
+            refused_labels=(('"n"', "1"), ('"stage"', '"old"')),
+            host_attempts=5,
+            previous_priorities=2,
             retriable_headers=(spec.HeaderMatch("x-retry", present=True),),
             retriable_request_headers=(spec.HeaderMatch("x-may", spec.StringMatch("exact", "yes-please")),),
         ),

@@ -17,6 +17,7 @@ from mesh.config import (
     listener,
     load_balancer,
     outlier,
+    request_queue,
     upstream_http,
 )
 from mesh.config.errors import join
@@ -83,6 +84,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
         buffer_limit=wrapped_or(message, "per_connection_buffer_limit_bytes", MIB),
         default=default,
         high=high,
+        queue=request_queue.lower(message.typed_extension_protocol_options, low, join(path, "typed_extension_protocol_options")),
         **_upstream(message, low, path),
         tcp_keepalive=_keepalive(message, low, path),
         bind_address=_bind(message, low, path),
@@ -125,7 +127,7 @@ def _upstream(message: Any, low: Lowering, path: str) -> dict[str, Any]:
     options = message.typed_extension_protocol_options
     at = join(path, "typed_extension_protocol_options")
     for key in sorted(options):
-        if key != OPTIONS_KEY:
+        if key not in (OPTIONS_KEY, request_queue.KEY):
             low.refuse(f'{at}["{key}"]', f"is not implemented yet in mesh; {OPTIONS_KEY} is")
     if OPTIONS_KEY in options:
         found = upstream_http.lower(options[OPTIONS_KEY], low, f'{at}["{OPTIONS_KEY}"]')

@@ -63,11 +63,11 @@ def lower_early(items: Any, low: Lowering, path: str) -> tuple[spec.HeaderMutati
         config, table = low.unpack(item.typed_config, at, {EARLY.message: EARLY}, "an early header mutation")
         if config is not None:
             table.check(config, low.report, at)
-            found += each(config.mutations, join(at, "mutations"), lambda one, here: _mutation(one, low, here))
+            found += each(config.mutations, join(at, "mutations"), lambda one, here: lower_mutation(one, low, here))
     return tuple(found)
 
 
-def _mutation(message: Any, low: Lowering, path: str) -> spec.HeaderMutation:
+def lower_mutation(message: Any, low: Lowering, path: str) -> spec.HeaderMutation:
     MUTATION.check(message, low.report, path)
     if message.WhichOneof("action") == "append":
         (add,) = header_mutation.lower_add([message.append], low, join(path, "append"))

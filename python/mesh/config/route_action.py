@@ -13,8 +13,11 @@ from mesh.config import format as formats
 from mesh.config import (
     hash_policy,
     header_mutation,
+    hedge,
+    internal_redirect,
     load_balancer_subset,
     matcher,
+    mirror,
     native_filter,
     rate_limit,
     retry,
@@ -32,8 +35,8 @@ FORWARD = Fields(
         "regex_rewrite", "path_rewrite_policy", "path_rewrite", "host_rewrite_literal", "auto_host_rewrite", "host_rewrite_header",
         "host_rewrite_path_regex", "host_rewrite", "append_x_forwarded_host", "timeout",
         "idle_timeout",
-        "max_stream_duration", "retry_policy", "upgrade_configs", "priority", "hash_policy", "metadata_match", "rate_limits",
-        "include_vh_rate_limits",
+        "max_stream_duration", "retry_policy", "hedge_policy", "request_mirror_policies", "internal_redirect_policy",
+        "upgrade_configs", "priority", "hash_policy", "metadata_match", "rate_limits", "include_vh_rate_limits",
     },
 )  # fmt: skip
 WEIGHTED = Fields(
@@ -107,6 +110,9 @@ def lower_forward(message: Any, match: Any, low: Lowering, path: str, validate_c
         idle_timeout_ms=milliseconds_or(message, "idle_timeout", None),  # type: ignore[arg-type]
         **_durations(message, low, join(path, "max_stream_duration")),
         retry=retry.lower(message.retry_policy, low, join(path, "retry_policy")) if message.HasField("retry_policy") else None,
+        hedge=hedge.lower(message, low, path),
+        mirrors=mirror.lower(message, low, path, validate_clusters),
+        internal_redirect=internal_redirect.lower(message, low, path),
         upgrades=upgrades,
         connect_terminate=terminate,
         connect_allow_post=allow_post,

@@ -6,9 +6,10 @@ Domains are unique over the whole table, whatever their case; Envoy knows one '*
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from mesh.config import header_mutation, native_filter, virtual_host
+from mesh.config import header_mutation, mirror, native_filter, virtual_host
 from mesh.config.errors import join
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, each, wrapped_or
@@ -19,7 +20,7 @@ TABLE = Fields(
     {
         "name", "virtual_hosts", "internal_only_headers", "most_specific_header_mutations_wins", "validate_clusters",
         "max_direct_response_body_size_bytes", "ignore_port_in_host_matching", "vhost_header",
-        "ignore_path_parameters_in_path_matching", "typed_per_filter_config",
+        "ignore_path_parameters_in_path_matching", "typed_per_filter_config", "request_mirror_policies",
     }
     | header_mutation.LISTS,
     described={"metadata"},
@@ -39,6 +40,9 @@ def lower(message: Any, low: Lowering, path: str, *, validate_by_default: bool =
         lambda item, at: virtual_host.lower(item, low, at, validate_clusters=validate_clusters, body_limit=body_limit),
     )
     _check_unique(hosts, low, at_hosts)
+    mirrors = mirror.lower(message, low, path, validate_clusters)
+    if mirrors:
+        hosts = tuple(replace(host, mirrors=host.mirrors or mirrors) for host in hosts)
     return spec.RouteTable(
         name=message.name,
         virtual_hosts=hosts,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import header_mutation, match_tree, matcher, native_filter, rate_limit, retry, route
+from mesh.config import header_mutation, hedge, match_tree, matcher, mirror, native_filter, rate_limit, retry, route
 from mesh.config.errors import join
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, each, wrapped_or
@@ -18,7 +18,8 @@ HOST = Fields(
     "envoy.config.route.v3.VirtualHost",
     {
         "name", "domains", "routes", "matcher", "metadata", "require_tls", "typed_per_filter_config", "include_request_attempt_count",
-        "include_attempt_count_in_response", "retry_policy", "include_is_timeout_retry_header", "virtual_clusters",
+        "include_attempt_count_in_response", "retry_policy", "hedge_policy", "request_mirror_policies",
+        "include_is_timeout_retry_header", "virtual_clusters",
         "per_request_buffer_limit_bytes", "request_body_buffer_limit", "rate_limits",
     }
     | header_mutation.LISTS,
@@ -58,6 +59,8 @@ def lower(message: Any, low: Lowering, path: str, *, validate_clusters: bool, bo
         metadata=route.lower_metadata(message),
         require_tls=REQUIRE_TLS[message.require_tls] if message.require_tls < len(REQUIRE_TLS) else "none",
         retry=retry.lower(message.retry_policy, low, join(path, "retry_policy")) if message.HasField("retry_policy") else None,
+        hedge=hedge.lower(message, low, path),
+        mirrors=mirror.lower(message, low, path, validate_clusters),
         include_request_attempt_count=message.include_request_attempt_count,
         include_attempt_count_in_response=message.include_attempt_count_in_response,
         include_is_timeout_retry_header=message.include_is_timeout_retry_header,

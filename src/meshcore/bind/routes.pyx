@@ -13,6 +13,7 @@ from meshcore.bind.match_trees cimport compile_tree
 from meshcore.bind.matchers cimport compile_headers, compile_queries, compile_regex, keep, keep_lower, take
 from meshcore.bind.metadata cimport metadata_fill
 from meshcore.bind.rate_limits cimport fill_rate_rules
+from meshcore.bind.resilience cimport compile_resilience
 from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.bind.stream_matchers cimport compile_stream
 from meshcore.codec.head cimport head_identify
@@ -21,11 +22,8 @@ from meshcore.route.domain_index cimport DOMAIN_ANY, DOMAIN_EXACT, DOMAIN_PREFIX
 from meshcore.route.mutation cimport ADD_APPEND, ADD_IF_ABSENT, ADD_OVERWRITE, ADD_OVERWRITE_IF_EXISTS
 from meshcore.route.rate_limit cimport RateRules
 from meshcore.route.table cimport (
-    PATH_CONNECT, PATH_EXACT, PATH_PREFIX, PATH_REGEX, PATH_SEPARATED_PREFIX, RETRY_5XX, RETRY_CONNECT_FAILURE,
-    RETRY_ENVOY_RATELIMITED, RETRY_GATEWAY_ERROR, RETRY_GRPC_CANCELLED, RETRY_GRPC_DEADLINE_EXCEEDED, RETRY_GRPC_INTERNAL,
-    RETRY_GRPC_RESOURCE_EXHAUSTED, RETRY_GRPC_UNAVAILABLE, RETRY_REFUSED_STREAM, RETRY_RESET, RETRY_RESET_BEFORE_REQUEST,
-    RETRY_RETRIABLE_4XX, RETRY_RETRIABLE_HEADERS, RETRY_RETRIABLE_STATUS_CODES, ROUTE_DIRECT, ROUTE_FORWARD, ROUTE_REDIRECT,
-    ClusterChoice, RetryPolicy, Route, RouteRange, Scope, UpgradeRule, VirtualCluster, VirtualHost, route_table_index, route_table_new,
+    PATH_CONNECT, PATH_EXACT, PATH_PREFIX, PATH_REGEX, PATH_SEPARATED_PREFIX, ROUTE_DIRECT, ROUTE_FORWARD, ROUTE_REDIRECT,
+    ClusterChoice, Route, RouteRange, Scope, UpgradeRule, VirtualCluster, VirtualHost, route_table_index, route_table_new,
     route_table_unref,
 )
 
@@ -46,23 +44,6 @@ ADD_ACTIONS = {
     "add_if_absent": ADD_IF_ABSENT,
     "overwrite": ADD_OVERWRITE,
     "overwrite_if_exists": ADD_OVERWRITE_IF_EXISTS,
-}
-RETRY_BITS = {
-    "5xx": RETRY_5XX,
-    "gateway-error": RETRY_GATEWAY_ERROR,
-    "connect-failure": RETRY_CONNECT_FAILURE,
-    "retriable-4xx": RETRY_RETRIABLE_4XX,
-    "refused-stream": RETRY_REFUSED_STREAM,
-    "retriable-status-codes": RETRY_RETRIABLE_STATUS_CODES,
-    "reset": RETRY_RESET,
-    "retriable-headers": RETRY_RETRIABLE_HEADERS,
-    "envoy-ratelimited": RETRY_ENVOY_RATELIMITED,
-    "reset-before-request": RETRY_RESET_BEFORE_REQUEST,
-    "cancelled": RETRY_GRPC_CANCELLED,
-    "deadline-exceeded": RETRY_GRPC_DEADLINE_EXCEEDED,
-    "resource-exhausted": RETRY_GRPC_RESOURCE_EXHAUSTED,
-    "unavailable": RETRY_GRPC_UNAVAILABLE,
-    "internal": RETRY_GRPC_INTERNAL,
 }
 REQUIRE_TLS = {"none": 0, "external_only": 1, "all": 2}
 
@@ -129,31 +110,6 @@ cdef Mutation *compile_mutation(Arena *arena, object spec) except? NULL:
 
 
 # --- actions ----------------------------------------------------------------------------------------------------------
-
-
-cdef RetryPolicy *compile_retry(RouteTable *table, object spec) except? NULL:
-    cdef RetryPolicy *retry
-    cdef uint16_t *codes
-    if spec is None:
-        return NULL
-    retry = <RetryPolicy *>take(&table.arena, sizeof(RetryPolicy))
-    for name in spec.retry_on:
-        # Envoy skips words that it does not know.
-        retry.on |= <uint32_t>RETRY_BITS.get(name, 0)
-    retry.num_retries = spec.num_retries
-    retry.per_try_timeout_ms = spec.per_try_timeout_ms
-    retry.per_try_idle_timeout_ms = spec.per_try_idle_timeout_ms
-    retry.base_ms = spec.base_ms
-    retry.max_ms = spec.max_ms
-    codes = <uint16_t *>take(&table.arena, len(spec.retriable_status_codes) * sizeof(uint16_t))
-    for i, code in enumerate(spec.retriable_status_codes):
-        codes[<int>i] = code
-    retry.codes = codes
-    retry.codes_len = len(spec.retriable_status_codes)
-    retry.headers = compile_headers(&table.arena, &table.regexes, spec.retriable_headers, True, &retry.headers_len)
-    retry.request_headers = compile_headers(
-        &table.arena, &table.regexes, spec.retriable_request_headers, False, &retry.request_headers_len)
-    return retry
 
 
 cdef int compile_regex_rewrite(RouteTable *table, object spec, Route *route) except -1:
@@ -234,7 +190,6 @@ cdef int compile_forward(RouteTable *table, object host, object spec, RuntimeCel
     route.new_timeouts = spec.new_timeouts
     route.hash = compile_hash_policy(&table.arena, &table.regexes, spec.hash_policy)
     route.criteria = compile_criteria(&table.arena, spec.metadata_match)
-    route.retry = compile_retry(table, spec.retry if spec.retry is not None else host.retry)
     return 0
 
 
@@ -342,6 +297,7 @@ cdef int compile_route(
         compile_choice_filters(table, spec.action, route, filters)
         route.rate_rules = compile_rates(table, spec.action.rate_limits, filters)
         route.include_host_rates = spec.action.include_vh_rate_limits
+        compile_resilience(table, host, spec.action, cells, route)
     elif isinstance(spec.action, plan.Redirect):
         compile_redirect(table, spec.action, route)
     elif isinstance(spec.action, plan.DirectResponse):

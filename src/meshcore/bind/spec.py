@@ -14,8 +14,12 @@ from typing import Any, NamedTuple
 
 from meshcore.bind.health_spec import EndpointCheck, HealthCheck, OutlierDetection
 from meshcore.bind.lb_spec import HashRule, LoadBalancer, SlowStart, Subsets, SubsetSelector, ZoneAware
+from meshcore.bind.resilience_spec import ENVOYS_THRESHOLDS, HedgePolicy, InternalRedirect, RequestQueue, Thresholds
 
-__all__ = ["HashRule", "LoadBalancer", "SlowStart", "SubsetSelector", "Subsets", "ZoneAware"]
+__all__ = [
+    "HashRule", "HedgePolicy", "InternalRedirect", "LoadBalancer", "RequestQueue", "SlowStart", "SubsetSelector", "Subsets", "Thresholds",
+    "ZoneAware",
+]  # fmt: skip
 
 
 class Address(NamedTuple):
@@ -235,7 +239,10 @@ class HeaderMutation:
 
 @dataclass(slots=True, frozen=True)
 class RetryPolicy:
-    """`retry_on` and `retriable_status_codes` as in RetryPolicy; back-off fully jittered between `base_ms` and `max_ms`."""
+    """`retry_on` and `retriable_status_codes` as in RetryPolicy; back-off fully jittered between `base_ms` and `max_ms`. `reset_headers`:
+    (name, whether it holds a Unix time) of the response headers that say how long to wait, if that is at most `reset_max_ms`.
+    `refused_hosts`: previous_hosts | omit_canary_hosts | omit_host_metadata; `refused_labels`: (key, value) of the last, as JSON.
+    `previous_priorities`: its update_frequency, 0 = without it."""
 
     retry_on: tuple[str, ...]
     num_retries: int = 1
@@ -246,6 +253,24 @@ class RetryPolicy:
     max_ms: int = 250
     retriable_headers: tuple[HeaderMatch, ...] = ()
     retriable_request_headers: tuple[HeaderMatch, ...] = ()
+    reset_headers: tuple[tuple[str, bool], ...] = ()
+    reset_max_ms: int = 300_000
+    refused_hosts: tuple[str, ...] = ()
+    refused_labels: tuple[tuple[str, str], ...] = ()
+    host_attempts: int = 1
+    previous_priorities: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class MirrorPolicy:
+    """RequestMirrorPolicy; one of `cluster` and `cluster_header` is set. `fraction` None: every request."""
+
+    cluster: str = ""
+    cluster_header: str = ""
+    fraction: RuntimeFraction | None = None
+    keep_host: bool = False  # disable_shadow_host_suffix_append
+    host_rewrite_literal: str = ""
+    mutations: tuple[HeaderMutation, ...] = ()  # of the mirrored request, one after the other
 
 
 @dataclass(slots=True, frozen=True)
@@ -325,6 +350,9 @@ class Forward:
     grpc_timeout_header_offset_ms: int = 0
     new_timeouts: bool = False  # max_stream_duration is there, whatever it holds: `timeout` does not count
     retry: RetryPolicy | None = None
+    hedge: HedgePolicy | None = None
+    mirrors: tuple[MirrorPolicy, ...] = ()
+    internal_redirect: InternalRedirect | None = None
     upgrades: tuple[tuple[str, bool], ...] = ()  # (type, enabled); overrides those of the HCM
     connect_terminate: bool = False  # upgrade_configs CONNECT with connect_config: payload is forwarded as raw TCP
     connect_allow_post: bool = False
@@ -393,6 +421,8 @@ class VirtualHost:
     matcher: MatchTree | None = None
     route_lists: tuple[tuple[int, int], ...] = ()
     retry: RetryPolicy | None = None
+    hedge: HedgePolicy | None = None
+    mirrors: tuple[MirrorPolicy, ...] = ()  # those of the table, if it has none of its own
     include_request_attempt_count: bool = False
     include_attempt_count_in_response: bool = False
     include_is_timeout_retry_header: bool = False
@@ -622,17 +652,6 @@ class Listener:
         return self.managers[0]
 
 
-@dataclass(slots=True, frozen=True)
-class Thresholds:
-    """CircuitBreakers.Thresholds of one priority; defaults are Envoy's."""
-
-    max_connections: int = 1024
-    max_pending_requests: int = 1024
-    max_requests: int = 1024
-    max_retries: int = 3
-    track_remaining: bool = False
-
-
 class Locality(NamedTuple):
     """Where a host is."""
 
@@ -721,8 +740,9 @@ class Cluster:
     alt_stat_name: str = ""
     connect_timeout_ms: int = 5000
     buffer_limit: int = 1024 * 1024
-    default: Thresholds = Thresholds()
-    high: Thresholds = Thresholds()
+    default: Thresholds = ENVOYS_THRESHOLDS
+    high: Thresholds = ENVOYS_THRESHOLDS
+    queue: RequestQueue | None = None
     max_requests_per_connection: int = 0
     idle_timeout_ms: int = 3_600_000
     max_connection_duration_ms: int = 0

@@ -3,7 +3,8 @@
 Names are Envoy's, without the prefix (`http.<stat_prefix>.`, `listener.<address>.`, `cluster.<name>.`). `LAZY` ones appear when they are
 first counted, as in Envoy. `SCOPE` is what a virtual cluster or a route with a stat_prefix has (ScopeStat in route/table.pxd).
 `*_CODES` are followed by a status code, `*_TIMES` are histograms, `CLUSTER_HOSTS` are set by the publisher; `members` joins them.
-`upstream_rq_replayed` is ours: requests sent again after a stale connection, which Envoy answers with 503.
+`upstream_rq_replayed` is ours: requests sent again after a stale connection, which Envoy answers with 503. So are `upstream_rq_hedge*`
+and `upstream_rq_queue*`.
 """
 
 HCM = (
@@ -24,6 +25,9 @@ HCM = (
     "rs_too_large", "no_route", "no_cluster", "rq_total", "rq_redirect",
     "rq_direct_response", "rq_reset_after_downstream_response_started",
     "downstream_flow_control_paused_reading_total", "downstream_flow_control_resumed_reading_total",
+    "passthrough_internal_redirect_bad_location", "passthrough_internal_redirect_unsafe_scheme",
+    "passthrough_internal_redirect_too_many_redirects", "passthrough_internal_redirect_no_route",
+    "passthrough_internal_redirect_predicate",
 )
 LISTENER = ("downstream_cx_total", "downstream_cx_active", "downstream_cx_destroy", "no_filter_chain_match",
             "downstream_cx_no_descriptor")
@@ -38,7 +42,7 @@ TCP = (
 )
 CLUSTER = (
     "upstream_cx_total", "upstream_cx_http1_total", "upstream_cx_active", "upstream_cx_connect_fail",
-    "upstream_cx_connect_timeout", "upstream_cx_overflow", "upstream_cx_idle_timeout",
+    "upstream_cx_connect_timeout", "upstream_cx_overflow", "upstream_cx_pool_overflow", "upstream_cx_idle_timeout",
     "upstream_cx_max_duration_reached", "upstream_cx_max_requests", "upstream_cx_none_healthy", "upstream_cx_connect_attempts_exceeded",
     "upstream_cx_protocol_error", "upstream_cx_close_notify", "upstream_cx_destroy", "upstream_cx_destroy_local",
     "upstream_cx_destroy_remote", "upstream_cx_destroy_with_active_rq", "upstream_cx_destroy_local_with_active_rq",
@@ -48,7 +52,11 @@ CLUSTER = (
     "upstream_rq_cancelled", "upstream_rq_timeout", "upstream_rq_per_try_timeout",
     "upstream_rq_per_try_idle_timeout", "upstream_rq_max_duration_reached", "upstream_rq_rx_reset",
     "upstream_rq_tx_reset", "upstream_rq_retry", "upstream_rq_retry_success", "upstream_rq_retry_overflow",
-    "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_backoff_exponential", "retry_or_shadow_abandoned",
+    "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_backoff_exponential",
+    "upstream_rq_retry_backoff_ratelimited", "retry_or_shadow_abandoned", "upstream_internal_redirect_failed_total",
+    "upstream_internal_redirect_succeeded_total", "upstream_rq_queued", "upstream_rq_queue_timeout",
+    "upstream_rq_queue_overflow", "upstream_rq_hedge", "upstream_rq_hedge_success",
+    "upstream_rq_hedge_overflow", "upstream_rq_hedge_abandoned",
     "upstream_rq_active_overflow", "upstream_rq_unknown", "external.upstream_rq_unknown",
     "internal.upstream_rq_unknown", "upstream_rq_replayed", "upstream_flow_control_paused_reading_total",
     "upstream_flow_control_resumed_reading_total", "upstream_flow_control_backed_up_total",
@@ -70,7 +78,8 @@ SCOPE = (
     "upstream_rq_retry_overflow", "upstream_rq_retry_limit_exceeded", "upstream_rq_completed", "upstream_rq_1xx",
     "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx",
 )
-BREAKERS = (("cx", "cx"), ("rq_pending", "pending"), ("rq", "rq"), ("rq_retry", "retries"))  # as in cluster/breaker
+# Open and remaining, as in cluster/breaker.
+BREAKERS = (("cx", "cx"), ("rq_pending", "pending"), ("rq", "rq"), ("rq_retry", "retries"), ("cx_pool", "cx_pools"))
 GAUGES = frozenset({
     "downstream_cx_active",
     "lb_subsets_active",
@@ -87,7 +96,7 @@ GAUGES = frozenset({
     "version",
     "warming_state",
 })
-LAZY = frozenset(name for name in CLUSTER if name.endswith(("xx", "completed", "unknown")))
+LAZY = frozenset(name for name in CLUSTER if name.endswith(("xx", "completed", "unknown")) or "_hedge" in name or "_queue" in name)
 CLUSTER_CODES = tuple(f"{group}upstream_rq_" for group in ("", "external.", "internal.", "retry.", "canary."))
 CLUSTER_TIMES = (
     "upstream_rq_time", "external.upstream_rq_time", "internal.upstream_rq_time", "upstream_cx_connect_ms", "upstream_cx_length_ms",

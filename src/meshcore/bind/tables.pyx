@@ -50,6 +50,7 @@ STRICT_HEADERS = {
     "x-envoy-upstream-rq-timeout-ms": STRICT_TIMEOUT, "x-envoy-upstream-rq-per-try-timeout-ms": STRICT_TRY_TIMEOUT,
     "x-envoy-max-retries": STRICT_MAX_RETRIES, "x-envoy-retry-on": STRICT_RETRY_ON, "x-envoy-retry-grpc-on": STRICT_RETRY_GRPC_ON,
 }
+NO_LIMIT = 2**32 - 1               # of connection pools, and of connections to one host
 
 
 def flag_bits(names):
@@ -350,6 +351,10 @@ cdef int resolve_routes(RouteTable *routes, dict cluster_index, StatsRegistry re
                     continue
                 name = route.choices[c].name.at[:route.choices[c].name.len].decode()
                 route.choices[c].index = cluster_index.setdefault(name, len(cluster_index))
+            for c in range(route.mirrors_len):
+                name = route.mirrors[c].cluster.at[:route.mirrors[c].cluster.len].decode()
+                if name:
+                    route.mirrors[c].index = cluster_index.setdefault(name, len(cluster_index))
     return 0
 
 
@@ -450,7 +455,21 @@ cdef int fill_breakers(object spec, Breaker *breakers) except -1:
         breakers[i].limit[RESOURCE_PENDING] = limits.max_pending_requests
         breakers[i].limit[RESOURCE_REQUESTS] = limits.max_requests
         breakers[i].limit[RESOURCE_RETRIES] = limits.max_retries
+        breakers[i].limit[RESOURCE_POOLS] = NO_LIMIT if limits.max_connection_pools is None else limits.max_connection_pools
+        breakers[i].limit_per_host = NO_LIMIT if limits.max_connections_per_host is None else limits.max_connections_per_host
+        breakers[i].budget = -1 if limits.retry_budget is None else limits.retry_budget[0] / 100
+        breakers[i].budget_least = 0 if limits.retry_budget is None else limits.retry_budget[1]
     return 0
+
+
+cdef QueueConf *queue_of(Arena *arena, object spec) except NULL:
+    cdef QueueConf *queue = <QueueConf *>take(arena, sizeof(QueueConf))
+    queue.most = spec.max_waiting
+    queue.deadline_ms = spec.deadline_ms
+    queue.adaptive = spec.adaptive
+    queue.target_ms = spec.target_ms
+    queue.interval_ms = spec.interval_ms
+    return queue
 
 
 cdef class ClusterTable:
@@ -497,6 +516,8 @@ cdef class ClusterTable:
             conf.keepalive_probes, conf.keepalive_time_s, conf.keepalive_interval_s = spec.tcp_keepalive
         if spec.bind_address is not None:
             address_fill(spec.bind_address, &conf.bind_address)
+        if spec.queue is not None:
+            conf.queue = queue_of(&conf.arena, spec.queue)
         conf.breakers = <Breaker *>take(&conf.arena, 2 * sizeof(Breaker))
         fill_breakers(spec, conf.breakers)
         conf.lb.breakers = conf.breakers
@@ -529,7 +550,9 @@ cdef class ClusterTable:
             breaker = &self.conf.breakers[<int>i]
             for resource, (kind, remaining) in enumerate(stat_names.BREAKERS):
                 used = atomic_load(&breaker.used[<int>resource])
-                found[f"circuit_breakers.{priority}.{kind}_open"] = int(used > 0 and used >= breaker.limit[<int>resource])
-                left = max(0, breaker.limit[<int>resource] - used) if self.track_remaining[i] else 0
+                most = breaker_most(breaker, resource)
+                found[f"circuit_breakers.{priority}.{kind}_open"] = int(used > 0 and used >= most)
+                tracked = self.track_remaining[i] and (resource != RESOURCE_RETRIES or breaker.budget < 0)
+                left = max(0, most - used) if tracked else 0
                 found[f"circuit_breakers.{priority}.remaining_{remaining}"] = left
         return found

@@ -53,6 +53,11 @@ cdef enum:                         # HcmStat: http.<stat_prefix>.*
     HCM_RQ_RESET_AFTER_RESPONSE    # rq_reset_after_downstream_response_started
     HCM_FLOW_PAUSED
     HCM_FLOW_RESUMED
+    HCM_REDIRECT_BAD_LOCATION      # passthrough_internal_redirect_*
+    HCM_REDIRECT_UNSAFE_SCHEME
+    HCM_REDIRECT_TOO_MANY
+    HCM_REDIRECT_NO_ROUTE
+    HCM_REDIRECT_PREDICATE
     HCM_STATS
 
 cdef enum:                         # ListenerStat: listener.<address>.*
@@ -90,6 +95,7 @@ cdef enum:                         # ClusterStat: cluster.<name>.*
     CLUSTER_CX_CONNECT_FAIL
     CLUSTER_CX_CONNECT_TIMEOUT
     CLUSTER_CX_OVERFLOW
+    CLUSTER_CX_POOL_OVERFLOW
     CLUSTER_CX_IDLE_TIMEOUT
     CLUSTER_CX_MAX_DURATION_REACHED
     CLUSTER_CX_MAX_REQUESTS
@@ -124,7 +130,17 @@ cdef enum:                         # ClusterStat: cluster.<name>.*
     CLUSTER_RQ_RETRY_OVERFLOW
     CLUSTER_RQ_RETRY_LIMIT_EXCEEDED
     CLUSTER_RQ_RETRY_BACKOFF
+    CLUSTER_RQ_RETRY_BACKOFF_RATELIMITED
     CLUSTER_RETRY_OR_SHADOW_ABANDONED
+    CLUSTER_REDIRECT_FAILED        # upstream_internal_redirect_*_total
+    CLUSTER_REDIRECT_SUCCEEDED
+    CLUSTER_RQ_QUEUED              # requests that waited for max_requests: ours, as are the next two
+    CLUSTER_RQ_QUEUE_TIMEOUT
+    CLUSTER_RQ_QUEUE_OVERFLOW      # ... that found the queue full
+    CLUSTER_RQ_HEDGE               # extra tries beside the first: ours, as are the next three
+    CLUSTER_RQ_HEDGE_SUCCESS       # ... that gave the answer
+    CLUSTER_RQ_HEDGE_OVERFLOW      # ... that the breaker of retries did not allow
+    CLUSTER_RQ_HEDGE_ABANDONED     # tries that were reset because another had answered
     CLUSTER_RQ_ACTIVE_OVERFLOW
     CLUSTER_RQ_UNKNOWN             # a status outside 100 to 599
     CLUSTER_EXTERNAL_UNKNOWN

@@ -219,7 +219,16 @@ cdef struct RouteSet:
     uint32_t len
     RouteTable **tables            # a reference each; NULL: a chain that does not speak HTTP
 
+cdef struct QueueConf:
+    # Requests above max_requests wait here; an extension of ours.
+    uint32_t most                  # per worker and priority
+    uint32_t deadline_ms
+    bint adaptive                  # newest first and `target_ms` at most, while it has not been empty for `interval_ms`
+    uint32_t target_ms
+    uint32_t interval_ms
+
 cdef struct ClusterConf:
+    const QueueConf *queue         # NULL: none
     Arena arena
     int64_t refs                   # atomic
     uint32_t index                 # its slot in every worker

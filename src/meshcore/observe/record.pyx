@@ -84,11 +84,13 @@ cdef size_t flags_write(uint64_t flags, bint names_long, char *out) noexcept nog
     cdef int i = 0
     if names_long:
         names = &long_names[0]
-    if flags & FLAG_URX:
-        # Envoy prints flags in the order in which they were raised; this one comes before the reason of the last try.
-        memcpy(at, names[15].at, names[15].len)
-        at += names[15].len
-        flags &= ~<uint64_t>FLAG_URX
+    if flags & (FLAG_URX | FLAG_UO):
+        # Envoy prints flags in the order in which they were raised; that there is no other try comes before the reason of the last one.
+        i = bit_index(flags & (FLAG_URX | FLAG_UO))
+        memcpy(at, names[i].at, names[i].len)
+        at += names[i].len
+        flags &= ~(<uint64_t>1 << i)
+        i = 0
     while flags != 0:
         if flags & 1:
             if at != out:

@@ -22,10 +22,13 @@ cdef inline uint8_t priority_of(Stream *stream) noexcept nogil:
 cdef inline Breaker *breaker_of(Stream *stream) noexcept nogil:
     return &stream.cluster.conf.breakers[priority_of(stream)]
 
-cdef void start_try(Stream *stream, bint fresh) noexcept nogil                # fresh: on a new connection
+# fresh: on a new connection. extra: beside others; then it may silently not come about.
+cdef void start_try(Stream *stream, bint fresh, bint extra) noexcept nogil
+cdef void no_host(Stream *stream) noexcept nogil                              # nobody can serve it: 503
 cdef void arm_try(Attempt *attempt) noexcept nogil                            # its timeouts run from now
 cdef void touch_try(Attempt *attempt) noexcept nogil                          # its upstream showed life
 cdef void give_up(Attempt *attempt) noexcept nogil                            # before its answer is complete
+cdef void give_up_others(Stream *stream, Attempt *chosen) noexcept nogil      # all but this one, which becomes stream.attempt
 cdef void drop_attempt(Attempt *attempt) noexcept nogil                       # its connection was given back or closed before
 cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil
 cdef void attempt_tunnel_opened(Attempt *attempt) noexcept nogil              # its upstream has agreed to one

@@ -20,6 +20,8 @@ from meshcore.proxy.downstream cimport downstream_pause, downstream_resume
 from meshcore.proxy.failure cimport on_try_duration, on_try_idle, on_try_timeout
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.pool cimport pool_cancel, pool_of, pool_request
+from meshcore.proxy.request_queue cimport queue_wake
+from meshcore.proxy.reselect cimport reselect_note, reselect_prepare, reselects
 from meshcore.proxy.route_hash cimport route_hash_fill
 from meshcore.proxy.route_head cimport route_head_set_host
 from meshcore.proxy.stream cimport *
@@ -30,18 +32,24 @@ from meshcore.route.table cimport SCOPE_RQ_TOTAL
 # --- a host -------------------------------------------------------------------------------------------------------------
 
 
-cdef void set_attempts(Stream *stream) noexcept nogil:
+cdef void set_attempts(Stream *stream, uint32_t number) noexcept nogil:
     cdef char text[20]
     cdef size_t n
     if stream.host.attempt_count_request:
-        n = write_u64(text, stream.tries)
+        n = write_u64(text, number)
         head_set_copy(&stream.request, H_ENVOY_ATTEMPT_COUNT, span(text, n))
 
 
 cdef void no_host(Stream *stream) noexcept nogil:
-    count(stream, CLUSTER_CX_NONE_HEALTHY, 1)
     charge(stream, 503)
     stream_reply_simple(stream, 503, FLAG_UH, span(b"no_healthy_upstream", 19), span(b"no healthy upstream", 19))
+
+
+cdef void not_started(Stream *stream, bint extra) noexcept nogil:
+    if extra:
+        breaker_give(breaker_of(stream), RESOURCE_RETRIES)
+    if stream.attempt == NULL:
+        no_host(stream)
 
 
 cdef void rewrite_to_host(Stream *stream, Host *host) noexcept nogil:
@@ -50,7 +58,7 @@ cdef void rewrite_to_host(Stream *stream, Host *host) noexcept nogil:
         route_head_set_host(stream, stream.http.route, span(name, host.hostname.len))
 
 
-cdef void start_try(Stream *stream, bint fresh) noexcept nogil:
+cdef void start_try(Stream *stream, bint fresh, bint extra) noexcept nogil:
     cdef ClusterLocal *cluster = stream.cluster
     cdef Engine *engine = stream.engine
     cdef Attempt *attempt
@@ -63,19 +71,29 @@ cdef void start_try(Stream *stream, bint fresh) noexcept nogil:
     pick.criteria = stream.http.route.criteria if stream.choice == NULL else stream.choice.criteria
     if balancer_hashes(&cluster.balancer):
         route_hash_fill(stream, &pick)
+    if stream.tries > 1 and reselects(stream):
+        reselect_prepare(stream, &pick, extra)
     host = balancer_pick(&cluster.balancer, &pick)
+    if host != NULL and reselects(stream):
+        reselect_note(stream, host)
     if host == NULL:
-        no_host(stream)
+        count(stream, CLUSTER_CX_NONE_HEALTHY, 1)
+        not_started(stream, extra)
         return
     pool = pool_of(cluster, host, priority_of(stream))
     attempt = <Attempt *>slab_new(&engine.attempts)
     if pool == NULL or attempt == NULL:
         if attempt != NULL:
             slab_free(&engine.attempts, attempt)
+        if extra:
+            not_started(stream, True)
+            return
         stream_reply_simple(stream, 503, FLAG_LR, span(b"local_reset", 11), span(b"", 0))
         return
     memset(attempt, 0, sizeof(Attempt))
     attempt.stream = stream
+    attempt.number = stream.tries
+    attempt.extra = extra
     attempt.host = host
     atomic_ref(&host.refs)
     attempt.fresh = fresh or stream.http.route.connect_terminate
@@ -83,12 +101,13 @@ cdef void start_try(Stream *stream, bint fresh) noexcept nogil:
     timer_init(&attempt.timer, on_try_timeout, attempt)
     timer_init(&attempt.idle, on_try_idle, attempt)
     timer_init(&attempt.duration, on_try_duration, attempt)
+    if stream.attempt != NULL:
+        stream.attempt.next_other = stream.others
+        stream.others = stream.attempt
     stream.attempt = attempt
     stream.record.upstream_remote = &host.address
     stream.record.upstream_hostname = host.hostname
-    set_attempts(stream)
-    if stream.http.route.auto_host_rewrite and host.hostname.len > 0:
-        rewrite_to_host(stream, host)
+    set_attempts(stream, attempt.number)
     if stream.bits & STREAM_REQUEST_TIMED:
         arm_try(attempt)
     pool_request(pool, attempt)
@@ -116,9 +135,25 @@ cdef void touch_try(Attempt *attempt) noexcept nogil:
 
 
 cdef void keep_host(Stream *stream, Host *host) noexcept nogil:
+    # Logs and headers may still name the host: the stream's own reference keeps it.
     if stream.used_host != NULL:
         host_unref(stream.used_host)
     stream.used_host = host
+    if stream.tries > 1 and stream.record.upstream_remote != NULL:
+        stream.record.upstream_remote = &host.address
+        stream.record.upstream_hostname = host.hostname
+
+
+cdef void unlink(Stream *stream, Attempt *attempt) noexcept nogil:
+    cdef Attempt **link = &stream.others
+    if stream.attempt == attempt:
+        stream.attempt = stream.others
+        if stream.others != NULL:
+            stream.others = stream.others.next_other
+        return
+    while link[0] != attempt:
+        link = &link[0].next_other
+    link[0] = attempt.next_other
 
 
 cdef void drop_attempt(Attempt *attempt) noexcept nogil:
@@ -131,8 +166,13 @@ cdef void drop_attempt(Attempt *attempt) noexcept nogil:
         gauge(stream, CLUSTER_RQ_ACTIVE, -1)
         atomic_add(&attempt.host.stats[HOST_RQ_ACTIVE], -1)
         breaker_give(breaker_of(stream), RESOURCE_REQUESTS)
-    stream.attempt = NULL
-    # Logs and headers may still name the host: the stream's own reference keeps it.
+        if stream.cluster.conf.queue != NULL:
+            queue_wake(stream.cluster)
+    if attempt.extra:
+        breaker_give(breaker_of(stream), RESOURCE_RETRIES)
+    if attempt.full:
+        attempt_upload_low(attempt)
+    unlink(stream, attempt)
     keep_host(stream, attempt.host)
     slab_free(&stream.engine.attempts, attempt)
 
@@ -143,6 +183,22 @@ cdef void give_up(Attempt *attempt) noexcept nogil:
     else:
         pool_cancel(attempt)
     drop_attempt(attempt)
+
+
+cdef void give_up_others(Stream *stream, Attempt *chosen) noexcept nogil:
+    cdef Attempt *attempt = stream.attempt
+    if attempt != chosen:
+        unlink(stream, chosen)
+        chosen.next_other = NULL
+        attempt.next_other = stream.others
+        stream.others = attempt
+        stream.attempt = chosen
+    while stream.others != NULL:
+        give_up(stream.others)
+    stream.record.upstream_remote = &chosen.host.address
+    stream.record.upstream_hostname = chosen.host.hostname
+    stream.record.upstream_connection_id = chosen.connection_id
+    stream.upstream_local = chosen.local
 
 
 # --- its connection -----------------------------------------------------------------------------------------------------
@@ -164,6 +220,8 @@ cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil:
     record.upstream_first_tx_ns = record.upstream_connected_ns
     record.upstream_connection_id = upstream.id
     record.upstream_protocol = HTTP_11
+    attempt.connection_id = upstream.id
+    attempt.local = upstream.local
     stream.upstream_local = upstream.local
     record.upstream_local = &stream.upstream_local
     if stream.cluster.conf.max_stream_ms:
@@ -171,6 +229,10 @@ cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil:
     if stream.bits & STREAM_CONNECT and stream.http.route.connect_terminate:
         open_tunnel(stream, attempt, upstream)
         return
+    if stream.http.route.auto_host_rewrite and attempt.host.hostname.len > 0:
+        rewrite_to_host(stream, attempt.host)
+    if stream.others != NULL:
+        set_attempts(stream, attempt.number)
     upstream_send_head(upstream, attempt, stream.message.framing == 0)
     if stream.message.framing == 0:
         record.upstream_last_tx_ns = record.upstream_first_tx_ns
@@ -227,10 +289,17 @@ cdef void open_tunnel(Stream *stream, Attempt *attempt, Upstream *upstream) noex
 
 
 cdef void attempt_upload_full(Attempt *attempt) noexcept nogil:
+    if not attempt.full:
+        attempt.full = True
+        attempt.stream.uploads_full += 1
     if attempt.stream.down != NULL:
         downstream_pause(attempt.stream.down, PAUSE_UPSTREAM_FULL)
 
 
 cdef void attempt_upload_low(Attempt *attempt) noexcept nogil:
-    if attempt.stream.down != NULL:
+    # The client is read again when no try is full any more.
+    if attempt.full:
+        attempt.full = False
+        attempt.stream.uploads_full -= 1
+    if attempt.stream.down != NULL and attempt.stream.uploads_full == 0:
         downstream_resume(attempt.stream.down, PAUSE_UPSTREAM_FULL)

@@ -4,7 +4,7 @@ from libc.stdint cimport uint16_t, uint64_t
 from meshcore.base.atomics cimport atomic_add
 from meshcore.base.clock cimport clock_ns
 from meshcore.base.span cimport Span, span, write_u64
-from meshcore.base.wheel cimport timer_cancel
+from meshcore.base.wheel cimport timer_armed, timer_cancel
 from meshcore.cluster.host cimport HOST_RQ_ERROR, HOST_RQ_SUCCESS
 from meshcore.codec.head cimport *
 from meshcore.conf.stat_ids cimport *
@@ -13,6 +13,9 @@ from meshcore.proxy.attempt cimport drop_attempt, give_up, touch_try
 from meshcore.proxy.blame cimport blame_response
 from meshcore.proxy.charge cimport *
 from meshcore.proxy.failure cimport give_retry, limit_exceeded, try_again
+from meshcore.proxy.hedge cimport hedge_others, hedge_won
+from meshcore.proxy.internal_redirect cimport internal_redirect
+from meshcore.proxy.mirror cimport mirror_end
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.route_hash cimport route_hash_cookies
 from meshcore.proxy.retry cimport retry_wants_response
@@ -54,6 +57,26 @@ cdef void refuse_handshake(Stream *stream, Attempt *attempt, bint end) noexcept 
     stream_reply(stream, &reply)
 
 
+cdef bint good_enough(Stream *stream, Attempt *attempt, uint16_t status) noexcept nogil:
+    # False: another try follows, or others are under way that may have a better answer.
+    cdef bint bad = retry_wants_response(stream)
+    if attempt.retried:
+        return not bad or not hedge_others(stream)
+    give_retry(stream)
+    if bad:
+        if try_again(stream):
+            charge_retried(stream, status)
+            return False
+        if stream.retries_left == 0:
+            limit_exceeded(stream)
+    elif stream.bits & STREAM_RETRIED:
+        count(stream, CLUSTER_RQ_RETRY_SUCCESS, 1)
+        count_scoped(stream, SCOPE_RQ_RETRY_SUCCESS)
+    if stream.others == NULL:
+        return True
+    return not (bad or status >= 500) or not hedge_others(stream)
+
+
 cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
     cdef Stream *stream = attempt.stream
     cdef Head *head = &stream.response
@@ -62,7 +85,6 @@ cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
     cdef size_t n
     cdef uint64_t now = clock_ns(&stream.engine.loop.clock)
     timer_cancel(&stream.engine.loop.wheel, &attempt.timer)
-    give_retry(stream)
     if status != 101 and status < 400 and stream_wants_websocket(stream):
         refuse_handshake(stream, attempt, end)
         return
@@ -70,22 +92,24 @@ cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
     atomic_add(&attempt.host.stats[HOST_RQ_ERROR if status >= 500 else HOST_RQ_SUCCESS], 1)
     if stream.cluster.balancer.ops.observe != NULL:
         stream.cluster.balancer.ops.observe(&stream.cluster.balancer, attempt.host, now - attempt.started_ns)
-    if retry_wants_response(stream):
-        if try_again(stream):
-            charge_retried(stream, status)
-            if not end:
-                give_up(attempt)
-            else:
-                drop_attempt(attempt)
-            return
-        if stream.retries_left == 0:
-            limit_exceeded(stream)
-    elif stream.tries > 1:
-        count(stream, CLUSTER_RQ_RETRY_SUCCESS, 1)
-        count_scoped(stream, SCOPE_RQ_RETRY_SUCCESS)
+    if not good_enough(stream, attempt, status):
+        if end:
+            drop_attempt(attempt)
+        else:
+            give_up(attempt)
+        return
+    if stream.others != NULL or timer_armed(&stream.backoff):
+        hedge_won(stream, attempt)
+    if stream.http.route.internal_redirect != NULL and internal_redirect(stream, attempt, end):
+        return
     charge(stream, status)
     charge_canary(stream, head)
     attempt.response_started = True
+    if stream.bits & STREAM_SHADOW:
+        if end:
+            response_over(stream, attempt)
+            mirror_end(stream)
+        return
     stream.record.details = span(b"via_upstream", 12)
     if stream.record.request_end_ns:
         n = write_u64(text, (now - stream.record.request_end_ns) // NS_PER_MS)
@@ -120,10 +144,17 @@ cdef void attempt_response_data(Attempt *attempt, Span data, bint end) noexcept 
     touch_try(attempt)
     if end:
         response_over(stream, attempt)
+    if stream.bits & STREAM_SHADOW:
+        if end:
+            mirror_end(stream)
+        return
     stream_response_data(stream, data, end)
 
 
 cdef void attempt_response_trailers(Attempt *attempt) noexcept nogil:
     cdef Stream *stream = attempt.stream
     response_over(stream, attempt)
+    if stream.bits & STREAM_SHADOW:
+        mirror_end(stream)
+        return
     stream_response_trailers(stream)

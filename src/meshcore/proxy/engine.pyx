@@ -20,8 +20,10 @@ from meshcore.io.loop cimport loop_fini, loop_init
 from meshcore.io.transport cimport transport_flush_all
 from meshcore.proxy.connection cimport connection_accept, connection_refused, connections_abort, connections_drain
 from meshcore.proxy.drain cimport drain_start
+from meshcore.proxy.mirror cimport mirror_end
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.pool cimport pool_retire
+from meshcore.proxy.request_queue cimport queue_fini, queue_init
 from meshcore.proxy.stream_end cimport stream_free
 from meshcore.route.table cimport RouteTable, route_table_unref
 
@@ -323,6 +325,8 @@ cdef void engine_abort(Engine *engine) noexcept nogil:
     cdef ListenerLocal *listener = engine.retired
     cdef ListenerLocal *next
     engine_stop_listening(engine)
+    while engine.shadows != NULL:
+        mirror_end(engine.shadows)
     while listener != NULL:
         next = listener.next
         connections_abort(listener)
@@ -341,6 +345,7 @@ cdef void engine_abort(Engine *engine) noexcept nogil:
 cdef void cluster_unuse(ClusterLocal *cluster) noexcept nogil:
     cluster.users -= 1
     if cluster.users == 0:
+        queue_fini(cluster)
         balancer_fini(&cluster.balancer)
         host_set_unref(cluster.hosts)
         cluster_conf_unref(cluster.conf)
@@ -368,6 +373,7 @@ cdef void engine_set_cluster(Engine *engine, ClusterConf *conf, HostSet *hosts) 
     cluster.conf = conf
     cluster.users = 1
     cluster.hosts = hosts
+    queue_init(cluster)
     balancer_init(&cluster.balancer, &conf.lb, &engine.loop.random, &engine.loop.clock, engine.stats)
     balancer_reset(&cluster.balancer, hosts)
     if engine.clusters[conf.index] != NULL:

@@ -4,9 +4,9 @@ from libc.stdint cimport uint8_t, uint16_t
 from meshcore.base.atomics cimport atomic_add
 from meshcore.base.clock cimport clock_ms
 from meshcore.base.span cimport Span, span
-from meshcore.base.wheel cimport Timer, wheel_arm
+from meshcore.base.wheel cimport Timer, timer_armed, wheel_arm
 from meshcore.cluster.breaker cimport *
-from meshcore.cluster.host cimport HOST_RQ_ERROR
+from meshcore.cluster.host cimport HOST_RQ_ERROR, HOST_RQ_TIMEOUT
 from meshcore.codec.head cimport *
 from meshcore.conf.stat_ids cimport *
 from meshcore.observe.counters cimport stat_inc
@@ -14,9 +14,11 @@ from meshcore.observe.record cimport *
 from meshcore.proxy.attempt cimport *
 from meshcore.proxy.blame cimport *
 from meshcore.proxy.charge cimport *
+from meshcore.proxy.hedge cimport hedge_slow
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.reset_reply cimport reason_flag, reason_text, reply_reset, reset_details
 from meshcore.proxy.retry cimport *
+from meshcore.proxy.route_timeouts cimport route_timeouts_expect
 from meshcore.proxy.stream cimport stream_reply_simple, stream_reset
 from meshcore.route.table cimport SCOPE_RQ_RETRY, SCOPE_RQ_RETRY_LIMIT_EXCEEDED, SCOPE_RQ_RETRY_OVERFLOW
 
@@ -25,12 +27,12 @@ from meshcore.route.table cimport SCOPE_RQ_RETRY, SCOPE_RQ_RETRY_LIMIT_EXCEEDED,
 
 
 cdef bint try_again(Stream *stream) noexcept nogil:
-    # Takes one of the retries left, if the request can be sent again and the breaker agrees.
+    # Takes one of the retries left, if the request can be sent again and the breaker agrees. One back-off serves all tries that failed.
+    if timer_armed(&stream.backoff):
+        return True
     if stream.retries_left == 0 or stream.bits & STREAM_REPLAY_LOST:
         return False
-    if stream.bits & STREAM_REQUEST_END == 0 and stream.message.framing != 0 and stream.bits & STREAM_REQUEST_PASSED == 0:
-        return False
-    if not breaker_allows(breaker_of(stream), RESOURCE_RETRIES):
+    if not breaker_allows_retry(breaker_of(stream)):
         count(stream, CLUSTER_RQ_RETRY_OVERFLOW, 1)
         count_scoped(stream, SCOPE_RQ_RETRY_OVERFLOW)
         stream.record.flags |= FLAG_UO
@@ -38,11 +40,8 @@ cdef bint try_again(Stream *stream) noexcept nogil:
     stream.retries_left -= 1
     breaker_take(breaker_of(stream), RESOURCE_RETRIES)
     stream.bits |= STREAM_RETRY_HELD
-    count(stream, CLUSTER_RQ_RETRY, 1)
-    count_scoped(stream, SCOPE_RQ_RETRY)
     if stream.host.timeout_retry_header:
         head_set(&stream.request, H_ENVOY_IS_TIMEOUT_RETRY, span(b"false", 5))
-    count(stream, CLUSTER_RQ_RETRY_BACKOFF, 1)
     stream.backoff.fire = on_backoff
     wheel_arm(&stream.engine.loop.wheel, &stream.backoff, clock_ms(&stream.engine.loop.clock) + retry_backoff_ms(stream))
     return True
@@ -50,7 +49,13 @@ cdef bint try_again(Stream *stream) noexcept nogil:
 
 cdef void on_backoff(Timer *timer) noexcept nogil:
     cdef Stream *stream = <Stream *>timer.owner
-    start_try(stream, False)
+    stream.bits |= STREAM_RETRIED
+    count(stream, CLUSTER_RQ_RETRY, 1)
+    count_scoped(stream, SCOPE_RQ_RETRY)
+    count(stream, CLUSTER_RQ_RETRY_BACKOFF_RATELIMITED if stream.retry_wait_ms > 1 else CLUSTER_RQ_RETRY_BACKOFF, 1)
+    stream.retry_wait_ms = 0
+    route_timeouts_expect(stream)
+    start_try(stream, False, False)
 
 
 cdef void give_retry(Stream *stream) noexcept nogil:
@@ -81,6 +86,7 @@ cdef void attempt_failed(Attempt *attempt, uint8_t reason, Span failure) noexcep
     cdef bint stale = replay_stale(stream, attempt, reason)
     cdef bint started = attempt.response_started
     cdef bint interim = attempt.interim
+    cdef bint retried = attempt.retried
     cdef bint wants
     if head_sent and reason == RESET_TERMINATION:
         count(stream, CLUSTER_RQ_RX_RESET, 0)
@@ -89,29 +95,43 @@ cdef void attempt_failed(Attempt *attempt, uint8_t reason, Span failure) noexcep
         blame_failed(attempt, STATUS_RESET)
     attempt.upstream = NULL
     drop_attempt(attempt)
-    give_retry(stream)
+    if not retried:
+        give_retry(stream)
     if stale:
         stream.bits |= STREAM_REPLAYED
         count(stream, CLUSTER_RQ_REPLAYED, 1)
         stream.tries -= 1
-        start_try(stream, True)
+        start_try(stream, True, False)
         return
     if started:
         cut_response(stream, reason)
         return
-    wants = retry_wants_reset(stream, reason, head_sent)
+    wants = not retried and retry_wants_reset(stream, reason, head_sent)
     if wants and try_again(stream):
         return
     if wants and stream.retries_left == 0:
         limit_exceeded(stream)
+    if another_may_answer(stream):
+        charge(stream, 502 if reason == RESET_PROTOCOL or reason == RESET_HEADERS_TOO_LARGE else 503)
+        return
     reply_reset(stream, reason, failure, interim)
+
+
+cdef void attempt_refused(Attempt *attempt) noexcept nogil:
+    cdef Stream *stream = attempt.stream
+    stream.record.upstream_remote = NULL
+    drop_attempt(attempt)
+    if another_may_answer(stream):
+        return
+    give_retry(stream)
+    no_host(stream)
 
 
 cdef void cut_response(Stream *stream, uint8_t reason) noexcept nogil:
     # The upstream left in the middle of its response.
     stream.record.flags |= reason_flag(reason)
     stream.record.details = reset_details(stream, span(b"upstream_reset_after_response_started{", 38), reason_text(reason), span(b"", 0))
-    if reason != RESET_PROTOCOL and stream.bits & STREAM_TUNNEL == 0:
+    if reason != RESET_PROTOCOL and stream.bits & (STREAM_TUNNEL | STREAM_SHADOW) == 0:
         stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_RESET_AFTER_RESPONSE])
     stream_reset(stream)
 
@@ -120,14 +140,12 @@ cdef void cut_response(Stream *stream, uint8_t reason) noexcept nogil:
 
 
 cdef uint16_t timeout_status(Stream *stream) noexcept nogil:
+    # x-envoy-upstream-rq-timeout-alt-response.
     return 204 if stream.alt_response else 504
 
 
 cdef void timed_out(Stream *stream, Span details) noexcept nogil:
-    # 504, or the 204 that x-envoy-upstream-rq-timeout-alt-response asks for.
-    cdef uint16_t status = timeout_status(stream)
-    charge(stream, status)
-    stream_reply_simple(stream, status, FLAG_UT, details,
+    stream_reply_simple(stream, timeout_status(stream), FLAG_UT, details,
                         span(b"", 0) if stream.alt_response else span(b"upstream request timeout", 24))
 
 
@@ -136,7 +154,12 @@ cdef void on_try_timeout(Timer *timer) noexcept nogil:
     cdef Stream *stream = attempt.stream
     if attempt.response_started:
         return
+    if stream.hedges:
+        blame_slow(attempt, timeout_status(stream))
+        hedge_slow(attempt)
+        return
     count(stream, CLUSTER_RQ_PER_TRY_TIMEOUT, 1)
+    atomic_add(&attempt.host.stats[HOST_RQ_TIMEOUT], 1)
     end_try(attempt, span(b"upstream_per_try_timeout", 24))
 
 
@@ -144,8 +167,9 @@ cdef void on_try_idle(Timer *timer) noexcept nogil:
     cdef Attempt *attempt = <Attempt *>timer.owner
     count(attempt.stream, CLUSTER_RQ_PER_TRY_IDLE_TIMEOUT, 1)
     if attempt.response_started:
-        attempt.stream.record.flags |= FLAG_SI
-        cut_response(attempt.stream, RESET_LOCAL)
+        attempt.stream.record.flags |= FLAG_UT
+        attempt.stream.record.details = span(b"upstream_per_try_idle_timeout", 29)
+        stream_reset(attempt.stream)
         return
     end_try(attempt, span(b"upstream_per_try_idle_timeout", 29))
 
@@ -164,7 +188,9 @@ cdef void end_try(Attempt *attempt, Span details) noexcept nogil:
     stream.record.flags |= FLAG_UT
     if wants and stream.retries_left == 0:
         limit_exceeded(stream)
-    timed_out(stream, details)
+    charge(stream, timeout_status(stream))
+    if not another_may_answer(stream):
+        timed_out(stream, details)
 
 
 cdef void on_try_duration(Timer *timer) noexcept nogil:
@@ -178,7 +204,7 @@ cdef void on_try_duration(Timer *timer) noexcept nogil:
         return
     give_up(attempt)
     give_retry(stream)
-    if retry_wants_reset(stream, RESET_LOCAL, True) and try_again(stream):
+    if retry_wants_reset(stream, RESET_LOCAL, True) and try_again(stream) or another_may_answer(stream):
         return
     stream_reply_simple(stream, 504, FLAG_UMSDR, span(b"upstream_max_stream_duration_reached", 36),
                         span(b"upstream max stream duration reached", 36))

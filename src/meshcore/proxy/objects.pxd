@@ -51,6 +51,7 @@ cdef struct Engine:
     Slab attempts
     Slab tcp_sessions
     Stream *ended                  # freed at the end of the iteration
+    Stream *shadows                # mirrored requests under way
     Batch batch
     char date[32]                  # RFC 9110 date of date_s
     uint64_t date_s
@@ -166,6 +167,21 @@ cdef enum StreamBits:
     STREAM_EXTERNAL_CLOSE = 1 << 22        # the response carried Connection: close from above
     STREAM_TRAILERS = 1 << 23              # request trailers were read
     STREAM_NO_FILTERS = 1 << 24            # no memory for the filters
+    STREAM_SHADOW = 1 << 26                # mirrored: nobody waits for its answer
+    STREAM_REDIRECTED = 1 << 27            # the connection manager has seen its head: it is the target of an internal redirect
+    STREAM_RETRIED = 1 << 25               # another try followed a failed one
+
+cdef struct Hop:
+    # An internal redirect that led to a stream; the names are in its arena.
+    Hop *next
+    Span source                    # name of the route that redirected
+    Span target
+
+cdef struct Tried:
+    # A host that had a try of the stream. Compared only: it may be gone.
+    Tried *next
+    Host *host
+    uint32_t priority
 
 cdef enum HoldBits:
     HOLD_HEAD = 1                  # the head stands at this filter
@@ -217,7 +233,16 @@ cdef struct Stream:
     IpAddress remote               # trusted client address
     IpAddress upstream_local
     HashAnswer *hash               # what a hashing balancer was told; NULL: nothing, or not asked yet
-    Attempt *attempt               # NULL: no try under way
+    Attempt *attempt               # the try whose answer is taken, else the newest one; NULL: none under way
+    Stream *copies                 # mirrored requests that still get this one's body
+    Stream *next_copy              # in stream.copies
+    Stream *copied                 # the stream that hands this one its body; NULL: not a copy, or the request is complete
+    Stream **shadow_link           # in engine.shadows
+    Hop *hops                      # internal redirects so far, newest first
+    uint32_t hops_len
+    Tried *tried                   # hosts of all tries, newest first; kept if something asks for it (reselect)
+    uint32_t tried_len
+    Attempt *others                # further tries under way (hedging), newest first
     Host *used_host                # a reference: the host of the last try that is over
     Buffer waiting                 # request body for an attempt that has no connection yet
     Buffer replay                  # request body as sent, for another try
@@ -236,7 +261,12 @@ cdef struct Stream:
     Timer backoff
     Timer request_timer            # request_timeout: the client must have sent everything
     uint32_t retry_on              # RetryOn bits in force
+    Span retry_codes               # x-envoy-retriable-status-codes
+    Span retry_headers             # x-envoy-retriable-header-names
+    uint64_t retry_wait_ms         # what the last response asked to wait before another try; 0 = nothing
     bint alt_response              # a timeout is answered with 204
+    bint hedges                    # a try that takes too long goes on beside the next one
+    uint8_t uploads_full           # tries whose write queue is above its mark
 
 cdef struct TcpSession:
     # A connection of a TCP chain and the one to its host.
@@ -271,7 +301,15 @@ cdef struct TcpSession:
     Timer idle
     Timer duration
 
+cdef struct RequestQueue:
+    Attempt *oldest
+    Attempt *newest
+    uint32_t len
+    uint64_t busy_ms               # since when it has not been empty
+
 cdef struct ClusterLocal:
+    RequestQueue queues[2]         # per priority; empty unless conf.queue is set
+    Timer queue_timer
     Engine *engine
     ClusterConf *conf              # a reference
     HostSet *hosts                 # a reference; NULL: none known yet
@@ -285,6 +323,7 @@ cdef struct Pool:
     ClusterLocal *cluster          # a use of it
     Host *host                     # a reference
     uint8_t priority
+    bint counted                   # the breaker's resource of pools is taken
     bint retired                   # its host left: idle connections are closed, busy ones after their response
     Upstream *idle                 # last used first
     Upstream *busy                 # with an attempt
@@ -302,6 +341,17 @@ cdef struct Attempt:
     Host *host                     # a reference
     Attempt *next                  # in pool.pending
     Attempt **link
+    Attempt *next_other            # in stream.others
+    uint32_t number                # which try of its stream this is, from 1
+    bint retried                   # too slow: another try was started, and this one goes on
+    bint extra                     # started beside the first: holds a retry of the breaker
+    bint full                      # its write queue is above its mark
+    uint64_t connection_id
+    IpAddress local
+    bint waits                     # in its cluster's request queue
+    Attempt *older                 # there
+    Attempt *newer
+    Timer wait                     # its deadline there
     bint reused                    # its connection had served before
     bint fresh                     # wants a new connection
     bint head_sent

@@ -2,15 +2,16 @@
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 
-from meshcore.base.atomics cimport atomic_add, atomic_ref
+from meshcore.base.atomics cimport atomic_add, atomic_load, atomic_ref
 from meshcore.base.span cimport span
 from meshcore.cluster.breaker cimport *
-from meshcore.cluster.host cimport HOST_CX_CONNECT_FAIL, host_unref
+from meshcore.cluster.host cimport HOST_CX_ACTIVE, HOST_CX_CONNECT_FAIL, host_unref
 from meshcore.conf.stat_ids cimport *
 from meshcore.observe.counters cimport gauge_add, stat_add
 from meshcore.proxy.engine cimport cluster_unuse
-from meshcore.proxy.failure cimport attempt_failed
+from meshcore.proxy.failure cimport attempt_failed, attempt_refused
 from meshcore.proxy.objects cimport *
+from meshcore.proxy.request_queue cimport queue_leave, queue_wait
 from meshcore.proxy.attempt cimport RESET_CONNECT_REFUSED, RESET_CONNECT_TIMEOUT, RESET_OVERFLOW, attempt_ready
 from meshcore.proxy.upstream cimport upstream_begin, upstream_close, upstream_dial
 
@@ -118,6 +119,9 @@ cdef void dequeue(Pool *pool, Attempt *attempt) noexcept nogil:
 cdef void attach(Pool *pool, Upstream *upstream, Attempt *attempt) noexcept nogil:
     # Envoy checks max_requests here, not at arrival.
     if not breaker_allows(breaker_of(pool), RESOURCE_REQUESTS):
+        if pool.cluster.conf.queue != NULL and queue_wait(pool, attempt):
+            pool_give_back(upstream)
+            return
         count(pool, CLUSTER_RQ_ACTIVE_OVERFLOW, 1)
         pool_give_back(upstream)
         attempt_failed(attempt, RESET_OVERFLOW, span(b"", 0))
@@ -135,8 +139,26 @@ cdef void pool_request(Pool *pool, Attempt *attempt) noexcept nogil:
     pool_let_go(pool)
 
 
+cdef bint count_pool(Pool *pool) noexcept nogil:
+    if not breaker_allows(breaker_of(pool), RESOURCE_POOLS):
+        return False
+    breaker_take(breaker_of(pool), RESOURCE_POOLS)
+    pool.counted = True
+    return True
+
+
+cdef void uncount_pool(Pool *pool) noexcept nogil:
+    if pool.counted and pool.pending_len == 0 and not has_connection(pool):
+        pool.counted = False
+        breaker_give(breaker_of(pool), RESOURCE_POOLS)
+
+
 cdef void place(Pool *pool, Attempt *attempt) noexcept nogil:
     attempt.pool = pool
+    if not pool.counted and not count_pool(pool):
+        count(pool, CLUSTER_CX_POOL_OVERFLOW, 1)
+        attempt_refused(attempt)
+        return
     if pool.idle != NULL and not attempt.fresh:
         attach(pool, pool.idle, attempt)
         return
@@ -158,13 +180,15 @@ cdef void connect_more(Pool *pool) noexcept nogil:
     cdef Upstream *upstream
     cdef Span failure
     while pool.connecting_len < pool.pending_len:
-        if not breaker_allows(breaker_of(pool), RESOURCE_CONNECTIONS):
+        if not breaker_allows(breaker_of(pool), RESOURCE_CONNECTIONS) or \
+                atomic_load(&pool.host.stats[HOST_CX_ACTIVE]) >= breaker_of(pool).limit_per_host:
             count(pool, CLUSTER_CX_OVERFLOW, 1)
             if has_connection(pool):
                 return
         upstream = upstream_dial(pool, &failure)
         if upstream == NULL:
             fail_pending(pool, RESET_CONNECT_REFUSED, failure)
+            uncount_pool(pool)
             return
         pool_link(&pool.connecting, upstream)
         pool.connecting_len += 1
@@ -186,9 +210,12 @@ cdef void fail_pending(Pool *pool, uint8_t reason, Span failure) noexcept nogil:
 
 cdef void pool_cancel(Attempt *attempt) noexcept nogil:
     cdef Pool *pool = attempt.pool
-    if attempt.link != NULL:
+    if attempt.waits:
+        queue_leave(attempt)
+    elif attempt.link != NULL:
         dequeue(pool, attempt)
         count(pool, CLUSTER_RQ_CANCELLED, 1)
+        uncount_pool(pool)
         if pool.retired:
             trim(pool)
 
@@ -233,6 +260,7 @@ cdef void pool_forget(Upstream *upstream) noexcept nogil:
     pool.live -= 1
     if pool.pending_len > 0:
         connect_more(pool)
+    uncount_pool(pool)
 
 
 cdef void pool_release(Pool *pool) noexcept nogil:

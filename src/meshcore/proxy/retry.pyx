@@ -1,8 +1,9 @@
 """Retry decisions, by Envoy's RetryStateImpl: retry_on of the route (or its virtual host), widened by x-envoy-retry-on and x-envoy-max-retries."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
+from meshcore.base.clock cimport clock_wall_us
 from meshcore.base.random cimport random_u64
-from meshcore.base.span cimport Span, list_has, parse_u64, span_is
+from meshcore.base.span cimport Span, list_has, parse_u64, span_equal_nocase, span_is, span_next_token
 from meshcore.codec.head cimport *
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.attempt cimport RESET_CONNECT_REFUSED, RESET_CONNECT_TIMEOUT, RESET_OVERFLOW
@@ -11,6 +12,9 @@ from meshcore.route.table cimport *
 
 
 cdef enum:
+    MOST_RETRIES = 1000            # x-envoy-max-retries is cut to it
+    MS_PER_S = 1000
+    US_PER_S = 1000000
     GRPC_CONDITIONS = RETRY_GRPC_CANCELLED | RETRY_GRPC_DEADLINE_EXCEEDED | RETRY_GRPC_RESOURCE_EXHAUSTED | \
         RETRY_GRPC_UNAVAILABLE | RETRY_GRPC_INTERNAL
 
@@ -80,33 +84,91 @@ cdef void retry_prepare(Stream *stream) noexcept nogil:
     if policy != NULL:
         stream.retry_on = policy.on
         stream.retries_left = policy.num_retries
-        if policy.request_headers_len > 0 and not headers_match_any(policy.request_headers, policy.request_headers_len, head):
-            stream.retry_on = 0
     if head_has(head, H_ENVOY_RETRY_ON):
         stream.retry_on |= parse_retry_on(head_value(head, H_ENVOY_RETRY_ON))
         head_drop(head, H_ENVOY_RETRY_ON)
     if head_has(head, H_ENVOY_RETRY_GRPC_ON):
         stream.retry_on |= parse_retry_grpc_on(head_value(head, H_ENVOY_RETRY_GRPC_ON))
         head_drop(head, H_ENVOY_RETRY_GRPC_ON)
+    if policy != NULL and policy.request_headers_len > 0 and not headers_match_any(policy.request_headers, policy.request_headers_len, head):
+        stream.retry_on = 0
+    stream.retry_codes = head_value(head, H_ENVOY_RETRIABLE_STATUS_CODES)
+    stream.retry_headers = head_value(head, H_ENVOY_RETRIABLE_HEADER_NAMES)
     head_drop(head, H_ENVOY_RETRIABLE_STATUS_CODES)
     head_drop(head, H_ENVOY_RETRIABLE_HEADER_NAMES)
-    head_drop(head, H_ENVOY_HEDGE_ON_PER_TRY_TIMEOUT)
     if head_has(head, H_ENVOY_MAX_RETRIES):
         if parse_u64(head_value(head, H_ENVOY_MAX_RETRIES), &wanted):
-            stream.retries_left = <uint32_t>wanted if wanted < 1000 else 1000
+            stream.retries_left = <uint32_t>wanted if wanted < MOST_RETRIES else MOST_RETRIES
         head_drop(head, H_ENVOY_MAX_RETRIES)
     if stream.retry_on == 0:
         stream.retries_left = 0
 
 
+cdef bint code_listed(Stream *stream, uint16_t status) noexcept nogil:
+    # By the policy, or by x-envoy-retriable-status-codes.
+    cdef Span list = stream.retry_codes
+    cdef Span word
+    cdef uint64_t code
+    cdef uint16_t i
+    if stream.retry != NULL:
+        for i in range(stream.retry.codes_len):
+            if stream.retry.codes[i] == status:
+                return True
+    while span_next_token(&list, &word):
+        if parse_u64(word, &code) and code == status:
+            return True
+    return False
+
+
+cdef bint header_listed(Stream *stream) noexcept nogil:
+    # By the policy, or by x-envoy-retriable-header-names, which holds names alone.
+    cdef Span list = stream.retry_headers
+    cdef Span word
+    cdef uint16_t i
+    if stream.retry != NULL and headers_match_any(stream.retry.headers, stream.retry.headers_len, &stream.response):
+        return True
+    while span_next_token(&list, &word):
+        for i in range(stream.response.len):
+            if not stream.response.headers[i].dropped and span_equal_nocase(word, header_name(&stream.response.headers[i])):
+                return True
+    return False
+
+
+cdef uint64_t wanted_wait_ms(Stream *stream) noexcept nogil:
+    # How long the response's reset headers ask to wait; 0: they say nothing that counts.
+    cdef const ResetHeader *reset
+    cdef Header *header
+    cdef uint64_t seconds
+    cdef uint64_t now
+    cdef uint16_t i
+    if stream.retry == NULL:
+        return 0
+    for i in range(stream.retry.resets_len):
+        reset = &stream.retry.resets[i]
+        header = head_find_name(&stream.response, reset.name)
+        if header == NULL or not parse_u64(header_value(header), &seconds):
+            continue
+        if reset.is_timestamp:
+            now = <uint64_t>clock_wall_us(&stream.engine.loop.clock) // US_PER_S
+            if seconds <= now:
+                continue
+            seconds -= now
+        if seconds <= stream.retry.reset_max_ms // MS_PER_S:
+            return seconds * MS_PER_S
+    return 0
+
+
 cdef bint retry_wants_response(Stream *stream) noexcept nogil:
     cdef uint32_t on = stream.retry_on
-    cdef uint16_t status = stream.response.status
-    cdef bint limited = head_has(&stream.response, H_ENVOY_RATELIMITED)
-    cdef uint16_t i
-    if on == 0:
+    if on == 0 or not worth_it(stream, on):
         return False
-    if limited:
+    stream.retry_wait_ms = wanted_wait_ms(stream)
+    return True
+
+
+cdef bint worth_it(Stream *stream, uint32_t on) noexcept nogil:
+    cdef uint16_t status = stream.response.status
+    if head_has(&stream.response, H_ENVOY_RATELIMITED):
         return on & RETRY_ENVOY_RATELIMITED != 0       # Envoy: a rate-limited answer is retried for that reason alone
     if on & RETRY_5XX and status >= 500 and status < 600:
         return True
@@ -114,15 +176,11 @@ cdef bint retry_wants_response(Stream *stream) noexcept nogil:
         return True
     if on & RETRY_RETRIABLE_4XX and status == 409:
         return True
-    if on & RETRY_RETRIABLE_STATUS_CODES and stream.retry != NULL:
-        for i in range(stream.retry.codes_len):
-            if stream.retry.codes[i] == status:
-                return True
+    if on & RETRY_RETRIABLE_STATUS_CODES and code_listed(stream, status):
+        return True
     if on & GRPC_CONDITIONS and on & grpc_condition(&stream.response):
         return True
-    if on & RETRY_RETRIABLE_HEADERS and stream.retry != NULL:
-        return headers_match_any(stream.retry.headers, stream.retry.headers_len, &stream.response)
-    return False
+    return on & RETRY_RETRIABLE_HEADERS and header_listed(stream)
 
 
 cdef bint retry_wants_reset(Stream *stream, uint8_t reason, bint head_sent) noexcept nogil:
@@ -136,12 +194,16 @@ cdef bint retry_wants_reset(Stream *stream, uint8_t reason, bint head_sent) noex
     return on & RETRY_CONNECT_FAILURE and (reason == RESET_CONNECT_REFUSED or reason == RESET_CONNECT_TIMEOUT)
 
 
-cdef uint32_t retry_backoff_ms(Stream *stream) noexcept nogil:
-    # Fully jittered: uniform in [0, base * (2^n - 1)), at most max (Envoy's JitteredExponentialBackOffStrategy).
+cdef uint64_t retry_backoff_ms(Stream *stream) noexcept nogil:
+    # Fully jittered: uniform in [0, base * (2^n - 1)), at most max (Envoy's JitteredExponentialBackOffStrategy). What the upstream asked to
+    # wait is never cut short: it is stretched by up to a half (JitteredLowerBoundBackOffStrategy).
     cdef uint64_t base = 25
     cdef uint64_t most = 250
     cdef uint32_t n = stream.tries
     cdef uint64_t window
+    if stream.retry_wait_ms > 1:
+        base = stream.retry_wait_ms
+        return base + random_u64(&stream.engine.loop.random) % (base >> 1)
     if stream.retry != NULL and stream.retry.base_ms > 0:
         base = stream.retry.base_ms
         most = stream.retry.max_ms
@@ -150,7 +212,7 @@ cdef uint32_t retry_backoff_ms(Stream *stream) noexcept nogil:
     window = base * ((<uint64_t>1 << n) - 1)
     if window > most:
         window = most
-    return 0 if window == 0 else <uint32_t>(random_u64(&stream.engine.loop.random) % window)
+    return 0 if window == 0 else random_u64(&stream.engine.loop.random) % window
 
 
 cdef bint method_idempotent(Stream *stream) noexcept nogil:

@@ -4,6 +4,7 @@ from meshcore.proxy.objects cimport Stream
 from meshcore.route.table cimport Route
 
 cdef void route_timeouts_set(Stream *stream, Route *route) noexcept nogil      # timeout and per-try timeout; what the upstream is told
+cdef void route_timeouts_expect(Stream *stream) noexcept nogil                 # the same for another try, less what has passed
 cdef void route_duration_use(Stream *stream, Route *route) noexcept nogil      # max_stream_duration, for a route that has one
 # strict_check_headers: False, and the header to blame, when one of them makes no sense.
 cdef bint strict_headers_hold(Stream *stream, Span *name, Span *value) noexcept nogil

@@ -5,7 +5,7 @@ Request headers may set the timeouts (an edge has dropped them from external req
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from meshcore.base.clock cimport clock_ms
+from meshcore.base.clock cimport clock_ms, clock_ns
 from meshcore.base.span cimport parse_u64, span, span_next_token, write_u64
 from meshcore.base.wheel cimport timer_cancel, wheel_arm
 from meshcore.codec.head cimport *
@@ -15,6 +15,7 @@ from meshcore.proxy.retry cimport parse_retry_grpc_on, parse_retry_on
 from meshcore.route.table cimport request_is_grpc
 
 cdef enum:
+    NS_PER_MS = 1000000
     GRPC_TIMEOUT_MOST = 99999999   # eight digits (gRPC over HTTP/2, Timeout)
 
 
@@ -28,9 +29,6 @@ cdef bint number_of(Head *head, uint8_t id, uint32_t *out) noexcept nogil:
 
 cdef void route_timeouts_set(Stream *stream, Route *route) noexcept nogil:
     cdef Head *head = &stream.request
-    cdef uint32_t expected
-    cdef char text[20]
-    cdef size_t n
     stream.timeout_ms = 0 if route.new_timeouts else <uint32_t>route.timeout_ms
     stream.try_timeout_ms = 0 if route.retry == NULL else route.retry.per_try_timeout_ms
     # What an egress proxy before us has already decided stands.
@@ -46,10 +44,25 @@ cdef void route_timeouts_set(Stream *stream, Route *route) noexcept nogil:
     stream.alt_response = head_has(head, H_ENVOY_UPSTREAM_RQ_TIMEOUT_ALT_RESPONSE)
     head_drop(head, H_ENVOY_UPSTREAM_RQ_TIMEOUT_ALT_RESPONSE)
     head_drop(head, H_ENVOY_UPSTREAM_ALT_STAT_NAME)
-    expected = stream.try_timeout_ms if stream.try_timeout_ms else stream.timeout_ms
-    if expected and not stream.hcm.router.suppress_envoy_headers:
-        n = write_u64(text, expected)
-        head_set_copy(head, H_ENVOY_EXPECTED_RQ_TIMEOUT_MS, span(text, n))
+    route_timeouts_expect(stream)
+
+
+cdef void route_timeouts_expect(Stream *stream) noexcept nogil:
+    # What the upstream of the next try has left, counted from the end of the request.
+    cdef uint64_t expected = stream.try_timeout_ms if stream.try_timeout_ms and not stream.hedges else stream.timeout_ms
+    cdef uint64_t spent = 0
+    cdef char text[20]
+    cdef size_t n
+    if expected == 0 or stream.hcm.router.suppress_envoy_headers:
+        return
+    if stream.tries > 0 and stream.record.request_end_ns != 0:
+        spent = (clock_ns(&stream.engine.loop.clock) - stream.record.request_end_ns) // NS_PER_MS
+    if stream.timeout_ms and spent >= stream.timeout_ms:
+        expected = 1               # 0 would say that there is no limit
+    elif stream.timeout_ms and expected > stream.timeout_ms - spent:
+        expected = stream.timeout_ms - spent
+    n = write_u64(text, expected)
+    head_set_copy(&stream.request, H_ENVOY_EXPECTED_RQ_TIMEOUT_MS, span(text, n))
 
 
 # --- max_stream_duration --------------------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ from meshcore.proxy.charge cimport *
 from meshcore.proxy.downstream cimport downstream_pause
 from meshcore.proxy.engine cimport cluster_unuse, engine_find_cluster
 from meshcore.proxy.failure cimport give_retry, timed_out, timeout_status
+from meshcore.proxy.hedge cimport hedge_end, hedge_others, hedge_prepare, hedge_start
+from meshcore.proxy.mirror cimport mirror_data, mirror_let_go, mirror_start, mirror_trailers
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.reset_reply cimport join
 from meshcore.proxy.retry cimport *
@@ -94,13 +96,18 @@ cdef void router_request_head(Stream *stream, bint end) noexcept nogil:
     if stream.hcm.router.strict and not strict_headers_hold(stream, &blamed, &value):
         refuse_header(stream, blamed, value)
         return
+    hedge_prepare(stream, route)
     route_timeouts_set(stream, route)
     retry_prepare(stream)
     route_head_rewrite(stream, route)
     plan_replay(stream, end)
     if stream.bits & STREAM_CONNECT and not route.connect_terminate:
         stream.request.path.len = 0
-    start_try(stream, False)
+    if route.mirrors_len > 0:
+        mirror_start(stream, end)
+    start_try(stream, False, False)
+    if route.hedge != NULL:
+        hedge_start(stream, route.hedge)
     if end and stream.bits & STREAM_ENDED == 0:
         router_request_complete(stream)
 
@@ -111,7 +118,8 @@ cdef void plan_replay(Stream *stream, bint end) noexcept nogil:
         if stream.bits & STREAM_UPGRADE:
             stream.bits |= STREAM_REPLAY_LOST
         return
-    if stream.retries_left == 0 and not method_idempotent(stream):
+    if stream.retries_left == 0 and not method_idempotent(stream) and stream.http.route.hedge == NULL and \
+            stream.http.route.internal_redirect == NULL:
         stream.bits |= STREAM_REPLAY_LOST
 
 
@@ -120,24 +128,40 @@ cdef void plan_replay(Stream *stream, bint end) noexcept nogil:
 
 cdef void router_request_complete(Stream *stream) noexcept nogil:
     # Timeouts count from the moment the client has sent everything, as Envoy's do.
-    cdef Attempt *attempt = stream.attempt
+    cdef Attempt *attempt = stream.others
     if stream.bits & (STREAM_LOCAL_REPLY | STREAM_REQUEST_TIMED) or stream.cluster == NULL or stream.bits & STREAM_UPGRADE:
         return
     stream.bits |= STREAM_REQUEST_TIMED
     if stream.timeout_ms:
         stream.timeout.fire = on_timeout
         wheel_arm(&stream.engine.loop.wheel, &stream.timeout, clock_ms(&stream.engine.loop.clock) + stream.timeout_ms)
-    if attempt != NULL:
+    if stream.attempt != NULL:
+        arm_try(stream.attempt)
+    while attempt != NULL:
         arm_try(attempt)
+        attempt = attempt.next_other
+
+
+cdef void charge_timeout(Stream *stream, Attempt *attempt) noexcept nogil:
+    # Only tries that are under way have timed out; a back-off has not.
+    if attempt == NULL:
+        return
+    count(stream, CLUSTER_RQ_TIMEOUT, 1)
+    count_scoped(stream, SCOPE_RQ_TIMEOUT)
+    atomic_add(&attempt.host.stats[HOST_RQ_TIMEOUT], 1)
+    if not attempt.retried:
+        blame_slow(attempt, timeout_status(stream))
+    if not attempt.response_started:
+        charge(stream, timeout_status(stream))
 
 
 cdef void on_timeout(Timer *timer) noexcept nogil:
     cdef Stream *stream = <Stream *>timer.owner
-    count(stream, CLUSTER_RQ_TIMEOUT, 1)
-    count_scoped(stream, SCOPE_RQ_TIMEOUT)
-    if stream.attempt != NULL:
-        atomic_add(&stream.attempt.host.stats[HOST_RQ_TIMEOUT], 1)
-        blame_slow(stream.attempt, timeout_status(stream))
+    cdef Attempt *other = stream.others
+    charge_timeout(stream, stream.attempt)
+    while other != NULL:
+        charge_timeout(stream, other)
+        other = other.next_other
     stream.record.flags |= FLAG_UT
     if stream.bits & STREAM_RESPONSE_HEAD:
         stream.record.details = span(b"response_timeout", 16)
@@ -157,9 +181,13 @@ cdef uint64_t body_limit(Stream *stream) noexcept nogil:
     return limit
 
 
+cdef inline bint keeps(Stream *stream) noexcept nogil:
+    return stream.retry_on != 0 or stream.http.route.internal_redirect != NULL
+
+
 cdef void keep_body(Stream *stream, Span data) noexcept nogil:
     # For another try. Too much of it, and there will be none.
-    cdef uint64_t most = body_limit(stream) if stream.retries_left > 0 else REPLAY_MAX
+    cdef uint64_t most = body_limit(stream) if keeps(stream) else REPLAY_MAX
     if stream.bits & STREAM_REPLAY_LOST:
         return
     if stream.replay.len + data.len <= most and buffer_copy(&stream.engine.loop.buffers, &stream.replay, data.at, data.len):
@@ -169,7 +197,7 @@ cdef void keep_body(Stream *stream, Span data) noexcept nogil:
 
 cdef void keep_slices(Stream *stream, Buffer *data) noexcept nogil:
     # The same for bytes that are counted already.
-    cdef uint64_t most = body_limit(stream) if stream.retries_left > 0 else REPLAY_MAX
+    cdef uint64_t most = body_limit(stream) if keeps(stream) else REPLAY_MAX
     if stream.bits & STREAM_REPLAY_LOST:
         return
     if stream.replay.len + data.len <= most and buffer_own(&stream.engine.loop.buffers, data) and \
@@ -180,26 +208,49 @@ cdef void keep_slices(Stream *stream, Buffer *data) noexcept nogil:
 
 cdef void lose_replay(Stream *stream) noexcept nogil:
     stream.bits |= STREAM_REPLAY_LOST
-    if stream.retries_left > 0:
+    if keeps(stream):
         count(stream, CLUSTER_RETRY_OR_SHADOW_ABANDONED, 1)
-    if stream.attempt != NULL and stream.attempt.head_sent:
+    stream.retry_on = 0
+    if stream.attempt == NULL:
+        if stream.http.response == NULL:
+            stream_reply_simple(stream, 507, 0, span(b"request_payload_exceeded_retry_buffer_limit", 43),
+                                span(b"exceeded request buffer limit while retrying upstream", 53))
+        return
+    if hedge_others(stream):
+        hedge_end(stream)
+    if stream.attempt.head_sent:
         buffer_fini(&stream.engine.loop.buffers, &stream.replay)
     else:
         buffer_move(&stream.waiting, &stream.replay)
 
 
+cdef bint pass_on(Stream *stream, Attempt *attempt, Span data, bint end) noexcept nogil:
+    # False: it has no connection yet.
+    if attempt == NULL or not attempt.head_sent or attempt.holding:
+        return False
+    if attempt.upstream != NULL and not attempt.end_sent:
+        stream.record.upstream_last_tx_ns = clock_ns(&stream.engine.loop.clock)
+        upstream_send_span(attempt.upstream, attempt, data, end)
+    return True
+
+
 cdef void router_request_data(Stream *stream, Span data, bint end) noexcept nogil:
-    cdef Attempt *attempt = stream.attempt
+    cdef Attempt *other
     if stream.cluster == NULL or stream.bits & (STREAM_LOCAL_REPLY | STREAM_ENDED):
         return
     if end:
         stream.bits |= STREAM_REQUEST_PASSED
+    if stream.copies != NULL:
+        mirror_data(stream, data, end)
     if data.len > 0:
         keep_body(stream, data)
-    if attempt != NULL and attempt.head_sent and not attempt.holding:
-        if attempt.upstream != NULL and not attempt.end_sent:
-            stream.record.upstream_last_tx_ns = clock_ns(&stream.engine.loop.clock)
-            upstream_send_span(attempt.upstream, attempt, data, end)
+        if stream.bits & STREAM_LOCAL_REPLY:
+            return
+    other = stream.others
+    while other != NULL:
+        pass_on(stream, other, data, end)
+        other = other.next_other
+    if pass_on(stream, stream.attempt, data, end):
         return
     if stream.bits & STREAM_REPLAY_LOST and data.len > 0:
         buffer_copy(&stream.engine.loop.buffers, &stream.waiting, data.at, data.len)
@@ -207,20 +258,57 @@ cdef void router_request_data(Stream *stream, Span data, bint end) noexcept nogi
         downstream_pause(stream.down, PAUSE_WAITING_FULL)
 
 
+cdef bint pass_slices(Stream *stream, Attempt *attempt, Buffer *data, bint end) noexcept nogil:
+    # False: it has no connection yet. What was sent is gone from `data`.
+    if attempt == NULL or not attempt.head_sent or attempt.holding:
+        return False
+    if attempt.upstream != NULL and not attempt.end_sent:
+        stream.record.upstream_last_tx_ns = clock_ns(&stream.engine.loop.clock)
+        upstream_send_buffer(attempt.upstream, attempt, data, end)
+    return True
+
+
+cdef void pass_shared(Stream *stream, Attempt *attempt, Buffer *data, bint end) noexcept nogil:
+    # One of several tries: the others need the bytes too.
+    cdef Buffer own
+    buffer_init(&own)
+    if data.len > 0 and (not buffer_own(&stream.engine.loop.buffers, data) or not buffer_share(&stream.engine.loop.buffers, &own, data)):
+        give_up(attempt)
+        return
+    pass_slices(stream, attempt, &own, end)
+    buffer_fini(&stream.engine.loop.buffers, &own)
+
+
+cdef void mirror_slices(Stream *stream, Buffer *data, bint end) noexcept nogil:
+    cdef Slice *slice = data.first
+    if slice == NULL:
+        mirror_data(stream, span(b"", 0), end)
+    while slice != NULL:
+        mirror_data(stream, span(slice.at, slice.len), end and slice.next == NULL)
+        slice = slice.next
+
+
 cdef void router_request_buffer(Stream *stream, Buffer *data, bint end) noexcept nogil:
     # As router_request_data, for bytes that filters have looked at: slices move on by reference.
-    cdef Attempt *attempt = stream.attempt
+    cdef Attempt *other
+    cdef Attempt *next
     if stream.cluster == NULL or stream.bits & (STREAM_LOCAL_REPLY | STREAM_ENDED):
         return
     if end:
         stream.bits |= STREAM_REQUEST_PASSED
+    if stream.copies != NULL:
+        mirror_slices(stream, data, end)
     if data.len > 0:
         keep_slices(stream, data)
-    if attempt != NULL and attempt.head_sent:
-        if attempt.upstream != NULL and not attempt.end_sent:
-            stream.record.upstream_last_tx_ns = clock_ns(&stream.engine.loop.clock)
-            upstream_send_buffer(attempt.upstream, attempt, data, end)
-    elif stream.bits & STREAM_REPLAY_LOST and data.len > 0 and buffer_own(&stream.engine.loop.buffers, data):
+        if stream.bits & STREAM_LOCAL_REPLY:
+            return
+    other = stream.others
+    while other != NULL:
+        next = other.next_other
+        pass_shared(stream, other, data, end)
+        other = next
+    if not pass_slices(stream, stream.attempt, data, end) and stream.bits & STREAM_REPLAY_LOST and data.len > 0 and \
+            buffer_own(&stream.engine.loop.buffers, data):
         buffer_move(&stream.waiting, data)
         if stream.waiting.len > stream.listener.conf.buffer_limit and stream.down != NULL:
             downstream_pause(stream.down, PAUSE_WAITING_FULL)
@@ -228,13 +316,23 @@ cdef void router_request_buffer(Stream *stream, Buffer *data, bint end) noexcept
         router_request_complete(stream)
 
 
+cdef void pass_trailers(Stream *stream, Attempt *attempt) noexcept nogil:
+    if attempt.head_sent and attempt.upstream != NULL:
+        upstream_send_trailers(attempt.upstream, attempt, stream.request_trailers)
+
+
 cdef void router_request_trailers(Stream *stream) noexcept nogil:
-    cdef Attempt *attempt = stream.attempt
+    cdef Attempt *other = stream.others
     if stream.cluster == NULL or stream.bits & (STREAM_LOCAL_REPLY | STREAM_ENDED):
         return
     stream.bits |= STREAM_REQUEST_PASSED
-    if attempt != NULL and attempt.head_sent and attempt.upstream != NULL:
-        upstream_send_trailers(attempt.upstream, attempt, stream.request_trailers)
+    if stream.copies != NULL:
+        mirror_trailers(stream)
+    while other != NULL:
+        pass_trailers(stream, other)
+        other = other.next_other
+    if stream.attempt != NULL:
+        pass_trailers(stream, stream.attempt)
     router_request_complete(stream)
 
 
@@ -244,9 +342,11 @@ cdef void router_request_trailers(Stream *stream) noexcept nogil:
 cdef void router_end(Stream *stream) noexcept nogil:
     timer_cancel(&stream.engine.loop.wheel, &stream.timeout)
     timer_cancel(&stream.engine.loop.wheel, &stream.backoff)
+    if stream.copies != NULL:
+        mirror_let_go(stream)
     if stream.cluster == NULL:
         return
-    if stream.attempt != NULL:
+    while stream.attempt != NULL:
         give_up(stream.attempt)
     give_retry(stream)
 

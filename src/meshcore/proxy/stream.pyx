@@ -19,6 +19,7 @@ from meshcore.proxy.connection cimport connection_local
 from meshcore.proxy.downstream cimport downstream_cut
 from meshcore.proxy.downstream_write cimport downstream_send_interim
 from meshcore.proxy.local_reply cimport local_reply_fill
+from meshcore.proxy.mirror cimport mirror_end
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.request_head cimport request_head_prepare
 from meshcore.proxy.route_timeouts cimport route_duration_use
@@ -218,7 +219,7 @@ cdef void stream_request_head(Stream *stream, bint end) noexcept nogil:
     if stream.bits & STREAM_NO_FILTERS:
         stream_reply_simple(stream, 503, FLAG_LR, span(b"local_reset", 11), span(b"", 0))
         return
-    if not request_head_prepare(stream):
+    if stream.bits & STREAM_REDIRECTED == 0 and not request_head_prepare(stream):
         return
     find_route(stream)
     if stream.message.upgrade or stream.bits & STREAM_CONNECT:
@@ -290,6 +291,9 @@ cdef void stream_client_gone(Stream *stream, bint local) noexcept nogil:
 cdef void stream_reset(Stream *stream) noexcept nogil:
     # The client cannot be told in HTTP any more: its connection is cut, so that it sees the response is not whole.
     cdef Downstream *down = stream.down
+    if stream.bits & STREAM_SHADOW:
+        mirror_end(stream)
+        return
     stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_TX_RESET])
     stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_RX_RESET])
     if down == NULL:
@@ -346,6 +350,9 @@ cdef void stream_reply(Stream *stream, const LocalReply *reply) noexcept nogil:
     cdef Span body
     cdef bint replaces = stream.http.response != NULL
     if stream.bits & STREAM_ENDED or (stream.bits & STREAM_LOCAL_REPLY and stream.response_chain.holding == 0):
+        return
+    if stream.bits & STREAM_SHADOW:
+        mirror_end(stream)
         return
     if stream.bits & STREAM_RESPONSE_HEAD:
         if stream.bits & STREAM_LOCAL_REPLY:

@@ -15,6 +15,7 @@ from meshcore.observe.record cimport Record
 from meshcore.route.criteria cimport Criteria
 from meshcore.route.domain_index cimport Domain
 from meshcore.route.hash_policy cimport HashPolicy
+from meshcore.route.label cimport Label
 from meshcore.route.match_tree cimport MatchTree
 from meshcore.route.matcher cimport HeaderMatcher, QueryMatcher
 from meshcore.route.mutation cimport Mutation
@@ -51,6 +52,15 @@ cdef enum RetryOn:
     RETRY_GRPC_UNAVAILABLE = 1 << 13
     RETRY_GRPC_INTERNAL = 1 << 14
 
+cdef struct ResetHeader:
+    Span name                      # lower case
+    bint is_timestamp              # seconds since 1970; else seconds to wait
+
+cdef enum:                         # HostRefusal: hosts to which another try does not go
+    REFUSE_PREVIOUS = 1            # had a try already
+    REFUSE_CANARY = 2
+    REFUSE_LABELS = 4              # hold all of RetryPolicy.labels
+
 cdef struct RetryPolicy:
     uint32_t on                    # RetryOn bits
     uint32_t num_retries
@@ -64,6 +74,47 @@ cdef struct RetryPolicy:
     const HeaderMatcher *headers   # retriable response headers
     const HeaderMatcher *request_headers
     uint16_t request_headers_len
+    uint16_t resets_len
+    const ResetHeader *resets      # response headers that say how long to wait
+    uint64_t reset_max_ms          # ... unless it is longer than this
+    bint reselects                 # any of the next four is set
+    uint8_t refuse                 # HostRefusal bits
+    uint32_t host_attempts         # how often a refused host is replaced by another choice
+    const Label *labels
+    uint16_t labels_len
+    uint32_t priority_frequency    # after so many tries the priorities that had them take no more load; 0 = never
+
+cdef struct HedgePolicy:
+    uint32_t initial               # tries that begin at once, at least 1
+    uint32_t chance                # of one more: numerator; denominator 0 = none
+    uint32_t chance_of
+    bint on_try_timeout            # a try that takes too long goes on beside the next
+
+cdef struct MirrorPolicy:
+    Span cluster
+    int32_t index                  # filled at publication, as ClusterChoice.index
+    Span cluster_header            # lower case; set instead of cluster
+    RuntimeFraction fraction
+    bint keep_host                 # the host gets no "-shadow"
+    Span host                      # replaces the host; empty: it does not
+    const Mutation **mutations
+    uint16_t mutations_len
+
+cdef enum:                         # RedirectPredicate bits
+    REDIRECT_PREVIOUS_ROUTES = 1   # never twice from one route to the same other one
+    REDIRECT_SAFE_CROSS_SCHEME = 2  # never from plain text to TLS
+    REDIRECT_ALLOW_LISTED = 4      # only to the routes in `allowed`
+
+cdef struct InternalRedirect:
+    uint32_t most                  # redirects of one request
+    uint16_t codes[5]              # statuses that are followed
+    uint8_t codes_len
+    uint8_t predicates             # RedirectPredicate bits
+    bint cross_scheme
+    const Span *allowed            # route names
+    uint16_t allowed_len
+    const Span *headers            # lower case; copied from the response to the new request
+    uint16_t headers_len
 
 cdef struct Rewrite:
     # At most one of the four is set; the query string is never touched.
@@ -181,6 +232,10 @@ cdef struct Route:
     const HashPolicy *hash         # for hashing balancers; NULL: none
     const Criteria *criteria       # subset wanted with `cluster_header`; NULL: none
     const RetryPolicy *retry       # NULL: none (the virtual host's is already folded in)
+    MirrorPolicy *mirrors          # of the route, or else of its virtual host, or else of the table
+    uint16_t mirrors_len
+    const InternalRedirect *internal_redirect      # NULL: redirects go to the client
+    const HedgePolicy *hedge       # NULL: none (the virtual host's is already folded in)
     const UpgradeRule *upgrades
     uint16_t upgrades_len
     # redirect

@@ -1,0 +1,9 @@
+# Compiles what a route does when its upstream fails or is slow: its retry and hedge policies, where its requests are
+# mirrored to, and which redirects it follows itself.
+#
+# Called by bind/routes while a table is built, on the main thread with the GIL. What it makes lives in the table's arena and ends with it.
+from meshcore.bind.runtime cimport RuntimeCells
+from meshcore.route.table cimport Route, RouteTable
+
+# `spec`: a spec.Forward; what it does not say, its virtual host `host` does.
+cdef int compile_resilience(RouteTable *table, object host, object spec, RuntimeCells cells, Route *route) except -1

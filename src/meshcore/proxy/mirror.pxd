@@ -1,0 +1,14 @@
+# Mirroring: a copy of a request goes to another cluster, and nobody waits for what it answers.
+#
+# A mirrored request is a stream of its own without a client (STREAM_SHADOW): it has the router's tries, timeout and cluster statistics, and no
+# filters, retries or log. The stream that it copies hands it each piece of body; it never slows that stream down: one that lags behind by more
+# than the buffer limit is given up. Called by the router and by stream.pyx, on the worker. It ends with its answer, its timeout, a failure, or
+# when the client leaves before its request is complete.
+from meshcore.base.span cimport Span
+from meshcore.proxy.objects cimport Stream
+
+cdef void mirror_start(Stream *stream, bint end) noexcept nogil               # by the mirror policies of its route, after the head was rewritten
+cdef void mirror_data(Stream *stream, Span data, bint end) noexcept nogil
+cdef void mirror_trailers(Stream *stream) noexcept nogil
+cdef void mirror_let_go(Stream *stream) noexcept nogil                        # the copied stream ends
+cdef void mirror_end(Stream *shadow) noexcept nogil                           # its answer is complete, or there is none
