@@ -17,21 +17,30 @@ class Host(Upstream):
         self.check_status, self.check_headers = check_status, ""
         self.checks: list[Message] = []
         self.served = 0
+        self.dead = False
         super().__init__(self._serve)
 
     def _serve(self, wire: Wire) -> None:
         try:
             while True:
                 request = wire.read_request()
-                if request.target == "/hc":
+                if request.target == "/hc" and not self.dead:
                     self.checks.append(request)
                     status, headers = self.check_status, self.check_headers
+                elif self.dead:
+                    wire.reset()
+                    return
                 else:
                     self.served += 1
                     status, headers = self.status, self.headers
                 wire.send(f"HTTP/1.1 {status} X\r\n{headers}content-length: 2\r\n\r\nok".encode())
-        except Ended:
+        except (Ended, OSError):
             return
+
+    def die(self) -> None:
+        """From now on every connection is reset, until `dead` is False again."""
+        self.dead = True
+        self.close_connections()
 
     @property
     def address(self) -> Address:

@@ -67,6 +67,17 @@ def test_gateway_errors_are_a_run_of_their_own() -> None:
         assert p.stat("cluster.up.outlier_detection.ejections_enforced_consecutive_gateway_failure") == 1
 
 
+def test_two_runs_that_end_together_are_both_judged() -> None:
+    with Host(502) as one:
+        settings = outliers(consecutive_gateway_failure=3, consecutive_5xx=3)
+        with running(bootstrap(clusters=[cluster("up", one.port, **settings)])) as p:
+            for _ in range(3):
+                p.get()
+            wait_flags(p, one, EJECTED)
+            assert p.stat("cluster.up.outlier_detection.ejections_detected_consecutive_gateway_failure") == 1
+            assert p.stat("cluster.up.outlier_detection.ejections_enforced_consecutive_5xx") == 1
+
+
 def test_a_host_that_cannot_be_reached_counts_as_503() -> None:
     with Refuser() as nobody, running(bootstrap(clusters=[cluster("up", nobody.port, **outliers())])) as p:
         for _ in range(3):

@@ -37,7 +37,9 @@ UNFIT = ("unhealthy", "timeout", "draining")
 SHARE = 5  # publishing takes at most one part in this many of the thread's time
 GRACE_S = 1.0  # what a first check may take beyond its timeout
 STOP_S = 5.0
-RUN_EVENTS = {bit: name for name, bit in EVENTS.items() if name in detector.RUNS}
+# In the order in which a worker finds them: a 503 may end a run of gateway failures and one of 5xx, and the first that ejects wins.
+RUN_ORDER = ("consecutive_gateway_failure", "consecutive_5xx", "consecutive_local_origin_failure")
+RUN_EVENTS = {EVENTS[name]: name for name in RUN_ORDER}
 FAILED_NOW = EVENTS["immediate_health_check_fail"]
 
 
