@@ -106,7 +106,7 @@ def test_a_subset_extension_holds_its_inner_policy_and_all_its_settings() -> Non
     found = next(one for one in everything().clusters if one.name == "parts").lb
     assert (found.policy, found.full_scan, found.active_request_bias) == ("least_request", True, 0.5)
     assert found.zone_aware == spec.ZoneAware(50, 3, True, 2, True)
-    assert found.slow_start == spec.SlowStart(60_000, 2.0, 20.0)
+    assert found.slow_start == spec.SlowStart(60_000, 2.0, "k", 20.0)
     assert found.subsets == spec.Subsets(
         selectors=(
             spec.SubsetSelector(("stage", "version"), "keys_subset", ("stage",), single_host_per_subset=True),

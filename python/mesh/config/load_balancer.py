@@ -51,7 +51,7 @@ COMMON = Fields(
         "healthy_panic_threshold", "zone_aware_lb_config", "locality_weighted_lb_config", "consistent_hashing_lb_config",
         "ignore_new_hosts_until_first_hc",
     },
-    harmless={"update_merge_window": anything, "override_host_status": anything},
+    harmless={"update_merge_window": anything},
 )  # fmt: skip
 OLD_ROUND_ROBIN = Fields(f"{CLUSTER}.RoundRobinLbConfig", {"slow_start_config"})
 OLD_LEAST_REQUEST = Fields(f"{CLUSTER}.LeastRequestLbConfig", {"choice_count", "active_request_bias", "slow_start_config"})
@@ -265,6 +265,7 @@ def _slow_start(config: Any, low: Lowering, path: str) -> spec.SlowStart:
     return spec.SlowStart(
         window_ms=milliseconds_or(slow, "slow_start_window", 0),
         aggression=aggression,
+        aggression_key=slow.aggression.runtime_key,
         min_weight_percent=slow.min_weight_percent.value if slow.HasField("min_weight_percent") else 10.0,
     )
 
@@ -277,6 +278,7 @@ def _least_request(config: Any, low: Lowering, path: str) -> spec.LoadBalancer:
         "least_request",
         choice_count=wrapped_or(config, "choice_count", 2),
         active_request_bias=bias,
+        active_request_bias_key=config.active_request_bias.runtime_key,
         slow_start=_slow_start(config, low, path),
     )
 

@@ -40,6 +40,7 @@ class SlowStart:
 
     window_ms: int = 0
     aggression: float = 1.0
+    aggression_key: str = ""  # runtime key that may say another one
     min_weight_percent: float = 10.0
 
 
@@ -78,6 +79,7 @@ class LoadBalancer:
     slow_start: SlowStart = SlowStart()
     choice_count: int = 2
     active_request_bias: float = 1.0
+    active_request_bias_key: str = ""  # runtime key that may say another one
     full_scan: bool = False
     minimum_ring_size: int = 1024
     maximum_ring_size: int = 8 * 1024 * 1024

@@ -9,6 +9,7 @@ from libc.stdint cimport uint32_t
 
 from meshcore.base.span cimport Span
 from meshcore.bind.matchers cimport compile_regex, keep, keep_lower, take
+from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.cluster.balancer cimport *
 from meshcore.cluster.subset cimport *
 from meshcore.route.criteria cimport CRITERIA_MAX, Criterion, criterion_hash
@@ -49,7 +50,9 @@ def as_doubles(value):
 # --- the balancer ---------------------------------------------------------------------------------------------------
 
 
-cdef int compile_balancer(Arena *arena, Regex **regexes, object spec, double panic_percent, LbConf *out) except -1:
+cdef int compile_balancer(
+    Arena *arena, Regex **regexes, object spec, double panic_percent, RuntimeCells cells, LbConf *out,
+) except -1:
     zone, slow = spec.zone_aware, spec.slow_start
     out.kind = KINDS[spec.policy]
     out.panic_percent = min(100, int(panic_percent + 0.5))
@@ -61,9 +64,11 @@ cdef int compile_balancer(Arena *arena, Regex **regexes, object spec, double pan
     out.zone_by_weight = zone.by_weight
     out.slow_start_ms = slow.window_ms
     out.aggression = slow.aggression
+    out.aggression_cell = cells.cell(slow.aggression_key)
     out.slow_start_least = slow.min_weight_percent / 100.0
     out.choice_count = spec.choice_count
     out.active_request_bias = spec.active_request_bias
+    out.bias_cell = cells.cell(spec.active_request_bias_key)
     out.full_scan = spec.full_scan
     out.min_ring = spec.minimum_ring_size
     out.max_ring = spec.maximum_ring_size

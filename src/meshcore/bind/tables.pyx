@@ -499,7 +499,7 @@ cdef class ClusterTable:
         conf.internal_rq_time = group.slot_of("internal.upstream_rq_time")
         conf.cx_connect_ms = group.slot_of("upstream_cx_connect_ms")
         conf.cx_length_ms = group.slot_of("upstream_cx_length_ms")
-        compile_balancer(&conf.arena, &conf.regexes, spec.lb, spec.healthy_panic_threshold, &conf.lb)
+        compile_balancer(&conf.arena, &conf.regexes, spec.lb, spec.healthy_panic_threshold, registry.runtime, &conf.lb)
         conf.lb.stats = &conf.stats[CLUSTER_LB_HEALTHY_PANIC]
         conf.connect_ms = spec.connect_timeout_ms
         conf.idle_ms = spec.idle_timeout_ms

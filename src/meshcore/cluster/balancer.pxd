@@ -9,6 +9,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from meshcore.base.clock cimport Clock
 from meshcore.base.random cimport Random
 from meshcore.cluster.breaker cimport Breaker
+from meshcore.base.runtime cimport RuntimeCell
 from meshcore.cluster.edf cimport Edf
 from meshcore.cluster.host cimport Host
 from meshcore.cluster.host_set cimport HostList, HostSet, Priority, PriorityLoad
@@ -53,10 +54,12 @@ cdef struct LbConf:
     # slow start
     uint64_t slow_start_ms         # 0 = off
     double aggression
+    const RuntimeCell *aggression_cell
     double slow_start_least        # share of the weight that a host has at once
     # least request, least latency
     uint32_t choice_count
     double active_request_bias
+    const RuntimeCell *bias_cell
     bint full_scan
     # ring hash, Maglev
     uint64_t min_ring

@@ -6,6 +6,7 @@ from libc.stdlib cimport calloc, free, malloc
 from meshcore.base.atomics cimport atomic_load
 from meshcore.base.clock cimport clock_ns
 from meshcore.base.random cimport random_u64
+from meshcore.base.runtime cimport runtime_number
 from meshcore.cluster.edf cimport edf_new, edf_put_back, edf_top
 from meshcore.cluster.host cimport HOST_UNHEALTHY, host_health
 from meshcore.cluster.host_set cimport ZONE_OFF
@@ -144,14 +145,16 @@ cdef double balancer_slow(Balancer *balancer, double weight, const Host *host) n
     cdef int64_t since = atomic_load(&host.healthy_ns) if balancer.conf.slow_start_ms else 0
     cdef int64_t age_ms
     cdef double factor
+    cdef double aggression
     if since == 0:
         return weight
     age_ms = (<int64_t>clock_ns(balancer.clock) - since) // NS_PER_MS
     if age_ms >= <int64_t>balancer.conf.slow_start_ms:
         return weight
     factor = <double>(age_ms if age_ms > 1 else 1) / balancer.conf.slow_start_ms
-    if balancer.conf.aggression != 1.0:
-        factor = pow(factor, 1.0 / balancer.conf.aggression)
+    aggression = runtime_number(balancer.conf.aggression_cell, balancer.conf.aggression)
+    if aggression > 0.0 and aggression != 1.0:
+        factor = pow(factor, 1.0 / aggression)
     return weight * max(factor, balancer.conf.slow_start_least)
 
 

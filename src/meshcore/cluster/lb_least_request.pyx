@@ -9,6 +9,7 @@ from libc.stdint cimport int64_t, uint32_t
 
 from meshcore.base.atomics cimport atomic_load
 from meshcore.base.random cimport random_u64
+from meshcore.base.runtime cimport runtime_number
 from meshcore.cluster.balancer cimport Balancer, BalancerOps, Lane, Pick, balancer_schedule, balancer_slow
 from meshcore.cluster.edf cimport Edf, edf_put_back, edf_top
 from meshcore.cluster.host cimport HOST_RQ_ACTIVE, Host
@@ -20,11 +21,11 @@ cdef inline int64_t active(const Host *host) noexcept nogil:
 
 
 cdef double weight(Balancer *balancer, const HostList *list, uint32_t i) noexcept nogil:
-    cdef double bias = balancer.conf.active_request_bias
+    cdef double bias = runtime_number(balancer.conf.bias_cell, balancer.conf.active_request_bias)
     cdef double found = list.weights[i]
     if bias == 1.0:
         found /= active(list.hosts[i]) + 1
-    elif bias != 0.0:
+    elif bias > 0.0:               # a negative one that a runtime key says counts as none
         found /= pow(active(list.hosts[i]) + 1, bias)
     return balancer_slow(balancer, found, list.hosts[i])
 
