@@ -93,7 +93,7 @@ def test_convert_says_when_it_cannot_write(good: Path, tmp_path: Path, capsys: p
     ("arguments", "text"),
     [
         (["serve"], "give a configuration: -c FILE (or --config-yaml YAML)"),
-        (["serv", "-c", "x"], "no such command 'serv'; one of serve, validate, convert; did you mean 'serve'?"),
+        (["serv", "-c", "x"], "no such command 'serv'; one of serve, validate, explain, convert; did you mean 'serve'?"),
         (["serve", "--base-id", "3"], "--base-id is an option of Envoy that mesh does not implement; remove it"),
         (["serve", "--base-id=3"], "--base-id is an option of Envoy that mesh does not implement; remove it"),
         (["serve", "--nonsense"], "No such option '--nonsense'"),

@@ -162,10 +162,6 @@ def test_a_rule_about_no_property_is_nothing() -> None:
             {"common_lb_config": {"consistent_hashing_lb_config": {"use_hostname_for_hashing": True}}},
             "use_hostname_for_hashing: is accepted for clusters of type STRICT_DNS only",
         ),
-        (
-            {"common_lb_config": {"ignore_new_hosts_until_first_hc": True}},
-            "common_lb_config.ignore_new_hosts_until_first_hc: .* is not implemented yet",
-        ),
     ],
 )
 def test_what_cannot_be_is_refused_by_its_path(fields: dict[str, Any], text: str) -> None:

@@ -20,9 +20,9 @@ from typing import Any
 from meshcore.bind.worker import Worker
 
 ORDERS = (
-    "set_listener", "update_listener", "set_routes", "drop_listener", "set_cluster", "set_clusters", "set_hosts", "drop_cluster",
-    "set_log", "flush_logs", "stop_listening", "stop_listener", "set_backlog", "set_drain", "set_health", "drain_listener", "drain",
-    "abort", "live",
+    "set_listener", "update_listener", "set_routes", "drop_listener", "set_cluster", "set_clusters", "set_hosts", "drain_host",
+    "drop_cluster", "set_log", "flush_logs", "stop_listening", "stop_listener", "set_backlog", "set_drain", "set_health",
+    "drain_listener", "drain", "abort", "live",
 )  # fmt: skip
 LOOP_CHECK_S = 0.5
 
