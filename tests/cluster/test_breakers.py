@@ -104,10 +104,9 @@ def test_retries_over_the_limit_overflow() -> None:
         config = bootstrap(clusters=[cluster("up", up.port, circuit_breakers=breaker)], route=route)
         with running(config) as p, p.client() as first:
             first.send(GET)
-            p.wait_stat("cluster.up.upstream_rq_retry", 1)
+            p.wait_stat("cluster.up.circuit_breakers.default.rq_retry_open", 1)
             assert p.get("/b").status == 503
             assert p.up("upstream_rq_retry_overflow") == 1
-            assert p.up("upstream_rq_retry") == 1
 
 
 def test_overflow_is_not_tried_again() -> None:
