@@ -213,10 +213,12 @@ def test_the_attempt_count_is_told_to_both_sides() -> None:
 
 def test_a_client_that_leaves_between_tries_ends_them() -> None:
     script = Statuses(503)
-    slow = {"base_interval": "5s", "max_interval": "10s"}
-    with Upstream(script) as up, running(bootstrap(up.port, route=policy("5xx", 5, retry_back_off=slow))) as p:
-        with p.client() as client:
-            client.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
-            p.wait_stat("cluster.up.upstream_rq_retry", 1)
-        p.quiet()
-        assert len(script.bodies) == 1
+    slow = {"base_interval": "300s", "max_interval": "600s"}       # the wait is random from 0 on
+    with Upstream(script) as up:
+        clusters = [cluster("up", up.port, circuit_breakers={"thresholds": [{"max_retries": 1}]})]
+        with running(bootstrap(clusters=clusters, route=policy("5xx", 5, retry_back_off=slow))) as p:
+            with p.client() as client:
+                client.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+                p.wait_stat("cluster.up.circuit_breakers.default.rq_retry_open", 1)
+            p.quiet()
+            assert len(script.bodies) == 1

@@ -85,7 +85,7 @@ def main(argv: list[str] | None = None) -> int:
         report(console, comparison, options.brief, second)
     if options.json:
         options.json.write_text(json.dumps(summary(comparison), indent=1))
-    return 0 if all(not v.broken and not v.unexplained and not v.vanished for v in comparison.verdicts.values()) else 1
+    return 0 if not any(verdict.surprising for verdict in comparison.verdicts.values()) else 1
 
 
 def select_names(every: list[Case], patterns: list[str]) -> set[str]:

@@ -49,6 +49,11 @@ class Verdict:
         return not (self.differences or self.failure or self.broken)
 
     @property
+    def surprising(self) -> bool:
+        """Neither the same nor different as known.yaml says."""
+        return bool(self.broken or self.unexplained or self.vanished)
+
+    @property
     def aspects(self) -> set[str]:
         return {difference.aspect for difference in self.differences} | ({"run"} if self.failure else set())
 

@@ -21,6 +21,7 @@ from tests.differential.session import Comparison, compare_proxies  # noqa: E402
 
 # The session fixture plays every case, twice, inside the first test that asks for it.
 WHOLE_RUN_S = 600
+AGAIN: pytest.StashKey[list[str]] = pytest.StashKey()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -35,4 +36,12 @@ def comparison(request: pytest.FixtureRequest) -> Comparison:
     every = load_cases()
     asked = [item.callspec.params.get("case") for item in request.session.items if hasattr(item, "callspec")]
     wanted = {case.name for case in asked if isinstance(case, Case)}
-    return asyncio.run(compare_proxies([case for case in every if case.name in wanted], every))
+    comparison = asyncio.run(compare_proxies([case for case in every if case.name in wanted], every))
+    request.config.stash[AGAIN] = comparison.again
+    return comparison
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if again := config.stash.get(AGAIN, []):
+        terminalreporter.section("differential cases that played more than once")
+        terminalreporter.line(", ".join(again))

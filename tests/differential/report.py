@@ -29,6 +29,8 @@ def report(console: Console, comparison: Comparison, brief: bool, second: str) -
         _differences(console, verdicts, second)
     _recurring(console, verdicts, second)
     _subjects(console, verdicts)
+    if comparison.again:
+        console.print(f"played more than once: {', '.join(comparison.again)}", highlight=False)
     facts = summary(comparison)
     same = ", ".join(f"{name} {count}" for name, count in facts["same_by_aspect"].items())
     console.print(f"the same, by aspect: {same}", highlight=False)

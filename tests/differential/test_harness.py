@@ -192,6 +192,15 @@ def test_known_whole_case_explains_every_aspect_but_not_a_failed_run() -> None:
     assert judge(simple(), observed(), Observation(failure="crashed: x"), known).unexplained == {"run"}
 
 
+def test_only_what_known_yaml_does_not_say_is_surprising() -> None:
+    other = observed(ANSWER.replace(b"ok", b"no"))
+    assert not judge(simple(), observed(), observed(), {}).surprising
+    assert judge(simple(), observed(), other, {}).surprising
+    assert not judge(simple(), observed(), other, {"body": "why"}).surprising
+    assert judge(simple(), observed(), observed(), {"body": "why"}).surprising
+    assert judge(simple(), Observation(failure="hung"), observed(), {}).surprising
+
+
 def test_diff_names_the_place() -> None:
     assert diff({"a": [1, {"b": 2}]}, {"a": [1, {"c": 2}]}) == [("a[1].b", 2, ABSENT), ("a[1].c", ABSENT, 2)]
     assert diff([1], ["1"]) == [("[0]", 1, "1")]

@@ -99,6 +99,7 @@ def test_without_descriptors_an_upstream_connection_is_a_clear_503() -> None:
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
         up.close_connections()
         until(lambda: p.up("upstream_cx_active") == 0, "the end of the idle connection")
+        up.wait_for(lambda: all(wire.socket.fileno() < 0 for wire in up.connections), "the end of its other side")
         free = os.dup(0)
         os.close(free)
         resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))

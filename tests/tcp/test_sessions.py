@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,8 +32,13 @@ def bootstrap(*ports: int, listener: dict[str, Any] | None = None, **fields: Any
     return {"static_resources": {"listeners": [main], "clusters": [up]}}
 
 
-def dial(proxy: mesh.Proxy) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", proxy.listeners["main"].port), timeout=LIMIT_S)
+def dial(proxy: mesh.Proxy, receive_buffer: int = 0) -> socket.socket:
+    wire = socket.socket()
+    wire.settimeout(LIMIT_S)
+    if receive_buffer:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    wire.connect(("127.0.0.1", proxy.listeners["main"].port))
+    return wire
 
 
 def everything(wire: socket.socket) -> bytes:
@@ -59,14 +64,14 @@ def test_all_bytes_arrive_both_ways_through_small_buffers() -> None:
 
     small = {"per_connection_buffer_limit_bytes": 4096}
     with Upstream(echo) as up, mesh.Proxy(bootstrap(up.port, listener=small), concurrency=1) as proxy:
-        with dial(proxy) as wire:
-            got: list[bytes] = []
-            reader = threading.Thread(target=lambda: got.append(everything(wire)))
-            reader.start()
+        with dial(proxy, receive_buffer=1 << 16) as wire:
             wire.sendall(payload)
             wire.shutdown(socket.SHUT_WR)
-            reader.join(LIMIT_S)
-        assert got == [payload]
+            limit = time.monotonic() + LIMIT_S
+            while proxy.stats["cluster.up.upstream_flow_control_paused_reading_total"] == 0:
+                assert time.monotonic() < limit, "nobody reads, and still the upstream was never held back"
+                time.sleep(0.001)
+            assert everything(wire) == payload
         assert proxy.stats["tcp.main.downstream_cx_rx_bytes_total"] == BYTES
         assert proxy.stats["tcp.main.downstream_cx_tx_bytes_total"] == BYTES
         paused = proxy.stats["cluster.up.upstream_flow_control_paused_reading_total"]
