@@ -1,12 +1,11 @@
-"""Builds the native engine: every .pyx below src/meshcore becomes one extension module of the same name.
+"""Builds the native engine: every .pyx below src/meshcore becomes a module of the same name, all in one shared object, meshcore._engine.
 
 Owns the compiler settings, the package layout and the version it reads from `mesh`; all other metadata lives in pyproject.toml. Must not
 download anything: the C source of picohttpparser comes from a pinned build dependency and is checked by its hash. Hot folders must compile
 without a single performance hint (a hint means that some `nogil` call takes the GIL to look for an exception), so hints there are errors.
 Called by pip in an isolated build, by `make build` in place, by .ci/asan in a tree of its own.
 
-Environment: MESH_ONLY     comma-separated patterns of module names to build (development)
-             MESH_SANITIZE address,undefined    (used by `make asan`)
+Environment: MESH_SANITIZE address,undefined    (used by `make asan`)
              MESH_DEBUG    1: -O1 -g, C asserts on
              MESH_CYTHON_CACHE   folder in which several trees share the C that Cython made (development)
 """
@@ -17,14 +16,15 @@ import pathlib
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.modified import newer_group
 
 ROOT = pathlib.Path(__file__).parent
 CORE = pathlib.Path("src/meshcore")
 COLD = {"bind"}  # the only folder that may hold Python objects
-NEEDS_UV = {"io", "run", "bind"}
 DEVELOPMENT = ("*.bind.*test", "*.bind.*bench")  # faces that only our own tests and benchmarks use: not in a wheel
 JOBS = len(os.sched_getaffinity(0))
 # These read names and files and compile nothing: they need no Cython run and no libuv.
@@ -57,26 +57,13 @@ def compile_args() -> tuple[list[str], list[str]]:
 
 
 def modules(wheel: bool) -> list[Extension]:
-    only = os.environ.get("MESH_ONLY", "*").split(",")
-    cflags, ldflags = compile_args()
-    uv_cflags, uv_libs = pkg_config("--cflags"), pkg_config("--libs")
+    """One for each .pyx; what they need to be compiled and linked stands in their own `# distutils:` lines."""
     found = []
     for path in sorted((ROOT / CORE).rglob("*.pyx")):
         relative = path.relative_to(ROOT)
         name = ".".join(relative.with_suffix("").parts[1:])
-        wanted = any(fnmatch.fnmatch(name, pattern) for pattern in only)
-        if not wanted or (wheel and any(fnmatch.fnmatch(name, pattern) for pattern in DEVELOPMENT)):
-            continue
-        needs_uv = relative.parts[2] in NEEDS_UV
-        found.append(
-            Extension(
-                name,
-                [str(relative)],
-                include_dirs=[str(CORE / "_native")],
-                extra_compile_args=cflags + (uv_cflags if needs_uv else []),
-                extra_link_args=ldflags + (uv_libs if needs_uv else []),
-            )
-        )
+        if not (wheel and any(fnmatch.fnmatch(name, pattern) for pattern in DEVELOPMENT)):
+            found.append(Extension(name, [str(relative)]))
     return found
 
 
@@ -123,13 +110,73 @@ def forbid_hints() -> None:
             module.performance_hint = strict
 
 
-class ParallelBuild(build_ext):
-    """Compiles the C files of all modules side by side."""
+def init_name(module: str) -> str:
+    return "PyInit_" + module.replace(".", "_")
 
-    def finalize_options(self) -> None:
-        super().finalize_options()
-        if self.parallel is None:
-            self.parallel = JOBS
+
+class Engine(Extension):
+    """The shared object of all modules: `modules` are Cython's, already C; its own source is the table that finds them."""
+
+    def __init__(self, modules: list[Extension]) -> None:
+        cflags, ldflags = compile_args()
+        super().__init__(
+            "meshcore._engine",
+            [f"{CORE}/_native/engine_module.c"],
+            include_dirs=[str(CORE / "_native")],
+            depends=[str(path) for path in (ROOT / CORE / "_native").glob("*.h")],
+            libraries=sorted({library for module in modules for library in module.libraries}),
+            extra_compile_args=cflags + pkg_config("--cflags"),
+            extra_link_args=ldflags + pkg_config("--libs"),
+        )
+        self.modules = modules
+
+
+class EngineBuild(build_ext):
+    """Compiles the C files of all modules side by side, only those that changed, and links them once."""
+
+    def build_extension(self, extension: Extension) -> None:
+        if not isinstance(extension, Engine):
+            super().build_extension(extension)
+            return
+        table = self.write_table(extension.modules)
+        work = [(extension.sources[0], [], [*extension.depends, str(table)])]
+        for module in extension.modules:
+            # Cython calls the first function of a module PyInit_<last part of its name>; some of those are the same.
+            own_init = [("PyInit_" + module.name.rpartition(".")[2], init_name(module.name))]
+            work += [(source, own_init, extension.depends) for source in module.sources]
+        with ThreadPoolExecutor(JOBS) as threads:
+            objects = list(threads.map(lambda one: self.compile_one(extension, *one), work))
+        target = self.get_ext_fullpath(extension.name)
+        if self.force or newer_group(objects, target):
+            self.compiler.link_shared_object(
+                objects,
+                target,
+                libraries=extension.libraries,
+                extra_postargs=extension.extra_link_args,
+                build_temp=self.build_temp,
+                target_lang="c++",
+            )
+
+    def write_table(self, modules: list[Extension]) -> pathlib.Path:
+        table = pathlib.Path(self.build_temp) / "engine_modules.h"
+        text = "".join(f'ENGINE_MODULE("{module.name}", {init_name(module.name)})\n' for module in modules)
+        if not table.exists() or table.read_text() != text:
+            table.parent.mkdir(parents=True, exist_ok=True)
+            table.write_text(text)
+        return table
+
+    def compile_one(self, extension: Engine, source: str, macros: list[tuple[str, str]], depends: list[str]) -> str:
+        objects = os.path.join(self.build_temp, "engine")
+        (target,) = self.compiler.object_filenames([source], output_dir=objects)
+        if self.force or newer_group([source, *depends], target):
+            self.compiler.compile(
+                [source],
+                output_dir=objects,
+                macros=macros,
+                include_dirs=[*extension.include_dirs, self.build_temp],
+                extra_postargs=extension.extra_compile_args,
+            )
+        return target
 
 
 def native() -> dict[str, object]:
@@ -139,9 +186,9 @@ def native() -> dict[str, object]:
         return {}
     forbid_hints()
     return {
-        "ext_modules": cythonized(modules(wheel="bdist_wheel" in commands)),
+        "ext_modules": [Engine(cythonized(modules(wheel="bdist_wheel" in commands)))],
         "cffi_modules": [f"{CORE}/_native/picohttp_build.py:builder"],
-        "cmdclass": {"build_ext": ParallelBuild},
+        "cmdclass": {"build_ext": EngineBuild},
     }
 
 
