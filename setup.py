@@ -43,7 +43,7 @@ def pkg_config(*args: str) -> list[str]:
     try:
         return subprocess.check_output(["pkg-config", *args, "libuv"], text=True, stderr=subprocess.DEVNULL).split()
     except (OSError, subprocess.CalledProcessError):
-        sys.exit("error: libuv was not found: install libuv1-dev, libre2-dev and pkg-config (Debian), or use a wheel")
+        sys.exit("error: libuv was not found: install libuv1-dev, libnghttp2-dev, libre2-dev and pkg-config (Debian), or use a wheel")
 
 
 def compile_args() -> tuple[list[str], list[str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import access_log, address, config_source, http1, http_filter, local_reply, request_head, route_table
+from mesh.config import access_log, address, config_source, http1, http2, http_filter, local_reply, request_head, route_table
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything, unset
 from mesh.config.lowering import Lowering, each, milliseconds_or, wrapped_or
@@ -20,7 +20,7 @@ HCM = Fields(
     f"{PACKAGE}.HttpConnectionManager",
     {
         "codec_type", "stat_prefix", "route_config", "rds", "http_filters", "add_user_agent", "common_http_protocol_options",
-        "http_protocol_options", "server_name", "server_header_transformation", "scheme_header_transformation",
+        "http_protocol_options", "http2_protocol_options", "server_name", "server_header_transformation", "scheme_header_transformation",
         "max_request_headers_kb", "stream_idle_timeout", "request_timeout", "request_headers_timeout", "drain_timeout",
         "delayed_close_timeout", "access_log", "use_remote_address", "xff_num_trusted_hops", "internal_address_config",
         "skip_xff_append", "via", "generate_request_id", "preserve_external_request_id",
@@ -39,8 +39,7 @@ HCM = Fields(
         "access_log_options": unset,
     },
     instead={
-        "http2_protocol_options": "HTTP/1.1 is; remove it",
-        "http3_protocol_options": "HTTP/1.1 is; remove it",
+        "http3_protocol_options": "HTTP/1.1 and HTTP/2 are; remove it",
         "scoped_routes": "put the routes into 'route_config' or use 'rds'",
     },
 )  # fmt: skip
@@ -60,7 +59,7 @@ UUID = Fields(
     {"pack_trace_reason"},
     harmless={"use_request_id_for_trace_sampling": lambda value: True},
 )
-CODECS = {0: "AUTO", 1: "HTTP1"}
+CODECS = {0: "auto", 1: "http1", 2: "http2"}
 SERVER_HEADER = ("overwrite", "append_if_absent", "pass_through")
 ESCAPED_SLASHES = ("keep", "keep", "reject", "redirect", "forward")
 KIB = 1024
@@ -79,6 +78,13 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Hcm:
         routes=route_table.lower(message.route_config, low, join(path, "route_config")),
         filters=http_filter.lower_all(message.http_filters, low, join(path, "http_filters")),
         http1=http1.lower(message.http_protocol_options, low, join(path, "http_protocol_options")),
+        http2=http2.lower(
+            message.http2_protocol_options,
+            low,
+            join(path, "http2_protocol_options"),
+            wrapped_or(message, "stream_error_on_invalid_http_message", False),
+        ),
+        codec=CODECS.get(message.codec_type, "auto"),
         access_logs=access_log.lower_all(message.access_log, low, join(path, "access_log")),
         server_name=message.server_name or "envoy",
         server_header=SERVER_HEADER[message.server_header_transformation],
@@ -132,7 +138,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Hcm:
 def _check_values(message: Any, low: Lowering, path: str) -> None:
     if message.codec_type not in CODECS:
         name = type(message).CodecType.Name(message.codec_type)
-        low.refuse(join(path, "codec_type"), f"'{name}' is not implemented yet in mesh; AUTO and HTTP1 are")
+        low.refuse(join(path, "codec_type"), f"'{name}' is not implemented yet in mesh; AUTO, HTTP1 and HTTP2 are")
     if message.strip_matching_host_port and message.strip_any_host_port:
         text = "'strip_matching_host_port' is set as well, and only one of the two may be"
         low.refuse(join(path, "strip_any_host_port"), text)

@@ -56,7 +56,7 @@ cdef char *buffer_reserve(BufferPool *pool, Buffer *buffer, size_t n) noexcept n
 cdef void buffer_commit(Buffer *buffer, size_t n) noexcept nogil                              # n of the reserved bytes are now in it
 cdef void buffer_drain(BufferPool *pool, Buffer *buffer, uint64_t n) noexcept nogil           # drops n bytes at the front
 cdef void buffer_move(Buffer *to, Buffer *source) noexcept nogil                              # all slices change hands
-cdef bint buffer_split(BufferPool *pool, Buffer *source, Buffer *to, uint64_t n) noexcept nogil    # moves the first n <= len bytes of an own buffer
+cdef bint buffer_split(BufferPool *pool, Buffer *source, Buffer *to, uint64_t n) noexcept nogil    # moves the first n <= len bytes
 cdef bint buffer_share(BufferPool *pool, Buffer *to, Buffer *source) noexcept nogil           # appends references; source must own its bytes
 cdef int buffer_iovecs(Buffer *buffer, iovec *out, int cap) noexcept nogil                    # how many were filled
 cdef void buffer_read(Buffer *buffer, char *out, uint64_t n) noexcept nogil                   # copies the first n bytes, n <= len

@@ -234,7 +234,8 @@ cdef bint buffer_split(BufferPool *pool, Buffer *source, Buffer *to, uint64_t n)
         part.len = <uint32_t>(n - whole)
         part.chunk = item.chunk
         part.next = NULL
-        item.chunk.refs += 1
+        if item.chunk != NULL:
+            item.chunk.refs += 1
         item.at += part.len
         item.len -= part.len
     while source.first != item:

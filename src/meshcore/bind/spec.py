@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from meshcore.bind.health_spec import EndpointCheck, HealthCheck, OutlierDetection
+from meshcore.bind.http2_spec import Http2Options
 from meshcore.bind.lb_spec import HashRule, LoadBalancer, SlowStart, Subsets, SubsetSelector, ZoneAware
 from meshcore.bind.resilience_spec import ENVOYS_THRESHOLDS, HedgePolicy, InternalRedirect, RequestQueue, Thresholds
 
 __all__ = [
-    "HashRule", "HedgePolicy", "InternalRedirect", "LoadBalancer", "RequestQueue", "SlowStart", "SubsetSelector", "Subsets", "Thresholds",
-    "ZoneAware",
+    "HashRule", "HedgePolicy", "Http2Options", "InternalRedirect", "LoadBalancer", "RequestQueue", "SlowStart", "SubsetSelector", "Subsets",
+    "Thresholds", "ZoneAware",
 ]  # fmt: skip
 
 
@@ -557,6 +558,8 @@ class Hcm:
     routes: RouteTable
     filters: tuple[HttpFilter, ...]
     http1: Http1Options = Http1Options()
+    http2: Http2Options = field(default_factory=Http2Options)
+    codec: str = "auto"  # auto | http1 | http2
     access_logs: tuple[AccessLog, ...] = ()
     server_name: str = "envoy"
     server_header: str = "overwrite"  # overwrite | append_if_absent | pass_through

@@ -8,14 +8,16 @@ and `upstream_rq_queue*`.
 """
 
 HCM = (
-    "downstream_cx_total", "downstream_cx_http1_total", "downstream_cx_active", "downstream_cx_http1_active",
+    "downstream_cx_total", "downstream_cx_http1_total", "downstream_cx_http2_total", "downstream_cx_active", "downstream_cx_http1_active",
+    "downstream_cx_http2_active",
     "downstream_cx_destroy", "downstream_cx_destroy_local", "downstream_cx_destroy_remote",
     "downstream_cx_destroy_active_rq", "downstream_cx_destroy_local_active_rq",
     "downstream_cx_destroy_remote_active_rq", "downstream_cx_rx_bytes_total", "downstream_cx_tx_bytes_total",
     "downstream_cx_idle_timeout", "downstream_cx_max_duration_reached", "downstream_cx_max_requests_reached",
     "downstream_cx_drain_close", "downstream_cx_delayed_close_timeout", "downstream_cx_protocol_error",
     "downstream_cx_upgrades_total", "downstream_cx_upgrades_active", "downstream_rq_total",
-    "downstream_rq_http1_total", "downstream_rq_active", "downstream_rq_completed", "downstream_rq_1xx",
+    "downstream_rq_http1_total", "downstream_rq_http2_total", "downstream_rq_too_many_premature_resets",
+    "downstream_rq_active", "downstream_rq_completed", "downstream_rq_1xx",
     "downstream_rq_2xx", "downstream_rq_3xx", "downstream_rq_4xx", "downstream_rq_5xx", "downstream_rq_timeout",
     "downstream_rq_header_timeout", "downstream_rq_idle_timeout", "downstream_rq_max_duration_reached",
     "downstream_rq_rx_reset", "downstream_rq_tx_reset", "downstream_rq_too_large",
@@ -41,7 +43,7 @@ TCP = (
     "downstream_flow_control_resumed_reading_total",
 )
 CLUSTER = (
-    "upstream_cx_total", "upstream_cx_http1_total", "upstream_cx_active", "upstream_cx_connect_fail",
+    "upstream_cx_total", "upstream_cx_http1_total", "upstream_cx_http2_total", "upstream_cx_active", "upstream_cx_connect_fail",
     "upstream_cx_connect_timeout", "upstream_cx_overflow", "upstream_cx_pool_overflow", "upstream_cx_idle_timeout",
     "upstream_cx_max_duration_reached", "upstream_cx_max_requests", "upstream_cx_none_healthy", "upstream_cx_connect_attempts_exceeded",
     "upstream_cx_protocol_error", "upstream_cx_close_notify", "upstream_cx_destroy", "upstream_cx_destroy_local",
@@ -84,6 +86,7 @@ GAUGES = frozenset({
     "downstream_cx_active",
     "lb_subsets_active",
     "downstream_cx_http1_active",
+    "downstream_cx_http2_active",
     "downstream_cx_upgrades_active",
     "downstream_rq_active",
     "upstream_cx_active",

@@ -25,6 +25,7 @@ from meshcore.bind.stats cimport Group, Layout, StatsRegistry
 from meshcore.bind.stream_matchers cimport compile_cidrs
 from meshcore.cluster.breaker cimport *
 from meshcore.codec.http1 cimport UNDERSCORES_ALLOW, UNDERSCORES_DROP, UNDERSCORES_REJECT, Http1Options
+from meshcore.codec.http2 cimport Http2Options
 from meshcore.conf.stat_ids cimport CLUSTER_LB_HEALTHY_PANIC
 from meshcore.conf.tables cimport *
 from meshcore.route.mutation cimport Mutation
@@ -39,6 +40,7 @@ from meshcore.route.table cimport (
 from meshcore.bind import stat_names
 
 UNDERSCORES = {"allow": UNDERSCORES_ALLOW, "reject": UNDERSCORES_REJECT, "drop": UNDERSCORES_DROP}
+CODECS = {"auto": CODEC_AUTO, "http1": CODEC_HTTP1, "http2": CODEC_HTTP2}
 SERVER_HEADERS = {"overwrite": SERVER_OVERWRITE, "append_if_absent": SERVER_APPEND_IF_ABSENT, "pass_through": SERVER_PASS_THROUGH}
 SLASHES = {"keep": SLASHES_KEEP, "reject": SLASHES_REJECT, "redirect": SLASHES_REDIRECT, "forward": SLASHES_FORWARD}
 LOG_TESTS = {
@@ -50,6 +52,7 @@ STRICT_HEADERS = {
     "x-envoy-upstream-rq-timeout-ms": STRICT_TIMEOUT, "x-envoy-upstream-rq-per-try-timeout-ms": STRICT_TRY_TIMEOUT,
     "x-envoy-max-retries": STRICT_MAX_RETRIES, "x-envoy-retry-on": STRICT_RETRY_ON, "x-envoy-retry-grpc-on": STRICT_RETRY_GRPC_ON,
 }
+RESET_BURST, RESET_RATE = 1000, 33        # resets of a client at once, and then per second: Envoy's
 NO_LIMIT = 2**32 - 1               # of connection pools, and of connections to one host
 
 
@@ -105,6 +108,30 @@ cdef int fill_http1(object spec, object options, Http1Options *out) except -1:
     out.proper_case_added = options.proper_case_added
     out.forward_reason = options.forward_reason_phrase
     out.underscores = UNDERSCORES[spec.underscores]
+    return 0
+
+
+cdef int fill_http2(object spec, object options, const Http1Options *limits, Http2Options *out) except -1:
+    out.hpack_table = options.hpack_table_size
+    out.max_streams = options.max_concurrent_streams
+    out.stream_window = options.initial_stream_window
+    out.connection_window = options.initial_connection_window
+    out.max_outbound = options.max_outbound_frames
+    out.max_outbound_control = options.max_outbound_control_frames
+    out.max_empty = options.max_empty_frames
+    out.max_priority = options.max_priority_frames
+    out.max_window_updates = options.max_window_updates
+    out.reset_burst = RESET_BURST
+    out.reset_rate = RESET_RATE
+    out.max_head_bytes = limits.max_head_bytes
+    out.max_headers = limits.max_headers
+    out.underscores = limits.underscores
+    out.allow_connect = options.allow_connect
+    out.stream_errors = options.stream_errors
+    out.keepalive_ms = options.keepalive_interval_ms
+    out.keepalive_timeout_ms = options.keepalive_timeout_ms
+    out.keepalive_jitter = int(options.keepalive_jitter)
+    out.keepalive_idle_ms = options.keepalive_idle_ms
     return 0
 
 
@@ -254,6 +281,8 @@ cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registr
     fill_http1(spec, spec.http1, &hcm.http1)
     hcm.http1.max_head_bytes = spec.max_request_headers_bytes
     hcm.http1.max_headers = min(spec.max_headers_count, 1024)
+    fill_http2(spec, spec.http2, &hcm.http1, &hcm.http2)
+    hcm.codec = CODECS[spec.codec]
     hcm.accept_http_10 = spec.http1.accept_http_10
     hcm.default_host = keep(arena, spec.http1.default_host_for_http_10)
     if not spec.http1.default_host_for_http_10:

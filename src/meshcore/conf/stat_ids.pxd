@@ -4,8 +4,10 @@
 cdef enum:                         # HcmStat: http.<stat_prefix>.*
     HCM_CX_TOTAL
     HCM_CX_HTTP1_TOTAL
+    HCM_CX_HTTP2_TOTAL
     HCM_CX_ACTIVE
     HCM_CX_HTTP1_ACTIVE
+    HCM_CX_HTTP2_ACTIVE
     HCM_CX_DESTROY
     HCM_CX_DESTROY_LOCAL
     HCM_CX_DESTROY_REMOTE
@@ -24,6 +26,8 @@ cdef enum:                         # HcmStat: http.<stat_prefix>.*
     HCM_CX_UPGRADES_ACTIVE
     HCM_RQ_TOTAL
     HCM_RQ_HTTP1_TOTAL
+    HCM_RQ_HTTP2_TOTAL
+    HCM_RQ_TOO_MANY_PREMATURE_RESETS
     HCM_RQ_ACTIVE
     HCM_RQ_COMPLETED
     HCM_RQ_1XX
@@ -91,6 +95,7 @@ cdef enum:                         # TcpStat: tcp.<stat_prefix>.*
 cdef enum:                         # ClusterStat: cluster.<name>.*
     CLUSTER_CX_TOTAL
     CLUSTER_CX_HTTP1_TOTAL
+    CLUSTER_CX_HTTP2_TOTAL
     CLUSTER_CX_ACTIVE
     CLUSTER_CX_CONNECT_FAIL
     CLUSTER_CX_CONNECT_TIMEOUT

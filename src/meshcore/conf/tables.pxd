@@ -9,6 +9,7 @@ from meshcore.cluster.balancer cimport LbConf
 from meshcore.cluster.breaker cimport Breaker
 from meshcore.cluster.outlier cimport OutlierConf
 from meshcore.codec.http1 cimport Http1Options
+from meshcore.codec.http2 cimport Http2Options
 from meshcore.conf.stat_ids cimport CLUSTER_STATS, HCM_STATS, LISTENER_HTTP_STATS, LISTENER_STATS, TCP_STATS
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
 from meshcore.observe.format cimport Format
@@ -103,6 +104,11 @@ cdef struct IpSource:
     bint trusted                   # header: what it says may count as internal
     uint16_t reject_status         # header missing or no address: the answer; 0 = the next source
 
+cdef enum Codec:
+    CODEC_AUTO                     # by what TLS has agreed on, else by the first bytes
+    CODEC_HTTP1
+    CODEC_HTTP2
+
 cdef struct HcmConf:
     # HttpConnectionManager; names and defaults are Envoy's, times in ms, 0 = off.
     uint32_t stats[HCM_STATS]
@@ -110,6 +116,8 @@ cdef struct HcmConf:
     uint32_t rq_time               # histograms: first slots
     uint32_t cx_length
     Http1Options http1
+    Http2Options http2
+    uint8_t codec                  # Codec
     bint accept_http_10
     StringMatcher *ignored_upgrades
     uint16_t ignored_upgrades_len

@@ -18,6 +18,7 @@ cdef struct TransportOps:
     void (*on_end)(Transport *transport, int error) noexcept nogil            # 0 = the peer's FIN, else a negative errno
     void (*on_high)(Transport *transport) noexcept nogil
     void (*on_low)(Transport *transport) noexcept nogil
+    void (*on_flush)(Transport *transport) noexcept nogil                     # about to send: the owner may append; NULL where nobody does
     void (*on_flushed)(Transport *transport) noexcept nogil                   # after transport_finish: all bytes and the FIN were handed over
     void (*on_closed)(Transport *transport) noexcept nogil
 

@@ -306,6 +306,10 @@ cdef void flush_one(Transport *transport) noexcept nogil:
         if transport.failed:
             buffer_fini(&transport.loop.buffers, &transport.out)
         return
+    if transport.ops.on_flush != NULL:
+        transport.ops.on_flush(transport)
+        if transport.closing:
+            return
     if transport.out.len > 0:
         send_all(transport)
     if transport.out.len == 0 and transport.out.first != NULL:

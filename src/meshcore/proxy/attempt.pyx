@@ -16,7 +16,7 @@ from meshcore.conf.stat_ids cimport *
 from meshcore.observe.record cimport *
 from meshcore.proxy.blame cimport blame_connected
 from meshcore.proxy.charge cimport *
-from meshcore.proxy.downstream cimport downstream_pause, downstream_resume
+from meshcore.proxy.client cimport client_pause, client_resume
 from meshcore.proxy.failure cimport on_try_duration, on_try_idle, on_try_timeout
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.pool cimport pool_cancel, pool_of, pool_request
@@ -253,8 +253,7 @@ cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil:
         upstream_send_trailers(upstream, attempt, stream.request_trailers)
     if end:
         record.upstream_last_tx_ns = record.upstream_first_tx_ns
-    if stream.down != NULL:
-        downstream_resume(stream.down, PAUSE_WAITING_FULL)
+    client_resume(stream, PAUSE_WAITING_FULL)
 
 
 cdef void attempt_tunnel_opened(Attempt *attempt) noexcept nogil:
@@ -265,8 +264,7 @@ cdef void attempt_tunnel_opened(Attempt *attempt) noexcept nogil:
     attempt.holding = False
     if stream.waiting.len > 0 or stream.bits & STREAM_REQUEST_PASSED:
         upstream_send_buffer(attempt.upstream, attempt, &stream.waiting, stream.bits & STREAM_REQUEST_PASSED != 0)
-    if stream.down != NULL:
-        downstream_resume(stream.down, PAUSE_WAITING_FULL)
+    client_resume(stream, PAUSE_WAITING_FULL)
 
 
 cdef void open_tunnel(Stream *stream, Attempt *attempt, Upstream *upstream) noexcept nogil:
@@ -292,8 +290,7 @@ cdef void attempt_upload_full(Attempt *attempt) noexcept nogil:
     if not attempt.full:
         attempt.full = True
         attempt.stream.uploads_full += 1
-    if attempt.stream.down != NULL:
-        downstream_pause(attempt.stream.down, PAUSE_UPSTREAM_FULL)
+    client_pause(attempt.stream, PAUSE_UPSTREAM_FULL)
 
 
 cdef void attempt_upload_low(Attempt *attempt) noexcept nogil:
@@ -301,5 +298,5 @@ cdef void attempt_upload_low(Attempt *attempt) noexcept nogil:
     if attempt.full:
         attempt.full = False
         attempt.stream.uploads_full -= 1
-    if attempt.stream.down != NULL and attempt.stream.uploads_full == 0:
-        downstream_resume(attempt.stream.down, PAUSE_UPSTREAM_FULL)
+    if attempt.stream.uploads_full == 0:
+        client_resume(attempt.stream, PAUSE_UPSTREAM_FULL)

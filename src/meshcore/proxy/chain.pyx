@@ -14,7 +14,7 @@ from meshcore.base.span cimport span
 from meshcore.conf.stat_ids cimport HCM_RQ_TOO_LARGE, HCM_RS_TOO_LARGE
 from meshcore.filter.http cimport *
 from meshcore.observe.counters cimport stat_inc
-from meshcore.proxy.downstream cimport downstream_pause, downstream_resume
+from meshcore.proxy.client cimport client_pause, client_resume
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.router cimport router_request_buffer, router_request_data, router_request_head, router_request_trailers
 from meshcore.proxy.stream cimport stream_reply_simple, stream_reset
@@ -288,11 +288,10 @@ cdef void chain_hold_back(Stream *stream, bint response, uint8_t n, bint on) noe
             deliver_full(stream)
         elif not stream.client_full:
             deliver_low(stream)
-    elif stream.down != NULL:
-        if on:
-            downstream_pause(stream.down, PAUSE_FILTER_FULL)
-        else:
-            downstream_resume(stream.down, PAUSE_FILTER_FULL)
+    elif on:
+        client_pause(stream, PAUSE_FILTER_FULL)
+    else:
+        client_resume(stream, PAUSE_FILTER_FULL)
 
 
 cdef void chain_resume(Stream *stream, bint response, uint8_t n) noexcept nogil:
@@ -388,9 +387,8 @@ cdef void chain_skip_response(Stream *stream, bint direct) noexcept nogil:
     stream.response_chain.direct = direct
     stream.response_chain.full = 0
     stream.request_chain.full = 0
-    if stream.down != NULL:
-        downstream_resume(stream.down, PAUSE_WAITING_FULL)
-        downstream_resume(stream.down, PAUSE_FILTER_FULL)
+    client_resume(stream, PAUSE_WAITING_FULL)
+    client_resume(stream, PAUSE_FILTER_FULL)
 
 
 cdef void chain_end(Stream *stream) noexcept nogil:

@@ -9,6 +9,7 @@ cdef void connection_refused(Server *server, bint dropped) noexcept nogil       
 # The connection belongs to its listener from here until connection_end, which the chain calls last, when the transport is gone.
 cdef void connection_begin(Connection *connection, const ConnectionOps *ops, ChainLocal *chain, Transport *transport) noexcept nogil
 cdef void connection_end(Connection *connection) noexcept nogil
+cdef void connection_move(Connection *source, Connection *to) noexcept nogil            # another struct takes its place; `source` is no longer used
 cdef IpAddress *connection_local(Connection *connection) noexcept nogil                 # the address that the client dialled
 cdef void connections_drain(ListenerLocal *listener) noexcept nogil
 cdef void connections_abort(ListenerLocal *listener) noexcept nogil

@@ -9,13 +9,14 @@ from libc.stdlib cimport free, malloc
 
 from meshcore.base.clock cimport clock_ms, clock_ns
 from meshcore.conf.stat_ids cimport LISTENER_CX_ACTIVE, LISTENER_CX_DESTROY, LISTENER_CX_NO_DESCRIPTOR, LISTENER_CX_TOTAL
-from meshcore.conf.tables cimport CHAIN_TCP
+from meshcore.conf.tables cimport CHAIN_TCP, CODEC_HTTP2
 from meshcore.io.listener cimport Server
 from meshcore.io.transport cimport Transport, transport_close, transport_local, transport_remote
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_inc
 from meshcore.observe.record cimport IpAddress
 from meshcore.proxy.downstream cimport downstream_start
 from meshcore.proxy.engine cimport listener_unuse
+from meshcore.proxy.http2.downstream cimport http2_downstream_start
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.tcp_proxy cimport tcp_start
 
@@ -33,6 +34,8 @@ cdef void connection_accept(Server *server, Transport *transport) noexcept nogil
     chain = &listener.chains[0]
     if chain.conf.kind == CHAIN_TCP:
         tcp_start(chain, transport)
+    elif chain.conf.hcm.codec == CODEC_HTTP2:
+        http2_downstream_start(chain, transport)
     else:
         downstream_start(chain, transport)
 
@@ -83,6 +86,13 @@ cdef void connection_end(Connection *connection) noexcept nogil:
         connection.next.link = connection.link
     free(connection.local)
     listener_unuse(listener)
+
+
+cdef void connection_move(Connection *source, Connection *to) noexcept nogil:
+    to[0] = source[0]
+    to.link[0] = to
+    if to.next != NULL:
+        to.next.link = &to.next
 
 
 cdef IpAddress *connection_local(Connection *connection) noexcept nogil:

@@ -17,11 +17,13 @@ from meshcore.codec.http1_body cimport http1_body_begin, http1_body_next
 from meshcore.codec.http1_parse cimport http1_error_details, http1_error_status, http1_parse_request
 from meshcore.codec.http1_write cimport http1_reason
 from meshcore.conf.stat_ids cimport *
-from meshcore.conf.tables cimport HcmConf
+from meshcore.conf.tables cimport CODEC_AUTO, HcmConf
 from meshcore.io.transport cimport *
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add
 from meshcore.observe.record cimport FLAG_DPE
 from meshcore.proxy.connection cimport connection_begin, connection_end
+from meshcore.proxy.downstream_write cimport *
+from meshcore.proxy.http2.downstream cimport http2_downstream_take_over, http2_preface_begins
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.stream cimport *
 from meshcore.proxy.stream_end cimport stream_free
@@ -33,16 +35,16 @@ cdef enum:
     NS_PER_MS = 1000000
 
 
-cdef inline HcmConf *hcm_of(Downstream *down) noexcept nogil:
-    return down.conn.chain.conf.hcm
+cdef inline HcmConf *hcm_of(Http1Downstream *down) noexcept nogil:
+    return down.base.conn.chain.conf.hcm
 
 
-cdef inline void count(Downstream *down, int stat, int64_t n) noexcept nogil:
-    stat_add(down.engine.stats, down.conn.chain.conf.hcm.stats[stat], n)
+cdef inline void count(Http1Downstream *down, int stat, int64_t n) noexcept nogil:
+    stat_add(down.base.engine.stats, down.base.conn.chain.conf.hcm.stats[stat], n)
 
 
-cdef inline void gauge(Downstream *down, int stat, int64_t n) noexcept nogil:
-    gauge_add(down.engine.stats, down.conn.chain.conf.hcm.stats[stat], n)
+cdef inline void gauge(Http1Downstream *down, int stat, int64_t n) noexcept nogil:
+    gauge_add(down.base.engine.stats, down.base.conn.chain.conf.hcm.stats[stat], n)
 
 
 # --- life -----------------------------------------------------------------------------------------------------------
@@ -50,12 +52,13 @@ cdef inline void gauge(Downstream *down, int stat, int64_t n) noexcept nogil:
 
 cdef void downstream_start(ChainLocal *chain, Transport *transport) noexcept nogil:
     cdef Engine *engine = chain.listener.engine
-    cdef Downstream *down = <Downstream *>slab_new(&engine.downstreams)
+    cdef Http1Downstream *down = <Http1Downstream *>slab_new(&engine.downstreams)
     if down == NULL:
         transport_close(transport)
         return
-    connection_begin(&down.conn, &connection_ops, chain, transport)
-    down.engine = engine
+    connection_begin(&down.base.conn, &connection_ops, chain, transport)
+    down.base.ops = &down_ops
+    down.base.engine = engine
     down.stream = NULL
     down.held.at = NULL
     down.held.len = 0
@@ -67,10 +70,10 @@ cdef void downstream_start(ChainLocal *chain, Transport *transport) noexcept nog
     down.saw_close = False
     down.end_seen = False
     down.local_close = False
-    down.requests = 0
+    down.base.requests = 0
     down.skip = 0
     down.head_ns = 0
-    down.idle_ns = down.conn.started_ns
+    down.idle_ns = down.base.conn.started_ns
     timer_init(&down.timer, on_timer, down)
     transport.ops = &ops
     transport.owner = down
@@ -81,14 +84,14 @@ cdef void downstream_start(ChainLocal *chain, Transport *transport) noexcept nog
     transport_read_start(transport)
 
 
-cdef void close_now(Downstream *down, bint reset) noexcept nogil:
+cdef void close_now(Http1Downstream *down, bint reset) noexcept nogil:
     # The last act of a live connection: counts, and the transport goes.
     cdef Stream *stream = down.stream
     cdef bint local = down.local_close
     if down.state == DOWN_CLOSED:
         return
     down.state = DOWN_CLOSED
-    timer_cancel(&down.engine.loop.wheel, &down.timer)
+    timer_cancel(&down.base.engine.loop.wheel, &down.timer)
     count(down, HCM_CX_DESTROY, 1)
     count(down, HCM_CX_DESTROY_LOCAL if local else HCM_CX_DESTROY_REMOTE, 1)
     if stream != NULL:
@@ -97,46 +100,46 @@ cdef void close_now(Downstream *down, bint reset) noexcept nogil:
         down.stream = NULL
         stream_client_gone(stream, local)
     if reset:
-        transport_reset(down.conn.transport)
+        transport_reset(down.base.conn.transport)
     else:
-        transport_close(down.conn.transport)
+        transport_close(down.base.conn.transport)
 
 
 cdef void on_closed(Transport *transport) noexcept nogil:
-    cdef Downstream *down = <Downstream *>transport.owner
-    cdef Engine *engine = down.engine
+    cdef Http1Downstream *down = <Http1Downstream *>transport.owner
+    cdef Engine *engine = down.base.engine
     gauge(down, HCM_CX_ACTIVE, -1)
     if down.spoke:
         gauge(down, HCM_CX_HTTP1_ACTIVE, -1)
-    histogram_record(engine.stats, hcm_of(down).cx_length, (clock_ns(&engine.loop.clock) - down.conn.started_ns) // NS_PER_MS)
+    histogram_record(engine.stats, hcm_of(down).cx_length, (clock_ns(&engine.loop.clock) - down.base.conn.started_ns) // NS_PER_MS)
     held_fini(&down.held)
-    connection_end(&down.conn)
+    connection_end(&down.base.conn)
     slab_free(&engine.downstreams, down)
 
 
-cdef void downstream_abort(Downstream *down) noexcept nogil:
+cdef void abort_now(Http1Downstream *down) noexcept nogil:
     down.local_close = True
     close_now(down, False)
 
 
-cdef void close_gracefully(Downstream *down, bint at_once) noexcept nogil:
+cdef void close_gracefully(Http1Downstream *down, bint at_once) noexcept nogil:
     # After the last response. At once, when the client asked for it and has sent everything: FIN behind the last byte. Otherwise the client
     # has delayed_close_timeout to read the response and close itself, so that no RST eats it; the time starts anew while bytes leave.
     cdef uint32_t wait = hcm_of(down).delayed_close_ms
     down.local_close = True
     down.state = DOWN_CLOSING
     down.pause = 0
-    down.unsent = transport_queued(down.conn.transport)
-    timer_cancel(&down.engine.loop.wheel, &down.timer)
+    down.unsent = transport_queued(down.base.conn.transport)
+    timer_cancel(&down.base.engine.loop.wheel, &down.timer)
     if wait:
-        wheel_arm(&down.engine.loop.wheel, &down.timer, clock_ms(&down.engine.loop.clock) + wait)
+        wheel_arm(&down.base.engine.loop.wheel, &down.timer, clock_ms(&down.base.engine.loop.clock) + wait)
     if at_once or down.end_seen or wait == 0:
-        transport_finish(down.conn.transport)
+        transport_finish(down.base.conn.transport)
         return
-    transport_read_start(down.conn.transport)
+    transport_read_start(down.base.conn.transport)
 
 
-cdef void downstream_drain(Downstream *down) noexcept nogil:
+cdef void drain_now(Http1Downstream *down) noexcept nogil:
     if down.close_after or down.state == DOWN_CLOSED or down.state == DOWN_CLOSING:
         return
     down.close_after = True
@@ -144,58 +147,58 @@ cdef void downstream_drain(Downstream *down) noexcept nogil:
     close_quiet(down)
 
 
-cdef void close_quiet(Downstream *down) noexcept nogil:
+cdef void close_quiet(Http1Downstream *down) noexcept nogil:
     # No request, and none to come. A connection that was busy a moment ago may have its next request on the way: that one is answered, with
     # Connection: close, and so is one whose head has begun to arrive.
     cdef uint64_t due = down.idle_ns // NS_PER_MS + DRAIN_QUIET_MS
     if down.stream != NULL or down.held.len > 0:
         return
-    if clock_ms(&down.engine.loop.clock) >= due:
-        close_gracefully(down, down.engine.draining or down.conn.chain.listener.retired)
+    if clock_ms(&down.base.engine.loop.clock) >= due:
+        close_gracefully(down, down.base.engine.draining or down.base.conn.chain.listener.retired)
     else:
-        wheel_arm(&down.engine.loop.wheel, &down.timer, due)
+        wheel_arm(&down.base.engine.loop.wheel, &down.timer, due)
 
 
 # --- timers ---------------------------------------------------------------------------------------------------------
 
 
-cdef void arm_idle(Downstream *down) noexcept nogil:
+cdef void arm_idle(Http1Downstream *down) noexcept nogil:
     # One timer for what limits a connection without a request: idle timeout, request-headers timeout, maximum age.
     cdef HcmConf *hcm = hcm_of(down)
     cdef uint64_t due = <uint64_t>-1
     if hcm.idle_ms:
         due = down.idle_ns // NS_PER_MS + hcm.idle_ms
-    if hcm.max_connection_ms and down.conn.started_ns // NS_PER_MS + hcm.max_connection_ms < due and not down.close_after:
-        due = down.conn.started_ns // NS_PER_MS + hcm.max_connection_ms
+    if hcm.max_connection_ms and down.base.conn.started_ns // NS_PER_MS + hcm.max_connection_ms < due and not down.close_after:
+        due = down.base.conn.started_ns // NS_PER_MS + hcm.max_connection_ms
     if down.head_ns and hcm.request_headers_ms and down.head_ns // NS_PER_MS + hcm.request_headers_ms < due:
         due = down.head_ns // NS_PER_MS + hcm.request_headers_ms
     if due != <uint64_t>-1:
-        wheel_arm(&down.engine.loop.wheel, &down.timer, due)
+        wheel_arm(&down.base.engine.loop.wheel, &down.timer, due)
 
 
-cdef void begin_drain(Downstream *down) noexcept nogil:
+cdef void begin_drain(Http1Downstream *down) noexcept nogil:
     # Envoy's drain sequence: a request that comes within drain_timeout is still answered, with Connection: close.
     down.close_after = True
-    wheel_arm(&down.engine.loop.wheel, &down.timer, clock_ms(&down.engine.loop.clock) + hcm_of(down).drain_ms)
+    wheel_arm(&down.base.engine.loop.wheel, &down.timer, clock_ms(&down.base.engine.loop.clock) + hcm_of(down).drain_ms)
 
 
 cdef void on_timer(Timer *timer) noexcept nogil:
-    cdef Downstream *down = <Downstream *>timer.owner
+    cdef Http1Downstream *down = <Http1Downstream *>timer.owner
     cdef HcmConf *hcm = hcm_of(down)
-    cdef uint64_t now = clock_ms(&down.engine.loop.clock)
+    cdef uint64_t now = clock_ms(&down.base.engine.loop.clock)
     cdef uint64_t unsent
     if down.state == DOWN_CLOSING:
-        unsent = transport_queued(down.conn.transport)
+        unsent = transport_queued(down.base.conn.transport)
         if unsent > 0 and unsent != down.unsent:
             down.unsent = unsent
-            wheel_arm(&down.engine.loop.wheel, timer, now + hcm.delayed_close_ms)
+            wheel_arm(&down.base.engine.loop.wheel, timer, now + hcm.delayed_close_ms)
             return
         count(down, HCM_CX_DELAYED_CLOSE_TIMEOUT, 1)
         close_now(down, False)
         return
     if down.state == DOWN_CLOSED:
         return
-    if hcm.max_connection_ms and not down.close_after and now >= down.conn.started_ns // NS_PER_MS + hcm.max_connection_ms:
+    if hcm.max_connection_ms and not down.close_after and now >= down.base.conn.started_ns // NS_PER_MS + hcm.max_connection_ms:
         count(down, HCM_CX_MAX_DURATION_REACHED, 1)
         begin_drain(down)
         return
@@ -203,7 +206,7 @@ cdef void on_timer(Timer *timer) noexcept nogil:
         close_quiet(down)
         return
     if down.state != DOWN_HEAD:
-        down.idle_ns = clock_ns(&down.engine.loop.clock)
+        down.idle_ns = clock_ns(&down.base.engine.loop.clock)
     elif down.head_ns and hcm.request_headers_ms and now >= down.head_ns // NS_PER_MS + hcm.request_headers_ms:
         head_timeout(down)
         return
@@ -217,12 +220,12 @@ cdef void on_timer(Timer *timer) noexcept nogil:
     arm_idle(down)
 
 
-cdef void head_timeout(Downstream *down) noexcept nogil:
-    cdef Stream *stream = stream_new(down)
+cdef void head_timeout(Http1Downstream *down) noexcept nogil:
+    cdef Stream *stream = stream_new(&down.base)
     count(down, HCM_RQ_HEADER_TIMEOUT, 1)
     down.close_after = True
     if stream == NULL:
-        downstream_abort(down)
+        abort_now(down)
         return
     down.stream = stream
     down.state = DOWN_WAIT
@@ -234,10 +237,13 @@ cdef void head_timeout(Downstream *down) noexcept nogil:
 
 
 cdef void on_read(Transport *transport, const char *at, size_t n) noexcept nogil:
-    cdef Downstream *down = <Downstream *>transport.owner
+    cdef Http1Downstream *down = <Http1Downstream *>transport.owner
     cdef size_t used
     if down.state >= DOWN_CLOSING:
         return                     # what a client sends after our last response is of no interest
+    if not down.spoke and hcm_of(down).codec == CODEC_AUTO and http2_preface_begins(at, n):
+        become_http2(down, at, n)
+        return
     count(down, HCM_CX_RX_BYTES, <int64_t>n)
     if not down.spoke:
         down.spoke = True          # Envoy makes its codec, and counts it, with the first bytes
@@ -246,27 +252,36 @@ cdef void on_read(Transport *transport, const char *at, size_t n) noexcept nogil
     if down.held.len == 0:
         used = consume(down, at, n)
         if used < n and down.state < DOWN_CLOSING and not held_append(&down.held, at + used, n - used):
-            downstream_abort(down)
+            abort_now(down)
     elif held_append(&down.held, at, n):
         consume_held(down)
     else:
-        downstream_abort(down)
+        abort_now(down)
     if down.held.len > HELD_MAX and (down.state == DOWN_WAIT or (down.state == DOWN_HEAD and transport.above_high)):
-        downstream_pause(down, PAUSE_PIPELINE)
+        pause_reading(down, PAUSE_PIPELINE)
 
 
-cdef void consume_held(Downstream *down) noexcept nogil:
+cdef void become_http2(Http1Downstream *down, const char *at, size_t n) noexcept nogil:
+    cdef Engine *engine = down.base.engine
+    timer_cancel(&engine.loop.wheel, &down.timer)
+    if not http2_downstream_take_over(&down.base.conn, at, n):
+        abort_now(down)
+        return
+    slab_free(&engine.downstreams, down)
+
+
+cdef void consume_held(Http1Downstream *down) noexcept nogil:
     cdef size_t used
     if down.consuming or down.held.len == 0:
         return
     used = consume(down, down.held.at, down.held.len)
     # Body spans that wait in a write queue point into the held bytes: they leave before the bytes move.
-    transport_flush_all(&down.engine.loop)
+    transport_flush_all(&down.base.engine.loop)
     if used > 0:
         held_drop(&down.held, used)
 
 
-cdef size_t consume(Downstream *down, const char *start, size_t n) noexcept nogil:
+cdef size_t consume(Http1Downstream *down, const char *start, size_t n) noexcept nogil:
     # Turns bytes into events until they are used up, the message needs more, or the response must come first. Bytes used.
     cdef const char *at = start
     cdef const char *end = start + n
@@ -283,7 +298,7 @@ cdef size_t consume(Downstream *down, const char *start, size_t n) noexcept nogi
     return at - start
 
 
-cdef bint take_head(Downstream *down, const char **at, const char *end) noexcept nogil:
+cdef bint take_head(Http1Downstream *down, const char **at, const char *end) noexcept nogil:
     cdef HcmConf *hcm = hcm_of(down)
     cdef Stream *stream
     cdef size_t used = 0
@@ -294,22 +309,22 @@ cdef bint take_head(Downstream *down, const char **at, const char *end) noexcept
         at[0] += 1                 # RFC 9112, 2.2: empty lines before a request line
     if at[0] == end:
         return False
-    stream = stream_new(down)
+    stream = stream_new(&down.base)
     if stream == NULL:
-        downstream_abort(down)
+        abort_now(down)
         return False
     result = http1_parse_request(at[0], end - at[0], down.skip, &hcm.http1, &stream.request, &stream.message, &used)
     if result == HTTP1_MORE:
         stream_forget(stream)
         down.skip = <uint32_t>(end - at[0])
         if down.head_ns == 0:
-            down.head_ns = clock_ns(&down.engine.loop.clock)
+            down.head_ns = clock_ns(&down.base.engine.loop.clock)
             if hcm.request_headers_ms:
                 arm_idle(down)
         return False
     down.skip = 0
     down.stream = stream
-    down.requests += 1
+    down.base.requests += 1
     stream_begin(stream)
     if down.head_ns:
         stream.record.start_ns = down.head_ns
@@ -325,11 +340,11 @@ cdef bint take_head(Downstream *down, const char **at, const char *end) noexcept
     return True
 
 
-cdef bint room_for_answer(Downstream *down) noexcept nogil:
+cdef bint room_for_answer(Http1Downstream *down) noexcept nogil:
     # A client that sends requests and does not read: no further one is begun above the mark, on_low goes on with them.
-    cdef Transport *transport = down.conn.transport
+    cdef Transport *transport = down.base.conn.transport
     if transport.high and not transport.above_high and transport_queued(transport) > transport.high:
-        transport_flush_all(&down.engine.loop)
+        transport_flush_all(&down.base.engine.loop)
     return not transport.above_high
 
 
@@ -355,7 +370,7 @@ cdef void ignore_upgrade(HcmConf *hcm, Stream *stream) noexcept nogil:
             return
 
 
-cdef void begin_request(Downstream *down, Stream *stream) noexcept nogil:
+cdef void begin_request(Http1Downstream *down, Stream *stream) noexcept nogil:
     cdef HcmConf *hcm = hcm_of(down)
     cdef bint end
     if stream.message.upgrade and hcm.ignored_upgrades_len > 0:
@@ -364,7 +379,7 @@ cdef void begin_request(Downstream *down, Stream *stream) noexcept nogil:
     if not stream.message.keep_alive:
         down.close_after = True
         down.saw_close = True
-    if hcm.max_requests and down.requests >= hcm.max_requests:
+    if hcm.max_requests and down.base.requests >= hcm.max_requests:
         down.close_after = True
         down.saw_close = True
         count(down, HCM_CX_MAX_REQUESTS_REACHED, 1)
@@ -373,7 +388,7 @@ cdef void begin_request(Downstream *down, Stream *stream) noexcept nogil:
     stream_request_head(stream, end)
 
 
-cdef bint take_body(Downstream *down, const char **at, const char *end) noexcept nogil:
+cdef bint take_body(Http1Downstream *down, const char **at, const char *end) noexcept nogil:
     cdef Stream *stream = down.stream
     cdef HcmConf *hcm = hcm_of(down)
     cdef const char *start = at[0]
@@ -405,7 +420,7 @@ cdef bint take_body(Downstream *down, const char **at, const char *end) noexcept
     return True
 
 
-cdef void protocol_error(Downstream *down, uint8_t error) noexcept nogil:
+cdef void protocol_error(Http1Downstream *down, uint8_t error) noexcept nogil:
     cdef Stream *stream = down.stream
     cdef uint16_t status = http1_error_status(error)
     count(down, HCM_CX_PROTOCOL_ERROR, 1)
@@ -421,11 +436,11 @@ cdef void protocol_error(Downstream *down, uint8_t error) noexcept nogil:
 
 cdef void on_end(Transport *transport, int error) noexcept nogil:
     # FIN or a broken connection. Envoy treats a client's FIN as the end of everything, half-closed requests included.
-    cdef Downstream *down = <Downstream *>transport.owner
+    cdef Http1Downstream *down = <Http1Downstream *>transport.owner
     cdef Stream *stream
     down.end_seen = True
     if down.state == DOWN_HEAD and down.head_ns:
-        stream = stream_new(down)  # the client left inside a head: that is a request too, and it is logged
+        stream = stream_new(&down.base)  # the client left inside a head: that is a request too, and it is logged
         if stream != NULL:
             down.stream = stream
             stream_begin(stream)
@@ -437,51 +452,51 @@ cdef void on_end(Transport *transport, int error) noexcept nogil:
 # --- flow -----------------------------------------------------------------------------------------------------------
 
 
-cdef void downstream_pause(Downstream *down, uint8_t reason) noexcept nogil:
+cdef void pause_reading(Http1Downstream *down, uint8_t reason) noexcept nogil:
     if down.pause == 0 and reason != PAUSE_PIPELINE:
         count(down, HCM_FLOW_PAUSED, 1)
     down.pause |= reason
-    transport_read_stop(down.conn.transport)
+    transport_read_stop(down.base.conn.transport)
 
 
-cdef void downstream_resume(Downstream *down, uint8_t reason) noexcept nogil:
+cdef void resume_reading(Http1Downstream *down, uint8_t reason) noexcept nogil:
     if down.pause & reason == 0:
         return
     down.pause &= ~reason
     if down.pause == 0 and down.state < DOWN_CLOSED:
         if reason != PAUSE_PIPELINE:
             count(down, HCM_FLOW_RESUMED, 1)
-        transport_read_start(down.conn.transport)
+        transport_read_start(down.base.conn.transport)
 
 
 cdef void on_high(Transport *transport) noexcept nogil:
-    cdef Downstream *down = <Downstream *>transport.owner
+    cdef Http1Downstream *down = <Http1Downstream *>transport.owner
     if down.stream != NULL:
         stream_upload_full(down.stream)
 
 
 cdef void on_low(Transport *transport) noexcept nogil:
-    cdef Downstream *down = <Downstream *>transport.owner
+    cdef Http1Downstream *down = <Http1Downstream *>transport.owner
     if down.stream != NULL:
         stream_upload_low(down.stream)
     elif down.state == DOWN_HEAD and not down.consuming:
-        downstream_resume(down, PAUSE_PIPELINE)
+        resume_reading(down, PAUSE_PIPELINE)
         consume_held(down)
 
 
 cdef void on_flushed(Transport *transport) noexcept nogil:
     # Our FIN is out: nothing more is waited for.
-    cdef Downstream *down = <Downstream *>transport.owner
+    cdef Http1Downstream *down = <Http1Downstream *>transport.owner
     if down.state == DOWN_CLOSING:
         close_now(down, False)
 
 
 cdef void drain(Connection *connection) noexcept nogil:
-    downstream_drain(<Downstream *>connection)
+    drain_now(<Http1Downstream *>connection)
 
 
 cdef void abort(Connection *connection) noexcept nogil:
-    downstream_abort(<Downstream *>connection)
+    abort_now(<Http1Downstream *>connection)
 
 
 cdef ConnectionOps connection_ops
@@ -501,26 +516,59 @@ ops.on_closed = on_closed
 # --- the end of a stream --------------------------------------------------------------------------------------------
 
 
-cdef void downstream_done(Downstream *down, Stream *stream) noexcept nogil:
+cdef void done(Downstream *base, Stream *stream) noexcept nogil:
+    cdef Http1Downstream *down = <Http1Downstream *>base
     cdef bint request_read = stream.bits & STREAM_REQUEST_END != 0
     down.stream = NULL
-    down.idle_ns = clock_ns(&down.engine.loop.clock)
+    down.idle_ns = clock_ns(&down.base.engine.loop.clock)
     if down.state >= DOWN_CLOSING:
         return
-    if down.close_after or not request_read or stream.bits & STREAM_TUNNEL or down.conn.transport.failed or down.engine.draining:
+    if down.close_after or not request_read or stream.bits & STREAM_TUNNEL or down.base.conn.transport.failed or down.base.engine.draining:
         close_gracefully(down, down.saw_close and stream.bits & STREAM_LOCAL_REPLY == 0 and (
             request_read or stream.bits & STREAM_HTTP10 != 0))
         return
     down.state = DOWN_HEAD
     if down.pause:
-        downstream_resume(down, down.pause)
+        resume_reading(down, down.pause)
     if down.held.len > 0 and not down.consuming:
         consume_held(down)
 
 
-cdef void downstream_cut(Downstream *down) noexcept nogil:
+cdef void cut(Downstream *base, Stream *stream) noexcept nogil:
     # The response cannot be completed: what was sent of it goes out, then the connection closes without the rest.
+    cdef Http1Downstream *down = <Http1Downstream *>base
+    down.stream = NULL
     close_gracefully(down, False)
+
+
+cdef void succeed(Downstream *base, Stream *stream, Stream *next) noexcept nogil:
+    (<Http1Downstream *>base).stream = next
+
+
+cdef void no_more(Downstream *base) noexcept nogil:
+    (<Http1Downstream *>base).close_after = True
+
+
+cdef void pause(Downstream *base, Stream *stream, uint8_t reason) noexcept nogil:
+    pause_reading(<Http1Downstream *>base, reason)
+
+
+cdef void resume(Downstream *base, Stream *stream, uint8_t reason) noexcept nogil:
+    resume_reading(<Http1Downstream *>base, reason)
+
+
+cdef DownstreamOps down_ops
+down_ops.send_interim = downstream_send_interim
+down_ops.send_head = downstream_send_head
+down_ops.send_span = downstream_send_span
+down_ops.send_buffer = downstream_send_buffer
+down_ops.send_trailers = downstream_send_trailers
+down_ops.pause = pause
+down_ops.resume = resume
+down_ops.no_more = no_more
+down_ops.succeed = succeed
+down_ops.done = done
+down_ops.cut = cut
 
 
 cdef const char *down_state_name(uint8_t state) noexcept nogil:

@@ -10,9 +10,10 @@ from meshcore.base.buffer cimport CHUNK, Buffer
 from meshcore.base.span cimport Span, span
 from meshcore.codec.head cimport *
 from meshcore.codec.http1_write cimport *
-from meshcore.conf.stat_ids cimport HCM_CX_TX_BYTES
+from meshcore.conf.stat_ids cimport HCM_CX_DRAIN_CLOSE, HCM_CX_TX_BYTES, HCM_RQ_RESPONSE_BEFORE_RQ_COMPLETE
 from meshcore.io.transport cimport *
-from meshcore.observe.counters cimport stat_add
+from meshcore.observe.counters cimport stat_add, stat_inc
+from meshcore.proxy.drain cimport drain_closes
 from meshcore.proxy.objects cimport *
 
 cdef enum:
@@ -42,11 +43,34 @@ cdef void frame_response(Stream *stream, bint end) noexcept nogil:
             stream.bits |= STREAM_CHUNKED
 
 
+cdef void set_persistence(Stream *stream, bint end) noexcept nogil:
+    # Whether this connection takes another request, and what the client is told about it.
+    cdef Http1Downstream *down = <Http1Downstream *>stream.down
+    cdef Head *head = &stream.response
+    if stream.bits & STREAM_HTTP10:
+        if not head_has(head, H_CONTENT_LENGTH) and not end:
+            down.close_after = True
+            down.saw_close = True
+        if not down.close_after:
+            head_set(head, H_CONNECTION, span(b"keep-alive", 10))
+    if (stream.engine.draining or stream.engine.unhealthy or stream.listener.drain_since_ms) and drain_closes(stream):
+        if not down.close_after:
+            stat_inc(stream.engine.stats, stream.hcm.stats[HCM_CX_DRAIN_CLOSE])
+        down.close_after = True
+    if stream.bits & STREAM_REQUEST_END == 0:
+        if stream.bits & STREAM_TUNNEL == 0:
+            down.close_after = True
+        stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_RESPONSE_BEFORE_RQ_COMPLETE])
+    if down.close_after and stream.bits & STREAM_TUNNEL == 0:
+        head_set(head, H_CONNECTION, span(b"close", 5))
+
+
 cdef void downstream_send_head(Downstream *down, Stream *stream, bint end) noexcept nogil:
     cdef Transport *transport = down.conn.transport
     cdef size_t bound
     cdef size_t n
     cdef char *room
+    set_persistence(stream, end)
     frame_response(stream, end)
     bound = http1_head_bound(&stream.response)
     if bound <= CHUNK:
@@ -68,11 +92,11 @@ cdef void downstream_send_head(Downstream *down, Stream *stream, bint end) noexc
     transport_flush(transport)
 
 
-cdef void downstream_send_interim(Downstream *down, Head *head) noexcept nogil:
+cdef void downstream_send_interim(Downstream *down, Stream *stream, Head *head) noexcept nogil:
     cdef size_t bound
     cdef char *room
     if head == NULL:
-        transport_copy(down.conn.transport, b"HTTP/1.0 " if down.stream != NULL and down.stream.request.version == HTTP_10 else b"HTTP/1.1 ", 9)
+        transport_copy(down.conn.transport, b"HTTP/1.0 " if stream.request.version == HTTP_10 else b"HTTP/1.1 ", 9)
         transport_copy(down.conn.transport, b"100 Continue\r\n\r\n", 16)
     else:
         bound = http1_head_bound(head)

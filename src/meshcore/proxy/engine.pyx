@@ -12,6 +12,7 @@ from meshcore.base.span cimport span_equal
 from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.cluster.balancer cimport balancer_fini, balancer_init, balancer_reset
 from meshcore.cluster.host_set cimport host_set_unref
+from meshcore.codec.http2 cimport Http2Stream
 from meshcore.conf.tables cimport RouteSet, cluster_conf_unref, listener_conf_unref, route_set_unref
 from meshcore.filter.batch cimport batch_init
 from meshcore.io.listener cimport server_close, server_open, server_set_backlog
@@ -20,6 +21,7 @@ from meshcore.io.loop cimport loop_fini, loop_init
 from meshcore.io.transport cimport transport_flush_all
 from meshcore.proxy.connection cimport connection_accept, connection_refused, connections_abort, connections_drain
 from meshcore.proxy.drain cimport drain_start
+from meshcore.proxy.http2.objects cimport Http2Downstream
 from meshcore.proxy.mirror cimport mirror_end
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.pool cimport pool_retire
@@ -46,7 +48,9 @@ cdef int engine_init(Engine *engine, uint32_t index, uint64_t *stats, LoopHook o
         return error
     engine.index = index
     engine.stats = stats
-    slab_init(&engine.downstreams, sizeof(Downstream))
+    slab_init(&engine.downstreams, sizeof(Http1Downstream))
+    slab_init(&engine.http2_downstreams, sizeof(Http2Downstream))
+    slab_init(&engine.http2_streams, sizeof(Http2Stream))
     slab_init(&engine.upstreams, sizeof(Upstream))
     slab_init(&engine.streams, sizeof(Stream))
     slab_init(&engine.attempts, sizeof(Attempt))
@@ -68,6 +72,8 @@ cdef void engine_fini(Engine *engine) noexcept nogil:
     free(engine.names)
     loop_fini(&engine.loop)
     slab_fini(&engine.downstreams)
+    slab_fini(&engine.http2_downstreams)
+    slab_fini(&engine.http2_streams)
     slab_fini(&engine.upstreams)
     slab_fini(&engine.streams)
     slab_fini(&engine.attempts)
@@ -524,5 +530,6 @@ cdef const char *engine_date(Engine *engine) noexcept nogil:
 
 
 cdef uint64_t engine_live(Engine *engine) noexcept nogil:
-    return <uint64_t>engine.downstreams.live + engine.upstreams.live + engine.streams.live + engine.attempts.live \
+    return <uint64_t>engine.downstreams.live + engine.http2_downstreams.live + engine.http2_streams.live \
+        + engine.upstreams.live + engine.streams.live + engine.attempts.live \
         + engine.tcp_sessions.live + engine.loop.handles

@@ -199,7 +199,7 @@ cdef void follow(Stream *stream, Stream *next) noexcept nogil:
     next.remote = stream.remote
     stream.down = NULL             # the connection goes on with the next stream
     stream_end(stream)
-    down.stream = next
+    down.ops.succeed(down, stream, next)
     stream_begin(next)
     next.record.downstream_remote = &next.remote
     next.record.stream_id = head_value(&next.request, H_X_REQUEST_ID)

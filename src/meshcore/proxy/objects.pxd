@@ -17,6 +17,7 @@ from meshcore.cluster.host cimport Host
 from meshcore.cluster.host_set cimport HostSet
 from meshcore.codec.head cimport Head
 from meshcore.codec.http1 cimport Http1Body, Http1Message
+from meshcore.codec.http2 cimport Http2Stream
 from meshcore.conf.tables cimport ChainConf, ClusterConf, HcmConf, ListenerConf
 from meshcore.filter.http cimport Batch, HttpStream
 from meshcore.io.logfile cimport LogFile
@@ -46,6 +47,8 @@ cdef struct Engine:
     LogFile **logs                 # by LogConf.file
     uint32_t logs_cap
     Slab downstreams
+    Slab http2_downstreams
+    Slab http2_streams             # of both sides
     Slab upstreams
     Slab streams
     Slab attempts
@@ -120,9 +123,29 @@ cdef enum PauseReason:
     PAUSE_PIPELINE = 4             # enough pipelined bytes are held already
     PAUSE_FILTER_FULL = 8          # a filter holds enough of the body
 
+cdef struct DownstreamOps:
+    # What a stream asks of its client's connection, whatever version of HTTP that speaks. Bytes of spans must live until the event is over.
+    void (*send_interim)(Downstream *down, Stream *stream, Head *head) noexcept nogil        # a 1xx head; NULL: 100 Continue
+    void (*send_head)(Downstream *down, Stream *stream, bint end) noexcept nogil             # stream.response
+    void (*send_span)(Downstream *down, Stream *stream, Span data, bint end) noexcept nogil
+    void (*send_buffer)(Downstream *down, Stream *stream, Buffer *data, bint end) noexcept nogil
+    void (*send_trailers)(Downstream *down, Stream *stream, Head *trailers) noexcept nogil   # NULL: none; ends the response
+    void (*pause)(Downstream *down, Stream *stream, uint8_t reason) noexcept nogil           # no more of its request for now
+    void (*resume)(Downstream *down, Stream *stream, uint8_t reason) noexcept nogil
+    void (*no_more)(Downstream *down) noexcept nogil                                         # what it sends cannot be trusted: no further request
+    void (*succeed)(Downstream *down, Stream *stream, Stream *next) noexcept nogil           # another stream goes on in this one's place
+    void (*done)(Downstream *down, Stream *stream) noexcept nogil                            # it has ended
+    void (*cut)(Downstream *down, Stream *stream) noexcept nogil                             # ... and its response is not complete
+
 cdef struct Downstream:
+    # A client's connection as its streams know it; the first member of what a version of HTTP makes of it.
     Connection conn                # must be first
+    const DownstreamOps *ops
     Engine *engine
+    uint32_t requests
+
+cdef struct Http1Downstream:
+    Downstream base                # must be first
     Stream *stream                 # the current request; NULL between requests
     Held held                      # bytes that wait: a part of a head, pipelined requests
     Http1Body body
@@ -134,7 +157,6 @@ cdef struct Downstream:
     uint8_t end_seen                  # the client sent FIN
     uint8_t spoke                     # some bytes have come
     uint8_t local_close
-    uint32_t requests
     uint32_t skip                  # bytes of a partial head that the parser has seen
     Timer timer                    # idle, request headers or delayed close, by state
     uint64_t head_ns               # when the first byte of the head in progress came; 0 = none
@@ -208,6 +230,8 @@ cdef struct Stream:
     HttpStream http                # must be first: what filters see
     Engine *engine
     Downstream *down               # NULL: the client is gone
+    Http2Stream *client            # HTTP/2: where its client's frames come and go; NULL: it speaks HTTP/1, or has gone
+    uint8_t paused                 # HTTP/2: PauseReason bits
     ListenerLocal *listener        # a use of it (tables behind it stay)
     HcmConf *hcm
     RouteLocal *routes             # a use of it

@@ -12,9 +12,9 @@ from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport *
 from meshcore.observe.counters cimport stat_inc
 from meshcore.observe.record cimport ADDRESS_TEXT, FLAG_DPE, address_write
+from meshcore.proxy.client cimport client_no_more
 from meshcore.proxy.client_address cimport client_identify
 from meshcore.proxy.connection cimport connection_local
-from meshcore.proxy.downstream_write cimport downstream_send_interim
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.path_normal cimport *
 from meshcore.proxy.stream cimport stream_reply, stream_reply_simple
@@ -44,7 +44,8 @@ cdef bint authority_valid(Span authority) noexcept nogil:
 
 cdef bint refuse_and_close(Stream *stream, uint16_t status, Span details) noexcept nogil:
     # What may hide a second request behind it (Envoy's handleCodecError): no further request on this connection.
-    stream.down.close_after = stream.down.close_after or not stream.hcm.stream_error_on_invalid
+    if not stream.hcm.stream_error_on_invalid:
+        client_no_more(stream)
     return refuse(stream, status, details)
 
 
@@ -59,7 +60,7 @@ cdef bint check_version(Stream *stream) noexcept nogil:
         stream.record.request_end_ns = 0
         stream.bits &= ~<uint32_t>STREAM_REQUEST_END
         stat_inc(stream.engine.stats, stream.hcm.stats[HCM_CX_PROTOCOL_ERROR])
-        stream.down.close_after = True
+        client_no_more(stream)
         stream_reply_simple(stream, 426, FLAG_DPE, span(b"low_version", 11), span(b"Upgrade Required", 16))
         return False
     stream.bits |= STREAM_HTTP10
@@ -291,7 +292,7 @@ cdef bint request_head_prepare(Stream *stream) noexcept nogil:
         stat_inc(stream.engine.stats, stream.hcm.listener_stats[LISTENER_HTTP_1XX])
         stat_inc(stream.engine.stats, hcm.stats[HCM_RQ_COMPLETED])
         stat_inc(stream.engine.stats, stream.hcm.listener_stats[LISTENER_HTTP_COMPLETED])
-        downstream_send_interim(stream.down, NULL)
+        stream.down.ops.send_interim(stream.down, stream, NULL)
         head_drop(head, H_EXPECT)
     if not check_version(stream):
         return False

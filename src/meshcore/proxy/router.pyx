@@ -18,7 +18,7 @@ from meshcore.observe.record cimport *
 from meshcore.proxy.attempt cimport arm_try, give_up, start_try
 from meshcore.proxy.blame cimport blame_slow
 from meshcore.proxy.charge cimport *
-from meshcore.proxy.downstream cimport downstream_pause
+from meshcore.proxy.client cimport client_pause
 from meshcore.proxy.engine cimport cluster_unuse, engine_find_cluster
 from meshcore.proxy.failure cimport give_retry, timed_out, timeout_status
 from meshcore.proxy.hedge cimport hedge_end, hedge_others, hedge_prepare, hedge_start
@@ -254,8 +254,8 @@ cdef void router_request_data(Stream *stream, Span data, bint end) noexcept nogi
         return
     if stream.bits & STREAM_REPLAY_LOST and data.len > 0:
         buffer_copy(&stream.engine.loop.buffers, &stream.waiting, data.at, data.len)
-    if stream.waiting.len + stream.replay.len > stream.listener.conf.buffer_limit and stream.down != NULL:
-        downstream_pause(stream.down, PAUSE_WAITING_FULL)
+    if stream.waiting.len + stream.replay.len > stream.listener.conf.buffer_limit:
+        client_pause(stream, PAUSE_WAITING_FULL)
 
 
 cdef bint pass_slices(Stream *stream, Attempt *attempt, Buffer *data, bint end) noexcept nogil:
@@ -310,8 +310,8 @@ cdef void router_request_buffer(Stream *stream, Buffer *data, bint end) noexcept
     if not pass_slices(stream, stream.attempt, data, end) and stream.bits & STREAM_REPLAY_LOST and data.len > 0 and \
             buffer_own(&stream.engine.loop.buffers, data):
         buffer_move(&stream.waiting, data)
-        if stream.waiting.len > stream.listener.conf.buffer_limit and stream.down != NULL:
-            downstream_pause(stream.down, PAUSE_WAITING_FULL)
+        if stream.waiting.len > stream.listener.conf.buffer_limit:
+            client_pause(stream, PAUSE_WAITING_FULL)
     if end and stream.bits & STREAM_ENDED == 0:
         router_request_complete(stream)
 

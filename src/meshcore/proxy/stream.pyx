@@ -15,9 +15,8 @@ from meshcore.filter.http cimport HttpStream, LocalReply, StreamOps
 from meshcore.observe.counters cimport gauge_add, stat_inc
 from meshcore.observe.record cimport *
 from meshcore.proxy.chain cimport *
+from meshcore.proxy.client cimport client_no_more
 from meshcore.proxy.connection cimport connection_local
-from meshcore.proxy.downstream cimport downstream_cut
-from meshcore.proxy.downstream_write cimport downstream_send_interim
 from meshcore.proxy.local_reply cimport local_reply_fill
 from meshcore.proxy.mirror cimport mirror_end
 from meshcore.proxy.objects cimport *
@@ -84,10 +83,10 @@ cdef void stream_begin(Stream *stream) noexcept nogil:
     record.protocol = stream.request.version
     record.downstream_header_rx = stream.request.bytes
     if not chain_init(stream):
-        down.close_after = True    # the filters cannot run: nothing may pass them by
+        client_no_more(stream)     # the filters cannot run: nothing may pass them by
         stream.bits |= STREAM_NO_FILTERS
     stat_inc(engine.stats, stream.hcm.stats[HCM_RQ_TOTAL])
-    stat_inc(engine.stats, stream.hcm.stats[HCM_RQ_HTTP1_TOTAL])
+    stat_inc(engine.stats, stream.hcm.stats[HCM_RQ_HTTP1_TOTAL if stream.client == NULL else HCM_RQ_HTTP2_TOTAL])
     gauge_add(engine.stats, stream.hcm.stats[HCM_RQ_ACTIVE], 1)
 
 
@@ -229,8 +228,7 @@ cdef void stream_request_head(Stream *stream, bint end) noexcept nogil:
             gauge_add(stream.engine.stats, hcm.stats[HCM_CX_UPGRADES_ACTIVE], 1)
         elif stream.http.route != NULL:
             stat_inc(stream.engine.stats, hcm.stats[HCM_RQ_WS_ON_NON_WS_ROUTE])
-            stream.down.close_after = True
-            stream.down.saw_close = True
+            client_no_more(stream)
             stream_reply_simple(stream, 403, 0, span(b"upgrade_failed", 14), span(b"", 0))
             return
     use_route_idle(stream)
@@ -299,10 +297,9 @@ cdef void stream_reset(Stream *stream) noexcept nogil:
     if down == NULL:
         stream_end(stream)
         return
-    down.stream = NULL
     stream.down = NULL
     stream_end(stream)
-    downstream_cut(down)
+    down.ops.cut(down, stream)
 
 
 cdef void stream_upload_full(Stream *stream) noexcept nogil:
@@ -326,7 +323,7 @@ cdef void stream_interim(Stream *stream, Head *head) noexcept nogil:
         stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_COMPLETED])
         stat_inc(stream.engine.stats, stream.hcm.listener_stats[LISTENER_HTTP_1XX])
         stat_inc(stream.engine.stats, stream.hcm.listener_stats[LISTENER_HTTP_COMPLETED])
-        downstream_send_interim(stream.down, head)
+        stream.down.ops.send_interim(stream.down, stream, head)
 
 
 cdef void stream_response_head(Stream *stream, bint end) noexcept nogil:
@@ -362,8 +359,8 @@ cdef void stream_reply(Stream *stream, const LocalReply *reply) noexcept nogil:
         stream_reset(stream)
         return
     stream.bits |= STREAM_LOCAL_REPLY
-    if reply.status == 400 and not stream.hcm.stream_error_on_invalid and stream.down != NULL:
-        stream.down.close_after = True     # Envoy takes each 400 of its own for a broken message
+    if reply.status == 400 and not stream.hcm.stream_error_on_invalid:
+        client_no_more(stream)     # Envoy takes each 400 of its own for a broken message
     router_end(stream)
     chain_skip_response(stream, replaces)
     body = local_reply_fill(stream, reply)

@@ -14,7 +14,6 @@ from meshcore.conf.stat_ids cimport *
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_inc
 from meshcore.proxy.access_log cimport access_log
 from meshcore.proxy.chain cimport chain_end
-from meshcore.proxy.downstream cimport downstream_done
 from meshcore.proxy.engine cimport listener_unuse, routes_unuse
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.router cimport router_end, router_let_go
@@ -55,7 +54,7 @@ cdef void stream_end(Stream *stream) noexcept nogil:
     engine.ended = stream
     stream.down = NULL
     if down != NULL:
-        downstream_done(down, stream)
+        down.ops.done(down, stream)
 
 
 cdef void stream_free(Stream *stream) noexcept nogil:

@@ -1,4 +1,4 @@
-"""The last stretch of a response: hop-by-hop headers, server, date, via, Connection; then head, body and trailers to the connection.
+"""The last stretch of a response: hop-by-hop headers, server, date, via; then head, body and trailers to the connection.
 
 The order is Envoy's mutateResponseHeaders and encodeHeaders.
 """
@@ -10,8 +10,6 @@ from meshcore.codec.head cimport *
 from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport *
 from meshcore.observe.counters cimport stat_inc
-from meshcore.proxy.downstream_write cimport *
-from meshcore.proxy.drain cimport drain_closes
 from meshcore.proxy.engine cimport engine_date
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.stream cimport stream_touch
@@ -57,37 +55,14 @@ cdef void set_identity(Stream *stream) noexcept nogil:
         head_set(head, H_SERVER, hcm.server_name)
 
 
-cdef void set_persistence(Stream *stream, bint end) noexcept nogil:
-    # Whether this connection takes another request, and what the client is told about it.
-    cdef Downstream *down = stream.down
-    cdef Head *head = &stream.response
-    if stream.bits & STREAM_HTTP10:
-        if not head_has(head, H_CONTENT_LENGTH) and not end:
-            down.close_after = True
-            down.saw_close = True
-        if not down.close_after:
-            head_set(head, H_CONNECTION, span(b"keep-alive", 10))
-    if (stream.engine.draining or stream.engine.unhealthy or stream.listener.drain_since_ms) and drain_closes(stream):
-        if not down.close_after:
-            stat_inc(stream.engine.stats, stream.hcm.stats[HCM_CX_DRAIN_CLOSE])
-        down.close_after = True
-    if stream.bits & STREAM_REQUEST_END == 0:
-        if stream.bits & STREAM_TUNNEL == 0:
-            down.close_after = True
-        stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_RESPONSE_BEFORE_RQ_COMPLETE])
-    if down.close_after and stream.bits & STREAM_TUNNEL == 0:
-        head_set(head, H_CONNECTION, span(b"close", 5))
-
-
 cdef void deliver_head(Stream *stream, bint end) noexcept nogil:
     stream.bits |= STREAM_RESPONSE_HEAD
     stream.record.status = stream.response.status
     stream.record.response_first_tx_ns = clock_ns(&stream.engine.loop.clock)
     drop_hop_headers(stream)
     set_identity(stream)
-    set_persistence(stream, end)
     count_status(stream, stream.response.status)
-    downstream_send_head(stream.down, stream, end)
+    stream.down.ops.send_head(stream.down, stream, end)
     if end:
         stream_complete(stream)
 
@@ -96,7 +71,7 @@ cdef void deliver_span(Stream *stream, Span data, bint end) noexcept nogil:
     stream_touch(stream)
     if stream.bits & STREAM_HEAD_REQUEST == 0:
         stream.record.bytes_sent += data.len
-        downstream_send_span(stream.down, stream, data, end)
+        stream.down.ops.send_span(stream.down, stream, data, end)
     if end:
         stream_complete(stream)
 
@@ -105,13 +80,13 @@ cdef void deliver_buffer(Stream *stream, Buffer *data, bint end) noexcept nogil:
     stream_touch(stream)
     if stream.bits & STREAM_HEAD_REQUEST == 0:
         stream.record.bytes_sent += data.len
-        downstream_send_buffer(stream.down, stream, data, end)
+        stream.down.ops.send_buffer(stream.down, stream, data, end)
     if end:
         stream_complete(stream)
 
 
 cdef void deliver_trailers(Stream *stream) noexcept nogil:
-    downstream_send_trailers(stream.down, stream, stream.record.trailers)
+    stream.down.ops.send_trailers(stream.down, stream, stream.record.trailers)
     stream_complete(stream)
 
 
