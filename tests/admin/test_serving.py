@@ -144,7 +144,7 @@ class Reader(HTMLParser):
             self.links.append(str(given["href"]))
         if tag == "form":
             self.forms[str(given["action"])] = str(given["method"])
-        if tag not in ("input",):
+        if tag not in ("input", "meta"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -167,6 +167,24 @@ def test_the_home_page_quotes_what_it_shows() -> None:
     assert "<b>" not in row
     assert "<i>" not in row
     assert "a'b" not in row
+
+
+@pytest.mark.parametrize("form", ["html", "active-html"])
+def test_the_statistics_have_a_page_for_browsers_that_shows_what_was_asked_for(get: Ask, form: str) -> None:
+    page = get(f"/stats?format={form}&usedonly&filter=%3Cb%3E%7Cserver.live%27&type=Gauges&histogram_buckets=detailed")
+    assert page.headers["content-type"] == "text/html; charset=UTF-8"
+    reader = Reader()
+    reader.feed(page.body)
+    assert reader.open == [] and reader.forms == {"stats": "get"}
+    assert "<b>" not in page.body and "value='&lt;b&gt;|server.live&#x27;'" in page.body
+    for shown in ("name='usedonly' checked", "<option selected>Gauges<", "<option selected>detailed<", f"<option selected>{form}<"):
+        assert shown in page.body
+    assert ("http-equiv='refresh'" in page.body) == (form == "active-html")
+
+
+def test_the_page_for_browsers_shows_the_same_statistics_as_the_text(get: Ask) -> None:
+    shown = get("/stats?format=html&filter=^server.live$").body
+    assert shown.partition("<pre>\n")[2].partition("</pre>")[0] == get("/stats?filter=^server.live$").body == "server.live: 1\n"
 
 
 def test_help_names_parameters_and_their_choices(get: Ask) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.admin import stats_json, stats_prometheus, stats_text
+from mesh.admin import stats_html, stats_json, stats_prometheus, stats_text
 from mesh.admin.pages import Query
 from mesh.admin.stats_query import BadQuery, StatsQuery
 from mesh.filters import Reply
 
 RENDERERS = {
     "text": (stats_text.render, "text/plain; charset=UTF-8"),
+    "html": (stats_html.render, "text/html; charset=UTF-8"),
+    "active-html": (stats_html.render, "text/html; charset=UTF-8"),
     "json": (stats_json.render, "application/json"),
     "prometheus": (stats_prometheus.render, "text/plain; version=0.0.4"),
 }
@@ -21,10 +23,7 @@ def page(proxy: Any, query: Query) -> Reply:
         wanted = StatsQuery.parse(query.params)
     except BadQuery as error:
         return Reply(400, f"{error}")
-    form = "prometheus" if query.path == "/stats/prometheus" else wanted.format
-    if form not in RENDERERS:
-        return Reply(400, f"format={form} is not available here: use text, json or prometheus\n")
-    render, content_type = RENDERERS[form]
+    render, content_type = RENDERERS["prometheus" if query.path == "/stats/prometheus" else wanted.format]
     proxy.refresh_server_stats()
     samples = [sample for sample in proxy.registry.samples() if wanted.wants(sample.name, sample.used)]
     return Reply(200, render(samples, list(proxy.registry.histograms()), wanted), content_type)
