@@ -7,7 +7,6 @@ Pure functions, any thread.
 from __future__ import annotations
 
 import math
-from decimal import Decimal
 
 
 def shortest(value: float) -> str:
@@ -16,13 +15,16 @@ def shortest(value: float) -> str:
     """
     if math.isnan(value) or math.isinf(value):
         return repr(value)
-    sign, digits, exponent = Decimal(repr(value)).as_tuple()
-    assert isinstance(exponent, int)
-    text = "".join(map(str, digits)).lstrip("0").rstrip("0") or "0"
-    if text == "0":
+    sign = math.copysign(1, value) < 0
+    # What the decimal module would take apart; its import costs more than half a megabyte.
+    mantissa, _, exponent = repr(abs(value)).partition("e")
+    whole, _, rest = mantissa.partition(".")
+    digits = (whole + rest).lstrip("0")
+    text = digits.rstrip("0")
+    if not text:
         return "-0" if sign else "0"
     # 0.text * 10**point
-    point = len("".join(map(str, digits)).lstrip("0")) + exponent
+    point = len(digits) - len(rest) + int(exponent or 0)
     fraction = f".{text[1:]}" if len(text) > 1 else ""
     scientific = f"{text[0]}{fraction}e{'-' if point < 1 else '+'}{abs(point - 1):02d}"
     if point <= 0:
