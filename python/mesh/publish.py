@@ -279,7 +279,7 @@ class Publisher:
                 if live is not None and (live.stopped or live.spec == spec):
                     continue
                 if live is not None and _sockets(live.spec) == _sockets(spec):
-                    prepared.append((self._build(spec, live.index, live.bound), []))
+                    prepared.append((self._build(spec, live.index, live.bound, _kept_chains(live.spec, spec)), []))
                     continue
                 index = self._listener_index.setdefault(spec.name, len(self._listener_index))
                 bound, fds = _bind(spec, len(self.workers))
@@ -294,11 +294,13 @@ class Publisher:
             raise
         return prepared
 
-    def _build(self, spec: Listener, index: int, bound: tuple[Address, ...]) -> LiveListener:
+    def _build(
+        self, spec: Listener, index: int, bound: tuple[Address, ...], kept: tuple[int | None, ...] = ()
+    ) -> LiveListener:
         stat_name = spec.stat_prefix or stat_address(bound[0])
         bound_spec = replace(spec, chains=tuple(self._bind_filters(chain) for chain in spec.chains))
         table = ListenerTable(
-            bound_spec, index, self.registry, self._cluster_index, self.logs.slots, self.user_agent, stat_name
+            bound_spec, index, self.registry, self._cluster_index, self.logs.slots, self.user_agent, stat_name, kept
         )
         if bound[0].port >= 0:
             table.set_port(bound[0].port)
@@ -357,13 +359,31 @@ def _sockets(spec: Listener) -> Any:
     return (spec.address, spec.additional_addresses, spec.reuse_port)
 
 
+def _chain_without_routes(chain: FilterChain) -> FilterChain:
+    return replace(chain, hcm=replace(chain.hcm, routes=None)) if chain.hcm else chain  # type: ignore[arg-type]
+
+
 def _without_routes(spec: Listener) -> Listener:
     """What of it open connections would notice."""
-    chains = tuple(
-        replace(chain, hcm=replace(chain.hcm, routes=None)) if chain.hcm else chain  # type: ignore[arg-type]
-        for chain in spec.chains
-    )
-    return replace(spec, backlog=0, chains=chains)
+    return replace(spec, backlog=0, chains=tuple(map(_chain_without_routes, spec.chains)))
+
+
+def changes_chains_alone(old: Listener, new: Listener) -> bool:
+    """Whether two listeners differ in their filter chains, and in nothing else that connections notice."""
+    return old != new and replace(old, backlog=0, chains=(), matcher=None) == replace(new, backlog=0, chains=(), matcher=None)
+
+
+def _kept_chains(old: Listener, new: Listener) -> tuple[int | None, ...]:
+    """For each chain of `new` its place in `old`, None where its connections would notice a difference."""
+    if not changes_chains_alone(old, new):
+        return ()
+    left = {(chain.name, chain.match, chain.fallback): place for place, chain in enumerate(old.chains)}
+    kept: list[int | None] = []
+    for chain in new.chains:
+        place = left.get((chain.name, chain.match, chain.fallback))
+        same = place is not None and _chain_without_routes(old.chains[place]) == _chain_without_routes(chain)
+        kept.append(place if same else None)
+    return tuple(kept)
 
 
 def stat_address(address: Address) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mesh import __version__
+from mesh.publish import changes_chains_alone
 
 if TYPE_CHECKING:
     from mesh.proxy import Proxy
@@ -105,6 +106,8 @@ def count_changes(proxy: Proxy, before: tuple[Mapping[str, Any], Mapping[str, An
         registry.add(f"{kind}_modified", sum(name in old and old[name] != spec for name, spec in new.items()))
         if kind.startswith("listener"):
             registry.add(f"{kind}_create_success", added * proxy.concurrency)
+            in_place = sum(name in old and changes_chains_alone(old[name], spec) for name, spec in new.items())
+            registry.add(f"{kind}_in_place_updated", in_place)
 
 
 def specs(proxy: Proxy) -> tuple[dict[str, Any], dict[str, Any]]:

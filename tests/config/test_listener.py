@@ -1,4 +1,4 @@
-"""Listener, its addresses and its one filter chain in the plan; bootstrap-wide values."""
+"""Listener, its addresses and its filter chains in the plan; bootstrap-wide values."""
 
 from __future__ import annotations
 
@@ -52,10 +52,13 @@ def test_the_command_line_names_the_node() -> None:
 @pytest.mark.parametrize(
     ("patches", "path"),
     [
-        ({"listener": {"filter_chains": [{}, {}]}}, f"{LISTENER}.filter_chains[1]: more than one filter chain"),
         (
-            {"chain": {"filter_chain_match": {"server_names": ["a"]}}},
-            f"{LISTENER}.filter_chains[0].filter_chain_match: ",
+            {"chain": {"filter_chain_match": {"server_names": ["a*b"]}}},
+            f"{LISTENER}.filter_chains[0].filter_chain_match.server_names[0]: 'a*b': a star may only stand for the first",
+        ),
+        (
+            {"chain": {"filter_chain_match": {"address_suffix": "a"}}},
+            f"{LISTENER}.filter_chains[0].filter_chain_match.address_suffix: ",
         ),
         ({"listener": {"listener_filters": [{"name": "a"}]}}, f"{LISTENER}.listener_filters: "),
         ({"listener": {"use_original_dst": True}}, f"{LISTENER}.use_original_dst: "),
@@ -84,3 +87,33 @@ def test_listeners_on_free_ports_do_not_collide() -> None:
     tree = bootstrap()
     tree["static_resources"]["listeners"].append({**tree["static_resources"]["listeners"][0], "name": "other"})
     assert len(load(tree).plan.listeners) == 2
+
+
+def two_chains(*matches: dict) -> dict:
+    tree = bootstrap()
+    listener = tree["static_resources"]["listeners"][0]
+    [chain] = listener["filter_chains"]
+    listener["filter_chains"] = [{**chain, "filter_chain_match": match} for match in matches]
+    return tree
+
+
+@pytest.mark.parametrize(
+    "matches",
+    [
+        ({}, {}),
+        ({"destination_port": 80, "server_names": ["a", "b"]}, {"destination_port": 80, "server_names": ["b", "c"]}),
+        ({"server_names": ["A"]}, {"server_names": ["a"]}),
+        (
+            {"prefix_ranges": [{"address_prefix": "10.1.1.1", "prefix_len": 8}]},
+            {"prefix_ranges": [{"address_prefix": "10.0.0.0", "prefix_len": 8}]},
+        ),
+    ],
+)
+def test_two_chains_cannot_take_the_same_connections(matches: tuple[dict, ...]) -> None:
+    with pytest.raises(ConfigError, match=r"filter_chains\[1\].filter_chain_match: takes the same connections as .*chains\[0\]"):
+        load(two_chains(*matches))
+
+
+def test_chains_that_differ_somewhere_are_two() -> None:
+    found = load(two_chains({"source_ports": [1], "source_type": "EXTERNAL"}, {"source_ports": [1]})).plan.listeners[0]
+    assert [chain.match.source_type for chain in found.chains] == ["external", "any"]

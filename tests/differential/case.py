@@ -71,6 +71,7 @@ class Case:
     router: dict[str, Any] = field(default_factory=dict)
     filters: dict[str, dict[str, Any]] = field(default_factory=dict)
     listener: dict[str, Any] = field(default_factory=dict)
+    chains: list[dict[str, Any]] = field(default_factory=list)
     route_config: dict[str, Any] = field(default_factory=dict)
     virtual_hosts: list[dict[str, Any]] | None = None
     vhost: dict[str, Any] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.differential import chains
 from tests.differential.case import Case
 
 TYPE = "type.googleapis.com/envoy."
@@ -119,12 +120,22 @@ def _listener(case: Case, port: int, logs: Path, with_log: bool) -> dict[str, An
     }
     if with_log or case.log:
         hcm["access_log"] = [_access_log(case, logs)]
-    chain = {
-        "filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": merge(hcm, case.hcm)}]
-    }
+    manager = merge(hcm, case.hcm)
+    chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
     listener = {"name": case.name, "stat_prefix": case.name, "address": _address(port), "filter_chains": [chain]}
-    finished: dict[str, Any] = _named(merge(listener, case.listener), case)
+    if case.chains:
+        listener |= chains.listener_fields(case.chains, manager, hcm.get("access_log", []), case.name)
+    finished: dict[str, Any] = _named(_ported(merge(listener, case.listener), port), case)
     return finished
+
+
+def _ported(value: Any, port: int) -> Any:
+    """`value` with every `{{port}}` replaced by the listener's port."""
+    if isinstance(value, dict):
+        return {key: _ported(inner, port) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_ported(inner, port) for inner in value]
+    return port if value == "{{port}}" else value
 
 
 def _access_log(case: Case, logs: Path) -> dict[str, Any]:

@@ -24,6 +24,7 @@ def scopes_of(case: Case) -> list[str]:
     """The scopes that belong to this case alone, since it has its own listener, stat prefix and clusters."""
     return [
         f"http.{case.name}",
+        f"tcp.{case.name}",
         f"listener.{case.name}",
         *(f"cluster.{cluster_name(case.name, up)}" for up in case.upstreams),
     ]

@@ -1,15 +1,14 @@
-"""envoy.config.listener.v3.Listener: an address and one filter chain that holds an HTTP connection manager or a TCP proxy.
+"""envoy.config.listener.v3.Listener: addresses and filter chains, each of which holds an HTTP connection manager or a TCP proxy.
 
-More than one chain, a chain match, TLS and listener filters are refused by name. `default_filter_chain` alone is the
-one chain, as in Envoy. Whether a transport socket is plain TCP is decided here for listeners and clusters alike.
-Called by bootstrap.py."""
+TLS and listener filters are refused by name. Whether a transport socket is plain TCP is decided here for listeners and
+clusters alike. Called by bootstrap.py."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import address, hcm, tcp_proxy
-from mesh.config.errors import join
+from mesh.config import address, chain_match, hcm, match_tree, tcp_proxy
+from mesh.config.errors import join, nearest
 from mesh.config.fields import Fields, anything, false, true, unset
 from mesh.config.lowering import Lowering, wrapped_or
 from meshcore.bind import spec
@@ -18,7 +17,7 @@ LISTENER = Fields(
     "envoy.config.listener.v3.Listener",
     {
         "name", "address", "additional_addresses", "stat_prefix", "filter_chains", "default_filter_chain",
-        "per_connection_buffer_limit_bytes", "enable_reuse_port", "tcp_backlog_size", "drain_type",
+        "filter_chain_matcher", "per_connection_buffer_limit_bytes", "enable_reuse_port", "tcp_backlog_size", "drain_type",
     },
     described={"metadata", "traffic_direction"},
     harmless={
@@ -38,6 +37,7 @@ FILTER = Fields("envoy.config.listener.v3.Filter", {"name", "typed_config"})
 ADDITIONAL = Fields("envoy.config.listener.v3.AdditionalAddress", {"address"}, harmless={"socket_options": unset})
 NETWORK_TYPES = {hcm.HCM.message: hcm, tcp_proxy.TCP.message: tcp_proxy}
 SOCKET_TYPES = {"envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer": True}
+CHAIN_NAME = "google.protobuf.StringValue"
 MIB = 1024 * 1024
 MODIFY_ONLY = 1  # Listener.DrainType
 
@@ -48,9 +48,12 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Listener | None:
         low.refuse(join(path, "address"), "required, and not set")
         return None
     bound = address.lower(message.address, low, join(path, "address"))
-    found = _chain(message, low, path)
-    if found is None:
+    found = _chains(message, low, path)
+    if not found:
         return None
+    matcher = None
+    if message.HasField("filter_chain_matcher"):
+        matcher = _matcher(message, found, low, path)
     extra = []
     for index, item in enumerate(message.additional_addresses):
         at = f"{path}.additional_addresses[{index}]"
@@ -59,13 +62,14 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Listener | None:
     return spec.Listener(
         name=message.name or name_of(bound),
         address=bound,
-        chains=(found,),
+        chains=found,
         stat_prefix=message.stat_prefix,
         buffer_limit=wrapped_or(message, "per_connection_buffer_limit_bytes", MIB),
         backlog=wrapped_or(message, "tcp_backlog_size", 0),
         reuse_port=wrapped_or(message, "enable_reuse_port", True),
         additional_addresses=tuple(extra),
         drain_modify_only=message.drain_type == MODIFY_ONLY,
+        matcher=matcher,
     )
 
 
@@ -75,20 +79,48 @@ def name_of(bound: spec.Address) -> str:
     return host if bound.port == address.UNIX_PORT else f"{host}:{bound.port}"
 
 
-def _chain(message: Any, low: Lowering, path: str) -> spec.FilterChain | None:
-    """The only filter chain."""
-    chains = [(chain, f"{path}.filter_chains[{index}]") for index, chain in enumerate(message.filter_chains)]
+def _chains(message: Any, low: Lowering, path: str) -> tuple[spec.FilterChain, ...]:
+    """The filter chains, the default one last; () after a refusal."""
+    chains = [(chain, f"{path}.filter_chains[{index}]", False) for index, chain in enumerate(message.filter_chains)]
     if message.HasField("default_filter_chain"):
-        chains.append((message.default_filter_chain, join(path, "default_filter_chain")))
+        chains.append((message.default_filter_chain, join(path, "default_filter_chain"), True))
     if not chains:
         low.refuse(join(path, "filter_chains"), "must have a filter chain")
-        return None
-    for _, at in chains[1:]:
-        low.refuse(at, "more than one filter chain is not implemented yet in mesh; keep one")
-    chain, at = chains[0]
+    lowered = [(_chain(chain, low, at, fallback), at) for chain, at, fallback in chains]
+    found = [(chain, at) for chain, at in lowered if chain is not None]
+    if not message.HasField("filter_chain_matcher"):
+        chain_match.refuse_overlaps(found, low)
+    return tuple(chain for chain, _ in found) if len(found) == len(chains) else ()
+
+
+def _matcher(message: Any, chains: tuple[spec.FilterChain, ...], low: Lowering, path: str) -> spec.MatchTree:
+    """The tree that chooses a chain by its name."""
+    places: dict[str, int] = {}
+    for place, chain in enumerate(chains):
+        at = f"{path}.filter_chains[{place}]"
+        if chain.fallback:
+            continue
+        if chain.match != chain_match.NO_MATCH:
+            low.refuse(join(at, "filter_chain_match"), "'filter_chain_matcher' is set as well, and only one of the two may be")
+        if not chain.name or places.setdefault(chain.name, place) != place:
+            low.refuse(join(at, "name"), "'filter_chain_matcher' needs names that differ")
+
+    def action(item: Any, at: str) -> int:
+        here = join(at, "typed_config")
+        config, _ = low.unpack(item.typed_config, here, {CHAIN_NAME: True}, "the action of a filter_chain_matcher")
+        name = config.value if config is not None else ""
+        if config is not None and name not in places:
+            low.refuse(here, f"no filter chain is called '{name}'{nearest(name, places)}")
+        return places.get(name, 0)
+
+    return match_tree.lower(message.filter_chain_matcher, low, join(path, "filter_chain_matcher"), action)
+
+
+def _chain(chain: Any, low: Lowering, at: str, fallback: bool) -> spec.FilterChain | None:
     CHAIN.check(chain, low.report, at)
-    if chain.HasField("filter_chain_match") and chain.filter_chain_match.ListFields():
-        low.refuse(join(at, "filter_chain_match"), "'filter_chain_match' is not implemented yet in mesh; remove it")
+    match = chain_match.NO_MATCH
+    if chain.HasField("filter_chain_match"):
+        match = chain_match.lower(chain.filter_chain_match, low, join(at, "filter_chain_match"))
     check_socket(chain, low, at)
     if not chain.filters:
         low.refuse(join(at, "filters"), "must have an HTTP connection manager or a TCP proxy")
@@ -101,9 +133,10 @@ def _chain(message: Any, low: Lowering, path: str) -> spec.FilterChain | None:
     if config is None:
         return None
     if kind is tcp_proxy:
-        return spec.FilterChain(tcp=tcp_proxy.lower(config, low, join(at, "typed_config")), name=chain.name)
+        proxy = tcp_proxy.lower(config, low, join(at, "typed_config"))
+        return spec.FilterChain(tcp=proxy, name=chain.name, match=match, fallback=fallback)
     manager = hcm.lower(config, low, join(at, "typed_config"))
-    return spec.FilterChain(manager, name=chain.name) if manager is not None else None
+    return spec.FilterChain(manager, name=chain.name, match=match, fallback=fallback)
 
 
 def check_socket(owner: Any, low: Lowering, path: str) -> None:

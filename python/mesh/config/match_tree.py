@@ -1,9 +1,9 @@
 """xds.type.matcher.v3.Matcher: match trees with their inputs and predicates.
 
 What an action may be is the caller's business: `lower` gets a function that turns an action into a number. Inputs are
-those of a request; one that needs TLS or a protocol that no listener speaks is refused. Envoy's route tables accept
+those of a request and its connection; one that nothing here can know is refused. Envoy's route tables accept
 request headers, filter state and environment variables alone, here all inputs are accepted everywhere. Called by
-virtual_host.py."""
+virtual_host.py and listener.py."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ INPUTS: dict[str, tuple[str, str]] = {
     f"{NETWORK}.DestinationIPInput": ("destination_ip", ""),
     f"{NETWORK}.SourcePortInput": ("source_port", ""),
     f"{NETWORK}.DestinationPortInput": ("destination_port", ""),
-    f"{NETWORK}.ServerNameInput": ("absent", ""),
+    f"{NETWORK}.ServerNameInput": ("server_name", ""),
+    f"{NETWORK}.TransportProtocolInput": ("transport_protocol", ""),
+    f"{NETWORK}.ApplicationProtocolInput": ("application_protocol", ""),
+    f"{NETWORK}.SourceTypeInput": ("source_type", ""),
 }
 DEPTH_MAX = 32
 
@@ -131,7 +134,7 @@ def _input(message: Any, low: Lowering, path: str) -> spec.TreeInput:
     at = join(path, "typed_config")
     config, found = low.unpack(message.typed_config, at, INPUTS, "an input of a match tree")
     if config is None:
-        return spec.TreeInput("absent")
+        return spec.TreeInput("text")
     kind, field = found
     name = getattr(config, field) if field else ""
     if kind == "text":

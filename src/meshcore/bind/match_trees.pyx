@@ -10,17 +10,18 @@ from meshcore.bind.stream_matchers cimport compile_cidrs
 from meshcore.codec.head cimport head_identify
 from meshcore.observe.ip cimport Cidr
 from meshcore.route.match_tree cimport (
-    INPUT_ABSENT, INPUT_DESTINATION_IP, INPUT_DESTINATION_PORT, INPUT_DIRECT_SOURCE_IP, INPUT_FILTER_STATE, INPUT_HEADER, INPUT_QUERY,
-    INPUT_SOURCE_IP, INPUT_SOURCE_PORT, INPUT_TEXT, PREDICATE_AND, PREDICATE_IP, PREDICATE_NOT, PREDICATE_OR, PREDICATE_STRING,
-    TREE_EXACT, TREE_IP, TREE_LIST, TREE_PREFIX, OnMatch, Predicate, TreeField, TreeHash, TreeInput, TreeRange, TreeRun, TreeSlot,
-    tree_hash_init, tree_hash_slot,
+    INPUT_APPLICATION_PROTOCOLS, INPUT_DESTINATION_IP, INPUT_DESTINATION_PORT, INPUT_DIRECT_SOURCE_IP, INPUT_FILTER_STATE, INPUT_HEADER,
+    INPUT_QUERY, INPUT_SERVER_NAME, INPUT_SOURCE_IP, INPUT_SOURCE_PORT, INPUT_SOURCE_TYPE, INPUT_TEXT, INPUT_TRANSPORT_PROTOCOL,
+    PREDICATE_AND, PREDICATE_IP, PREDICATE_NOT, PREDICATE_OR, PREDICATE_STRING, TREE_EXACT, TREE_IP, TREE_LIST, TREE_PREFIX, OnMatch,
+    Predicate, TreeField, TreeHash, TreeInput, TreeRange, TreeRun, TreeSlot, tree_hash_init, tree_hash_slot,
 )
 from meshcore.route.matcher cimport header_source
 
 INPUTS = {
     "header": INPUT_HEADER, "query": INPUT_QUERY, "filter_state": INPUT_FILTER_STATE, "text": INPUT_TEXT, "source_ip": INPUT_SOURCE_IP,
     "direct_source_ip": INPUT_DIRECT_SOURCE_IP, "destination_ip": INPUT_DESTINATION_IP, "source_port": INPUT_SOURCE_PORT,
-    "destination_port": INPUT_DESTINATION_PORT, "absent": INPUT_ABSENT,
+    "destination_port": INPUT_DESTINATION_PORT, "server_name": INPUT_SERVER_NAME,
+    "transport_protocol": INPUT_TRANSPORT_PROTOCOL, "application_protocol": INPUT_APPLICATION_PROTOCOLS, "source_type": INPUT_SOURCE_TYPE,
 }
 PREDICATES = {
     "string": PREDICATE_STRING, "ip": PREDICATE_IP, "and": PREDICATE_AND, "or": PREDICATE_OR, "not": PREDICATE_NOT,

@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 from meshcore.bind.health_spec import EndpointCheck, HealthCheck, OutlierDetection
 from meshcore.bind.http2_spec import Http2Options
 from meshcore.bind.lb_spec import HashRule, LoadBalancer, SlowStart, Subsets, SubsetSelector, ZoneAware
+from meshcore.bind.listener_spec import ChainMatch, FilterChain, Listener, TcpProxy
 from meshcore.bind.resilience_spec import ENVOYS_THRESHOLDS, HedgePolicy, InternalRedirect, RequestQueue, Thresholds
 
 __all__ = [
-    "HashRule", "HedgePolicy", "Http2Options", "InternalRedirect", "LoadBalancer", "RequestQueue", "SlowStart", "SubsetSelector", "Subsets",
-    "Thresholds", "ZoneAware",
+    "ChainMatch", "FilterChain", "HashRule", "HedgePolicy", "Http2Options", "InternalRedirect", "Listener", "LoadBalancer", "RequestQueue",
+    "SlowStart", "SubsetSelector", "Subsets", "TcpProxy", "Thresholds", "ZoneAware",
 ]  # fmt: skip
 
 
@@ -172,7 +173,8 @@ class RouteMatch:
 @dataclass(slots=True, frozen=True)
 class TreeInput:
     """What is looked at: `kind` is header | query | filter_state (`name` says which) | text (`value`, None: it has none) | source_ip |
-    direct_source_ip | destination_ip | source_port | destination_port | absent."""
+    direct_source_ip | destination_ip | source_port | destination_port | server_name | transport_protocol | application_protocol |
+    source_type."""
 
     kind: str
     name: str = ""
@@ -605,54 +607,7 @@ class Hcm:
     rds: RouteSource | None = None  # `routes` is empty, and comes from there
 
 
-# --- listeners and clusters -----------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True, frozen=True)
-class TcpProxy:
-    """envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy. `clusters`: (name, weight), at least one."""
-
-    stat_prefix: str
-    clusters: tuple[tuple[str, int], ...]
-    max_connect_attempts: int = 1
-    idle_timeout_ms: int = 3_600_000
-    max_duration_ms: int = 0
-    access_logs: tuple[AccessLog, ...] = ()
-    log_connected: bool = False  # a line more when the upstream is connected
-
-
-@dataclass(slots=True, frozen=True)
-class FilterChain:
-    """What is done with a connection: `hcm` speaks HTTP, `tcp` carries its bytes to a cluster. Exactly one of them is set."""
-
-    hcm: Hcm | None = None
-    tcp: TcpProxy | None = None
-    name: str = ""
-
-
-@dataclass(slots=True, frozen=True)
-class Listener:
-    """One listener with at least one filter chain. `port` 0 in `address` binds a free port."""
-
-    name: str
-    address: Address
-    chains: tuple[FilterChain, ...]
-    stat_prefix: str = ""  # "" = the address, as Envoy
-    buffer_limit: int = 1024 * 1024
-    backlog: int = 0  # 0: the system's SOMAXCONN
-    reuse_port: bool = True
-    additional_addresses: tuple[Address, ...] = ()
-    drain_modify_only: bool = False  # drain_type: a failing health check does not drain it
-
-    @property
-    def managers(self) -> tuple[Hcm, ...]:
-        """The HTTP connection managers of its chains."""
-        return tuple(chain.hcm for chain in self.chains if chain.hcm is not None)
-
-    @property
-    def hcm(self) -> Hcm:
-        """The first HTTP connection manager of its chains."""
-        return self.managers[0]
+# --- clusters ---------------------------------------------------------------------------------------------------------
 
 
 class Locality(NamedTuple):

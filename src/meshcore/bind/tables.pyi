@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from meshcore.bind.cluster_hosts import ClusterHosts
@@ -23,6 +24,7 @@ class ListenerTable:
         files: dict[str, int],
         user_agent: str,
         stat_name: str,
+        kept: Sequence[int | None] = (),
     ) -> None: ...
     def in_use(self) -> bool: ...
     def set_port(self, port: int) -> None: ...

@@ -12,10 +12,12 @@ from meshcore.base.arena cimport Arena, arena_init
 from meshcore.base.atomics cimport atomic_load
 from meshcore.base.span cimport Span, span
 from meshcore.bind.address cimport address_fill
+from meshcore.bind.chain_index cimport compile_chains
 from meshcore.bind.cluster_hosts cimport ClusterHosts
 from meshcore.bind.filter_set cimport FilterSet, filter_set
 from meshcore.bind.format cimport compile_json, compile_text
 from meshcore.bind.load_balancer cimport compile_balancer
+from meshcore.bind.match_trees cimport compile_tree
 from meshcore.bind.matchers cimport compile_headers, compile_string, keep, keep_lower, take
 from meshcore.bind.outlier cimport OutlierInbox, outlier_conf
 from meshcore.bind.pyfilter cimport keep_alive
@@ -38,6 +40,7 @@ from meshcore.route.table cimport (
 )
 
 from meshcore.bind import stat_names
+from meshcore.bind.listener_spec import ChainMatch
 
 UNDERSCORES = {"allow": UNDERSCORES_ALLOW, "reject": UNDERSCORES_REJECT, "drop": UNDERSCORES_DROP}
 CODECS = {"auto": CODEC_AUTO, "http1": CODEC_HTTP1, "http2": CODEC_HTTP2}
@@ -53,6 +56,7 @@ STRICT_HEADERS = {
     "x-envoy-max-retries": STRICT_MAX_RETRIES, "x-envoy-retry-on": STRICT_RETRY_ON, "x-envoy-retry-grpc-on": STRICT_RETRY_GRPC_ON,
 }
 RESET_BURST, RESET_RATE = 1000, 33        # resets of a client at once, and then per second: Envoy's
+ANY_CONNECTION = ChainMatch()
 NO_LIMIT = 2**32 - 1               # of connection pools, and of connections to one host
 
 
@@ -391,9 +395,11 @@ cdef class ListenerTable:
     """A listener's settings and its route table, compiled.
 
     `index`: the listener's slot in every worker. `cluster_index` (name -> slot) and `files` (log path -> slot) grow as names are met.
+    `kept`: for each chain its place in the table that this one replaces, None where connections would notice a difference.
     """
 
-    def __cinit__(self, spec, uint32_t index, StatsRegistry registry, dict cluster_index, dict files, str user_agent, str stat_name):
+    def __cinit__(self, spec, uint32_t index, StatsRegistry registry, dict cluster_index, dict files, str user_agent, str stat_name,
+                  kept=()):
         cdef ListenerConf *conf = <ListenerConf *>calloc(1, sizeof(ListenerConf))
         cdef Group group
         if conf == NULL:
@@ -423,6 +429,13 @@ cdef class ListenerTable:
             else:
                 self.fill_http(chain.hcm, i, registry, cluster_index, files, user_agent, keep_on)
         keep_alive(conf, keep_on)
+        for i, place in enumerate(kept):
+            conf.chains[<int>i].was = 0 if place is None else 1 + place
+        conf.fallback = next((i + 1 for i, chain in enumerate(spec.chains) if chain.fallback), 0)
+        if spec.matcher is not None:
+            conf.matcher = compile_tree(&conf.arena, &conf.regexes, spec.matcher)
+        elif len(spec.chains) > 1 or spec.chains[0].match != ANY_CONNECTION:
+            conf.choose = compile_chains(&conf.arena, spec.chains)
 
     cdef int fill_tcp(self, spec, ChainConf *chain, StatsRegistry registry, dict cluster_index, dict files) except -1:
         cdef Arena *arena = &self.conf.arena

@@ -15,6 +15,8 @@ from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
 from meshcore.observe.format cimport Format
 from meshcore.observe.ip cimport Cidr
 from meshcore.observe.record cimport IpAddress
+from meshcore.route.chain_index cimport ChainIndex
+from meshcore.route.match_tree cimport MatchTree
 from meshcore.route.matcher cimport HeaderMatcher, Regex, StringMatcher
 from meshcore.route.mutation cimport HeaderAdd, Mutation
 from meshcore.route.table cimport RouteTable, UpgradeRule
@@ -205,6 +207,7 @@ cdef struct ChainConf:
     uint8_t kind                   # ChainKind
     HcmConf *hcm                   # CHAIN_HTTP
     TcpConf *tcp                   # CHAIN_TCP
+    uint32_t was                   # 1 + its place in the table before this one, when connections cannot tell the two apart; 0: it is new
 
 cdef struct ListenerConf:
     Arena arena
@@ -220,6 +223,10 @@ cdef struct ListenerConf:
     void (*let_go)(void *kept) noexcept nogil
     ChainConf *chains
     uint32_t chains_len            # at least one
+    ChainIndex *choose             # which chain takes a connection; NULL: the one there is, or `matcher` says it
+    MatchTree *matcher             # the same by a tree, whose actions are places in `chains`; NULL: none
+    uint32_t fallback              # 1 + the default chain's place; 0: there is none
+    Regex *regexes                 # of `matcher`, to be freed with it
 
 cdef struct RouteSet:
     # The route tables of a listener's chains; they are replaced together, and alone.

@@ -18,6 +18,7 @@ cdef void listener_conf_unref(ListenerConf *conf) noexcept nogil:
                 regex_free_all(&conf.chains[i].hcm.regexes)
             if conf.chains[i].tcp != NULL:
                 regex_free_all(&conf.chains[i].tcp.regexes)
+        regex_free_all(&conf.regexes)
         arena_fini(&conf.arena)
         free(conf)
 

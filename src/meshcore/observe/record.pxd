@@ -126,6 +126,9 @@ cdef struct Record:
     Span local_body                # body of a local reply; set only while that reply is being formatted
     Span virtual_cluster
     Span filter_chain              # name of the filter chain that took the connection
+    Span server_name               # that the client asked for (SNI), lower case; empty: none
+    Span transport_protocol        # of the connection, as filter chains ask for it
+    Span application_protocols     # what the client offers (ALPN): 'h2','http/1.1'; empty: nothing
     IpAddress *downstream_remote   # after x-forwarded-for
     IpAddress *downstream_direct_remote
     IpAddress *downstream_local

@@ -11,5 +11,7 @@ cdef void connection_begin(Connection *connection, const ConnectionOps *ops, Cha
 cdef void connection_end(Connection *connection) noexcept nogil
 cdef void connection_move(Connection *source, Connection *to) noexcept nogil            # another struct takes its place; `source` is no longer used
 cdef IpAddress *connection_local(Connection *connection) noexcept nogil                 # the address that the client dialled
+# Connections whose chain both tables have (ChainConf.was) go over to the new one; where `old` has nothing left, it may end.
+cdef void connections_move(ListenerLocal *old, ListenerLocal *listener) noexcept nogil
 cdef void connections_drain(ListenerLocal *listener) noexcept nogil
 cdef void connections_abort(ListenerLocal *listener) noexcept nogil

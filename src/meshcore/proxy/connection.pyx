@@ -4,34 +4,87 @@ Owns the list of a listener's connections and their listener statistics. Must no
 own file's (downstream.pyx for HTTP, tcp_proxy.pyx for bytes). Called by the loop for each new socket, and by the engine when a listener
 drains or the server stops.
 """
-from libc.stdint cimport uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memset
 
 from meshcore.base.clock cimport clock_ms, clock_ns
-from meshcore.conf.stat_ids cimport LISTENER_CX_ACTIVE, LISTENER_CX_DESTROY, LISTENER_CX_NO_DESCRIPTOR, LISTENER_CX_TOTAL
+from meshcore.base.span cimport Span, span
+from meshcore.conf.stat_ids cimport (
+    LISTENER_CX_ACTIVE, LISTENER_CX_DESTROY, LISTENER_CX_NO_DESCRIPTOR, LISTENER_CX_TOTAL, LISTENER_NO_CHAIN_MATCH,
+)
 from meshcore.conf.tables cimport CHAIN_TCP, CODEC_HTTP2
 from meshcore.io.listener cimport Server
 from meshcore.io.transport cimport Transport, transport_close, transport_local, transport_remote
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_inc
-from meshcore.observe.record cimport IpAddress
+from meshcore.observe.record cimport IpAddress, Record
 from meshcore.proxy.downstream cimport downstream_start
 from meshcore.proxy.engine cimport listener_unuse
 from meshcore.proxy.http2.downstream cimport http2_downstream_start
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.tcp_proxy cimport tcp_start
+from meshcore.route.chain_index cimport ChainFacts, chain_index_find
+from meshcore.route.match_tree cimport match_tree_find
 
 cdef enum:
     SHORTAGE_LOG_MS = 5000         # a shortage of descriptors is logged so often
     NS_PER_MS = 1000000
 
+cdef Span RAW_BUFFER = span(b"raw_buffer", 10)
 
 cdef void connection_accept(Server *server, Transport *transport) noexcept nogil:
     cdef ListenerLocal *listener = <ListenerLocal *>server.owner
+    cdef Engine *engine = listener.engine
     cdef ChainLocal *chain
+    cdef Arrival arrival
     if listener.retired:
         transport_close(transport)
         return
     chain = &listener.chains[0]
+    if listener.conf.choose != NULL or listener.conf.matcher != NULL:
+        engine.arriving = &arrival
+        chain = choose(listener, transport, &arrival)
+        if chain == NULL:
+            stat_inc(engine.stats, listener.conf.stats[LISTENER_NO_CHAIN_MATCH])
+            transport_close(transport)
+            engine.arriving = NULL
+            return
+    start(chain, transport)
+    engine.arriving = NULL
+
+
+cdef ChainLocal *choose(ListenerLocal *listener, Transport *transport, Arrival *arrival) noexcept nogil:
+    # NULL: no chain takes it.
+    cdef ChainFacts facts
+    cdef int found
+    memset(&facts, 0, sizeof(ChainFacts))
+    transport_remote(transport, &arrival.remote)
+    arrival.local.family = 0
+    if listener.conf.matcher != NULL:
+        transport_local(transport, &arrival.local)
+        return choose_by_tree(listener, arrival)
+    if listener.conf.choose.local:
+        transport_local(transport, &arrival.local)
+    facts.local = &arrival.local
+    facts.remote = facts.direct_remote = &arrival.remote
+    facts.transport_protocol = RAW_BUFFER
+    found = chain_index_find(listener.conf.choose, &facts)
+    return &listener.chains[found] if found >= 0 else NULL
+
+
+cdef ChainLocal *choose_by_tree(ListenerLocal *listener, Arrival *arrival) noexcept nogil:
+    cdef Record record
+    cdef uint32_t found = 0
+    memset(&record, 0, sizeof(Record))
+    record.downstream_local = record.downstream_direct_local = &arrival.local
+    record.downstream_remote = record.downstream_direct_remote = &arrival.remote
+    record.transport_protocol = RAW_BUFFER
+    if match_tree_find(listener.conf.matcher, NULL, &record, &found) and found < listener.conf.chains_len:
+        return &listener.chains[found]
+    return &listener.chains[listener.conf.fallback - 1] if listener.conf.fallback else NULL
+
+
+cdef void start(ChainLocal *chain, Transport *transport) noexcept nogil:
     if chain.conf.kind == CHAIN_TCP:
         tcp_start(chain, transport)
     elif chain.conf.hcm.codec == CODEC_HTTP2:
@@ -63,16 +116,51 @@ cdef void connection_begin(Connection *connection, const ConnectionOps *ops, Cha
     engine.next_id += 1
     connection.id = engine.next_id
     connection.local = NULL
-    transport_remote(transport, &connection.remote)
+    if engine.arriving != NULL:
+        connection.remote = engine.arriving.remote
+    else:
+        transport_remote(transport, &connection.remote)
     transport.high = listener.conf.buffer_limit
+    link(connection, listener)
+    stat_inc(engine.stats, listener.conf.stats[LISTENER_CX_TOTAL])
+    gauge_add(engine.stats, listener.conf.stats[LISTENER_CX_ACTIVE], 1)
+
+
+cdef void link(Connection *connection, ListenerLocal *listener) noexcept nogil:
     listener.users += 1
     connection.next = listener.connections
     connection.link = &listener.connections
     if connection.next != NULL:
         connection.next.link = &connection.next
     listener.connections = connection
-    stat_inc(engine.stats, listener.conf.stats[LISTENER_CX_TOTAL])
-    gauge_add(engine.stats, listener.conf.stats[LISTENER_CX_ACTIVE], 1)
+
+
+cdef void unlink(Connection *connection) noexcept nogil:
+    connection.link[0] = connection.next
+    if connection.next != NULL:
+        connection.next.link = connection.link
+
+
+cdef void connections_move(ListenerLocal *old, ListenerLocal *listener) noexcept nogil:
+    cdef Connection *connection = old.connections
+    cdef Connection *next
+    cdef ChainLocal **heirs = <ChainLocal **>calloc(old.conf.chains_len, sizeof(ChainLocal *))
+    cdef uint32_t i
+    if heirs == NULL:
+        return
+    for i in range(listener.conf.chains_len):
+        if 0 < listener.conf.chains[i].was <= old.conf.chains_len:
+            heirs[listener.conf.chains[i].was - 1] = &listener.chains[i]
+    while connection != NULL:
+        next = connection.next
+        i = <uint32_t>(connection.chain - old.chains)
+        if heirs[i] != NULL:
+            unlink(connection)
+            connection.chain = heirs[i]
+            link(connection, listener)
+            listener_unuse(old)
+        connection = next
+    free(heirs)
 
 
 cdef void connection_end(Connection *connection) noexcept nogil:
@@ -81,9 +169,7 @@ cdef void connection_end(Connection *connection) noexcept nogil:
     gauge_add(engine.stats, listener.conf.stats[LISTENER_CX_ACTIVE], -1)
     stat_inc(engine.stats, listener.conf.stats[LISTENER_CX_DESTROY])
     histogram_record(engine.stats, listener.conf.cx_length, (clock_ns(&engine.loop.clock) - connection.started_ns) // NS_PER_MS)
-    connection.link[0] = connection.next
-    if connection.next != NULL:
-        connection.next.link = connection.link
+    unlink(connection)
     free(connection.local)
     listener_unuse(listener)
 

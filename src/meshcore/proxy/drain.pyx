@@ -11,9 +11,11 @@ from meshcore.proxy.objects cimport *
 
 
 cdef bint drain_closes(Stream *stream) noexcept nogil:
+    # A connection may have gone over to its listener's successor since the stream began.
     cdef Engine *engine = stream.engine
-    cdef uint64_t since = stream.listener.drain_since_ms
-    if engine.draining or (engine.unhealthy and not stream.listener.conf.modify_only):
+    cdef ListenerLocal *listener = stream.down.conn.chain.listener if stream.down != NULL else stream.listener
+    cdef uint64_t since = listener.drain_since_ms
+    if engine.draining or (engine.unhealthy and not listener.conf.modify_only):
         return True
     if since == 0:
         return False

@@ -17,7 +17,8 @@ cdef void engine_tick(Engine *engine) noexcept nogil                          # 
 # fds: one bound socket per address, ownership passes. Returns 0 or a negative errno (then the listener is not installed).
 cdef int engine_set_listener(Engine *engine, ListenerConf *conf, RouteSet *routes, const int *fds, uint32_t n,
                              int backlog) noexcept nogil
-cdef void engine_update_listener(Engine *engine, ListenerConf *conf, RouteSet *routes) noexcept nogil   # same sockets; old connections drain
+# The same sockets; connections of chains that stay live on, the others drain.
+cdef void engine_update_listener(Engine *engine, ListenerConf *conf, RouteSet *routes) noexcept nogil
 cdef void engine_set_routes(Engine *engine, uint32_t listener, RouteSet *routes) noexcept nogil         # same connections, next requests
 cdef void engine_drop_listener(Engine *engine, uint32_t index) noexcept nogil
 cdef void engine_set_cluster(Engine *engine, ClusterConf *conf, HostSet *hosts) noexcept nogil

@@ -19,7 +19,7 @@ from meshcore.io.listener cimport server_close, server_open, server_set_backlog
 from meshcore.io.logfile cimport logfile_busy, logfile_fini, logfile_flush, logfile_init
 from meshcore.io.loop cimport loop_fini, loop_init
 from meshcore.io.transport cimport transport_flush_all
-from meshcore.proxy.connection cimport connection_accept, connection_refused, connections_abort, connections_drain
+from meshcore.proxy.connection cimport connection_accept, connection_refused, connections_abort, connections_drain, connections_move
 from meshcore.proxy.drain cimport drain_start
 from meshcore.proxy.http2.objects cimport Http2Downstream
 from meshcore.proxy.mirror cimport mirror_end
@@ -249,7 +249,7 @@ cdef void on_drain_end(Timer *timer) noexcept nogil:
 
 
 cdef void engine_update_listener(Engine *engine, ListenerConf *conf, RouteSet *routes) noexcept nogil:
-    # The sockets move to the new local; connections of the old one finish what they do.
+    # The sockets move to the new local, and so do the connections of chains that both have; the others finish what they do.
     cdef ListenerLocal *old = engine.listeners[conf.index]
     cdef ListenerLocal *listener = listener_new(engine, conf, routes)
     cdef uint32_t i
@@ -264,6 +264,7 @@ cdef void engine_update_listener(Engine *engine, ListenerConf *conf, RouteSet *r
     old.servers = NULL
     old.servers_len = 0
     engine.listeners[conf.index] = listener
+    connections_move(old, listener)
     retire_listener(old)
 
 

@@ -55,6 +55,7 @@ cdef struct Engine:
     Slab tcp_sessions
     Stream *ended                  # freed at the end of the iteration
     Stream *shadows                # mirrored requests under way
+    Arrival *arriving              # of the connection that a filter chain is being given; NULL: nobody has asked yet
     Batch batch
     char date[32]                  # RFC 9110 date of date_s
     uint64_t date_s
@@ -89,6 +90,11 @@ cdef struct ListenerLocal:
     Connection *connections
     ListenerLocal *next            # in Engine.retired
     ListenerLocal **link           # NULL: not retired
+
+cdef struct Arrival:
+    # What is known of a connection before a filter chain has it.
+    IpAddress remote
+    IpAddress local                # family 0: not asked for
 
 cdef struct ConnectionOps:
     # How a listener ends its connections, whatever they speak.

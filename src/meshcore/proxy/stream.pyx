@@ -49,6 +49,7 @@ cdef Stream *stream_new(Downstream *down) noexcept nogil:
     stream.routes.users += 1
     arena_init(&stream.arena, &engine.loop.blocks)
     head_init(&stream.request, &stream.arena, False)
+    stream.record.filter_chain = down.conn.chain.conf.name
     stream.record.start_ns = clock_ns(&engine.loop.clock)
     return stream
 

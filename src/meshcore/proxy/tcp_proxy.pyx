@@ -428,7 +428,7 @@ cdef void write_line(TcpSession *session, uint8_t kind) noexcept nogil:
     record.start_ns = session.conn.started_ns
     record.start_wall_us = session.wall_us
     record.end_ns = clock_ns(&session.engine.loop.clock)
-    record.request_end_ns = record.response_end_ns = record.end_ns
+    record.response_end_ns = record.end_ns
     record.bytes_received = record.downstream_wire_rx = record.upstream_wire_tx = session.received
     record.bytes_sent = record.downstream_wire_tx = record.upstream_wire_rx = session.sent
     record.flags = session.flags

@@ -23,7 +23,10 @@ cdef enum InputKind:
     INPUT_DESTINATION_IP
     INPUT_SOURCE_PORT
     INPUT_DESTINATION_PORT
-    INPUT_ABSENT                   # never has a value on a plain connection
+    INPUT_SERVER_NAME
+    INPUT_TRANSPORT_PROTOCOL
+    INPUT_APPLICATION_PROTOCOLS
+    INPUT_SOURCE_TYPE              # "local", or no value
 
 cdef enum TreeKind:
     TREE_LIST

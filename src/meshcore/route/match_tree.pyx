@@ -7,6 +7,7 @@ from meshcore.base.span cimport span, span_equal, write_u64
 from meshcore.observe.ip cimport address_parse, cidr_holds, cidrs_hold
 from meshcore.observe.metadata cimport FilterStateItem, filter_state_find
 from meshcore.observe.record cimport IpAddress, address_write
+from meshcore.route.chain_index cimport is_local_source
 from meshcore.route.matcher cimport header_nth_value, query_find, string_matches
 
 cdef struct Facts:
@@ -102,8 +103,17 @@ cdef bint value_of(const TreeInput *input, const Facts *facts, char *room, Span 
             return False
         value[0] = item.text
         return True
+    if INPUT_SERVER_NAME <= input.kind <= INPUT_APPLICATION_PROTOCOLS:
+        value[0] = (
+            facts.record.server_name if input.kind == INPUT_SERVER_NAME
+            else facts.record.transport_protocol if input.kind == INPUT_TRANSPORT_PROTOCOL else facts.record.application_protocols
+        )
+        return value.len > 0
+    if input.kind == INPUT_SOURCE_TYPE:
+        value[0] = span(b"local", 5)
+        return is_local_source(facts.record.downstream_remote, facts.record.downstream_local)
     address = address_of(input.kind, facts.record)
-    if address == NULL or input.kind == INPUT_ABSENT:
+    if address == NULL:
         return False
     if input.kind == INPUT_SOURCE_PORT or input.kind == INPUT_DESTINATION_PORT:
         value[0] = span(room, write_u64(room, address.port))

@@ -1,0 +1,94 @@
+"""Listeners of the plan: addresses, filter chains and what chooses among them, TCP proxies. Part of spec.py, which says how all of it is
+to be read, and under whose name these are used."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from meshcore.bind.spec import AccessLog, Address, Hcm, MatchTree
+
+
+@dataclass(slots=True, frozen=True)
+class TcpProxy:
+    """envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy. `clusters`: (name, weight), at least one."""
+
+    stat_prefix: str
+    clusters: tuple[tuple[str, int], ...]
+    max_connect_attempts: int = 1
+    idle_timeout_ms: int = 3_600_000
+    max_duration_ms: int = 0
+    access_logs: tuple[AccessLog, ...] = ()
+    log_connected: bool = False  # a line more when the upstream is connected
+
+
+@dataclass(slots=True, frozen=True)
+class ChainMatch:
+    """FilterChainMatch: () or "" or 0 asks nothing. Prefixes are (network address, bits); `server_names` are in lower case, one that begins
+    with a dot stands for all names that end with it. `source_type`: any | local | external."""
+
+    destination_port: int = 0
+    prefixes: tuple[tuple[str, int], ...] = ()
+    server_names: tuple[str, ...] = ()
+    transport_protocol: str = ""
+    application_protocols: tuple[str, ...] = ()
+    direct_source_prefixes: tuple[tuple[str, int], ...] = ()
+    source_type: str = "any"
+    source_prefixes: tuple[tuple[str, int], ...] = ()
+    source_ports: tuple[int, ...] = ()
+
+    def paths(self) -> Iterator[tuple[Any, ...]]:
+        """Every combination of single values, one per level in the order in which levels are asked; None at a level: anything."""
+        return itertools.product(
+            (self.destination_port or None,),
+            self.prefixes or (None,),
+            self.server_names or (None,),
+            (self.transport_protocol or None,),
+            self.application_protocols or (None,),
+            self.direct_source_prefixes or (None,),
+            (None if self.source_type == "any" else self.source_type,),
+            self.source_prefixes or (None,),
+            self.source_ports or (None,),
+        )
+
+
+@dataclass(slots=True, frozen=True)
+class FilterChain:
+    """What is done with a connection: `hcm` speaks HTTP, `tcp` carries its bytes to a cluster. Exactly one of them is set.
+
+    `fallback`: default_filter_chain, for connections that match no other."""
+
+    hcm: Hcm | None = None
+    tcp: TcpProxy | None = None
+    name: str = ""
+    match: ChainMatch = ChainMatch()
+    fallback: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Listener:
+    """One listener with at least one filter chain, the default one last. `port` 0 in `address` binds a free port."""
+
+    name: str
+    address: Address
+    chains: tuple[FilterChain, ...]
+    stat_prefix: str = ""  # "" = the address, as Envoy
+    buffer_limit: int = 1024 * 1024
+    backlog: int = 0  # 0: the system's SOMAXCONN
+    reuse_port: bool = True
+    additional_addresses: tuple[Address, ...] = ()
+    drain_modify_only: bool = False  # drain_type: a failing health check does not drain it
+    matcher: MatchTree | None = None  # chooses the chain in place of their conditions: its actions are positions in `chains`
+
+    @property
+    def managers(self) -> tuple[Hcm, ...]:
+        """The HTTP connection managers of its chains."""
+        return tuple(chain.hcm for chain in self.chains if chain.hcm is not None)
+
+    @property
+    def hcm(self) -> Hcm:
+        """The first HTTP connection manager of its chains."""
+        return self.managers[0]
