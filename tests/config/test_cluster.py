@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mesh.config import ConfigError
@@ -116,13 +118,32 @@ def test_following_the_downstream_protocol_is_http1() -> None:
     assert found.http1.enable_trailers
 
 
-def test_http2_to_an_upstream_is_refused_by_its_path() -> None:
-    options = {
-        "@type": f"type.googleapis.com/{HTTP_OPTIONS}",
-        "explicit_http_config": {"http2_protocol_options": {}},
-    }
-    path = f'typed_extension_protocol_options\\["{HTTP_OPTIONS}"\\].explicit_http_config.http2_protocol_options'
-    with pytest.raises(ConfigError, match=path):
+@pytest.mark.parametrize(
+    ("fields", "protocol"),
+    [
+        ({}, "http1"),
+        ({"http2_protocol_options": {"max_concurrent_streams": 7}}, "http2"),
+        ({"http2_protocol_options": {"max_concurrent_streams": 7}, "protocol_selection": "USE_DOWNSTREAM_PROTOCOL"}, "downstream"),
+    ],
+)
+def test_the_older_fields_say_what_an_upstream_speaks(fields: dict[str, Any], protocol: str) -> None:
+    found = cluster(cluster=fields)
+    assert found.protocol == protocol
+    assert found.http2.max_concurrent_streams == (7 if fields else 1024)
+
+
+@pytest.mark.parametrize(
+    ("choice", "protocol"), [("explicit_http_config", "http2"), ("use_downstream_protocol_config", "downstream")]
+)
+def test_protocol_options_say_what_an_upstream_speaks(choice: str, protocol: str) -> None:
+    options = {"@type": f"type.googleapis.com/{HTTP_OPTIONS}", choice: {"http2_protocol_options": {"hpack_table_size": 0}}}
+    found = cluster(cluster={"typed_extension_protocol_options": {HTTP_OPTIONS: options}})
+    assert (found.protocol, found.http2.hpack_table_size) == (protocol, 0)
+
+
+def test_a_protocol_that_tls_would_choose_is_refused_by_its_path() -> None:
+    options = {"@type": f"type.googleapis.com/{HTTP_OPTIONS}", "auto_config": {}}
+    with pytest.raises(ConfigError, match="auto_config"):
         cluster(cluster={"typed_extension_protocol_options": {HTTP_OPTIONS: options}})
 
 

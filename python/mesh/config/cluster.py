@@ -14,6 +14,7 @@ from mesh.config import (
     endpoint,
     health_check,
     http1,
+    http2,
     listener,
     load_balancer,
     outlier,
@@ -32,7 +33,8 @@ CLUSTER = Fields(
         "lb_policy", "round_robin_lb_config", "least_request_lb_config", "ring_hash_lb_config", "maglev_lb_config",
         "lb_subset_config",
         "load_assignment", "max_requests_per_connection", "circuit_breakers", "common_http_protocol_options",
-        "http_protocol_options", "typed_extension_protocol_options", "upstream_bind_config", "common_lb_config",
+        "http_protocol_options", "http2_protocol_options", "protocol_selection",
+        "typed_extension_protocol_options", "upstream_bind_config", "common_lb_config",
         "upstream_connection_options", "load_balancing_policy", "transport_socket", "eds_cluster_config", "health_checks",
         "outlier_detection", "wait_for_warm_on_init", "ignore_health_on_host_removal",
     }
@@ -42,9 +44,7 @@ CLUSTER = Fields(
         "cleanup_interval": anything, "upstream_http_protocol_options": anything, "close_connections_on_host_health_failure": anything,
         "track_cluster_stats": unset,
         "preconnect_policy": lambda value: _no_preconnect(value),
-        "protocol_selection": anything,
     },
-    instead={"http2_protocol_options": "HTTP/1.1 is; remove it"},
 )  # fmt: skip
 CONNECTION = Fields("envoy.config.cluster.v3.UpstreamConnectionOptions", {"tcp_keepalive"})
 BIND = Fields(
@@ -55,6 +55,7 @@ BIND = Fields(
 OPTIONS_KEY = upstream_http.OPTIONS.message
 KINDS = {0: "static", 1: "strict_dns", 2: "logical_dns", 3: "eds"}
 MIB = 1024 * 1024
+USE_DOWNSTREAM_PROTOCOL = 1
 
 
 def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
@@ -138,6 +139,11 @@ def _upstream(message: Any, low: Lowering, path: str) -> dict[str, Any]:
             upstream_http.lower_common(shared, found, low, join(path, "common_http_protocol_options"))
         if message.HasField("http_protocol_options"):
             found.http1 = http1.lower(message.http_protocol_options, low, join(path, "http_protocol_options"))
+        if message.HasField("http2_protocol_options"):
+            found.http2 = http2.lower(message.http2_protocol_options, low, join(path, "http2_protocol_options"))
+            found.protocol = "http2"
+        if message.protocol_selection == USE_DOWNSTREAM_PROTOCOL:
+            found.protocol = "downstream"
     if message.HasField("max_requests_per_connection"):
         found.max_requests_per_connection = message.max_requests_per_connection.value
     return {name: getattr(found, name) for name in found.__dataclass_fields__}

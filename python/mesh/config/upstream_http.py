@@ -1,8 +1,7 @@
 """envoy.extensions.upstreams.http.v3.HttpProtocolOptions: how a cluster speaks HTTP to its hosts.
 
-HTTP/1.1 is implemented: `explicit_http_config.http_protocol_options`, or following a downstream that is HTTP/1.1
-anyway. The older fields of Cluster itself lower through the same functions. SNI and SAN settings do nothing without TLS
-and are accepted. Called by cluster.py.
+HTTP/1.1 or HTTP/2 (`explicit_http_config`), or what the client speaks (`use_downstream_protocol_config`). The older fields of
+Cluster itself lower through the same functions. SNI and SAN settings do nothing without TLS and are accepted. Called by cluster.py.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from mesh.config import http1
+from mesh.config import http1, http2
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything
 from mesh.config.lowering import Lowering, milliseconds_or, wrapped_or
@@ -22,8 +21,8 @@ OPTIONS = Fields(
     {"common_http_protocol_options", "explicit_http_config", "use_downstream_protocol_config"},
     harmless={"upstream_http_protocol_options": anything},
 )
-EXPLICIT = Fields(f"{PACKAGE}.HttpProtocolOptions.ExplicitHttpConfig", {"http_protocol_options"})
-DOWNSTREAM = Fields(f"{PACKAGE}.HttpProtocolOptions.UseDownstreamHttpConfig", {"http_protocol_options"})
+EXPLICIT = Fields(f"{PACKAGE}.HttpProtocolOptions.ExplicitHttpConfig", {"http_protocol_options", "http2_protocol_options"})
+DOWNSTREAM = Fields(f"{PACKAGE}.HttpProtocolOptions.UseDownstreamHttpConfig", {"http_protocol_options", "http2_protocol_options"})
 SHARED = Fields(
     "envoy.config.core.v3.HttpProtocolOptions#upstream",
     {
@@ -48,6 +47,8 @@ class Upstream:
     max_stream_duration_ms: int = 0
     underscores: str = "allow"
     http1: spec.Http1Options = field(default_factory=spec.Http1Options)
+    http2: spec.Http2Options = field(default_factory=spec.Http2Options)
+    protocol: str = "http1"
 
 
 def lower(packed: Any, low: Lowering, path: str) -> Upstream:
@@ -65,6 +66,12 @@ def lower(packed: Any, low: Lowering, path: str) -> Upstream:
         chosen, table = message.use_downstream_protocol_config, DOWNSTREAM
     at = join(path, which or "")
     table.check(chosen, low.report, at)
+    if which == "use_downstream_protocol_config":
+        found.protocol = "downstream"
+    elif chosen.HasField("http2_protocol_options"):
+        found.protocol = "http2"
+    if chosen.HasField("http2_protocol_options"):
+        found.http2 = http2.lower(chosen.http2_protocol_options, low, join(at, "http2_protocol_options"))
     if chosen.HasField("http_protocol_options"):
         found.http1 = http1.lower(chosen.http_protocol_options, low, join(at, "http_protocol_options"))
     return found

@@ -709,6 +709,8 @@ class Cluster:
     max_stream_duration_ms: int = 0
     underscores: str = "allow"
     http1: Http1Options = Http1Options()
+    http2: Http2Options = field(default_factory=Http2Options)
+    protocol: str = "http1"  # http1 | http2 | downstream (what the client speaks)
     tcp_keepalive: tuple[int, int, int] | None = None  # probes, time_s, interval_s (0 = system default)
     bind_address: Address | None = None
     healthy_panic_threshold: float = 50.0

@@ -43,6 +43,7 @@ from meshcore.bind import stat_names
 from meshcore.bind.listener_spec import ChainMatch
 
 UNDERSCORES = {"allow": UNDERSCORES_ALLOW, "reject": UNDERSCORES_REJECT, "drop": UNDERSCORES_DROP}
+PROTOCOLS = {"http1": UPSTREAM_HTTP1, "http2": UPSTREAM_HTTP2, "downstream": UPSTREAM_AS_DOWNSTREAM}
 CODECS = {"auto": CODEC_AUTO, "http1": CODEC_HTTP1, "http2": CODEC_HTTP2}
 SERVER_HEADERS = {"overwrite": SERVER_OVERWRITE, "append_if_absent": SERVER_APPEND_IF_ABSENT, "pass_through": SERVER_PASS_THROUGH}
 SLASHES = {"keep": SLASHES_KEEP, "reject": SLASHES_REJECT, "redirect": SLASHES_REDIRECT, "forward": SLASHES_FORWARD}
@@ -552,6 +553,8 @@ cdef class ClusterTable:
         fill_http1(spec, spec.http1, &conf.http1)
         conf.http1.max_head_bytes = spec.max_response_headers_bytes
         conf.http1.max_headers = min(spec.max_response_headers_count, 1024)
+        fill_http2(spec, spec.http2, &conf.http1, &conf.http2)
+        conf.protocol = PROTOCOLS[spec.protocol]
         conf.send_full_url = spec.http1.send_fully_qualified_url
         if spec.tcp_keepalive is not None:
             conf.keepalive = True

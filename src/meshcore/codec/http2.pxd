@@ -124,7 +124,7 @@ cdef struct Http2Session:
     uint32_t streams_len
     uint32_t opened                # in all
     bint server
-    bint receiving                 # http2_receive is on the stack
+    bint busy                      # http2_receive or http2_pull is on the stack
     bint dead                      # no more events
     uint8_t error                  # Http2Error
     bint blocked                   # DATA waits for `out` to shrink

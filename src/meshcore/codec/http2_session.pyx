@@ -262,9 +262,9 @@ cdef int on_stream_close(nghttp2_session *native, int32_t id, uint32_t code, voi
 
 cdef bint http2_receive(Http2Session *session, const char *at, size_t n) noexcept nogil:
     cdef ssize_t used
-    session.receiving = True
+    session.busy = True
     used = nghttp2_session_mem_recv(session.native, <const uint8_t *>at, n)
-    session.receiving = False
+    session.busy = False
     if used < 0 and session.error == HTTP2_OK:
         session.error = HTTP2_MEMORY if used == NGHTTP2_ERR_NOMEM else \
             HTTP2_OUTBOUND_CONTROL_FLOOD if used == NGHTTP2_ERR_FLOODED else HTTP2_PROTOCOL
@@ -360,30 +360,36 @@ cdef void resume_blocked(Http2Session *session) noexcept nogil:
         stream = stream.next
 
 
-cdef bint http2_pull(Http2Session *session) noexcept nogil:
+cdef void pull_frames(Http2Session *session) noexcept nogil:
     cdef const uint8_t *at = NULL
-    cdef ssize_t n
-    if session.receiving or session.error:
-        return session.error == HTTP2_OK
-    if session.out.len == 0:
-        session.outbound = 0
-        session.outbound_control = 0
-    if session.blocked and session.out.len <= session.mark:
-        resume_blocked(session)
-    while True:
-        n = nghttp2_session_mem_send(session.native, &at)
-        if n <= 0:
-            break
+    cdef ssize_t n = nghttp2_session_mem_send(session.native, &at)
+    while n > 0:
         session.outbound += 1
         if not buffer_copy(session.pool, session.out, <const char *>at, n):
             fail(session, HTTP2_MEMORY)
-            return False
+            return
+        n = nghttp2_session_mem_send(session.native, &at)
     if n < 0:
         fail(session, HTTP2_MEMORY if n == NGHTTP2_ERR_NOMEM else HTTP2_PROTOCOL)
     elif session.outbound_control > session.options.max_outbound_control:
         fail(session, HTTP2_OUTBOUND_CONTROL_FLOOD)
     elif session.outbound > session.options.max_outbound:
         fail(session, HTTP2_OUTBOUND_FLOOD)
+
+
+cdef bint http2_pull(Http2Session *session) noexcept nogil:
+    if session.busy:
+        return True                # whoever is on the stack goes on
+    if session.error:
+        return False
+    if session.out.len == 0:
+        session.outbound = 0
+        session.outbound_control = 0
+    if session.blocked and session.out.len <= session.mark:
+        resume_blocked(session)
+    session.busy = True
+    pull_frames(session)
+    session.busy = False
     return session.error == HTTP2_OK
 
 

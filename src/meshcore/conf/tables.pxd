@@ -242,6 +242,11 @@ cdef struct QueueConf:
     uint32_t target_ms
     uint32_t interval_ms
 
+cdef enum UpstreamProtocol:
+    UPSTREAM_HTTP1
+    UPSTREAM_HTTP2
+    UPSTREAM_AS_DOWNSTREAM         # what the client speaks
+
 cdef struct ClusterConf:
     const QueueConf *queue         # NULL: none
     Arena arena
@@ -269,6 +274,8 @@ cdef struct ClusterConf:
     uint32_t max_requests          # per connection, 0 = no limit
     uint32_t buffer_limit
     Http1Options http1
+    Http2Options http2
+    uint8_t protocol               # UpstreamProtocol
     bint send_full_url
     bint keepalive
     uint32_t keepalive_probes

@@ -15,6 +15,8 @@ cdef enum ResetReason:
     RESET_OVERFLOW                 # a breaker is open
     RESET_LOCAL                    # we gave up (timeout, memory)
     RESET_HEADERS_TOO_LARGE
+    RESET_REMOTE                   # HTTP/2: the upstream reset the stream
+    RESET_REFUSED                  # ... before it did anything for it (RFC 9113, 8.7)
 
 cdef inline uint8_t priority_of(Stream *stream) noexcept nogil:
     return 1 if stream.http.route.priority_high else 0

@@ -13,6 +13,7 @@ from meshcore.cluster.breaker cimport *
 from meshcore.cluster.host cimport *
 from meshcore.codec.head cimport *
 from meshcore.conf.stat_ids cimport *
+from meshcore.conf.tables cimport UPSTREAM_HTTP1, UPSTREAM_HTTP2
 from meshcore.observe.record cimport *
 from meshcore.proxy.blame cimport blame_connected
 from meshcore.proxy.charge cimport *
@@ -26,6 +27,7 @@ from meshcore.proxy.route_hash cimport route_hash_fill
 from meshcore.proxy.route_head cimport route_head_set_host
 from meshcore.proxy.stream cimport *
 from meshcore.proxy.upstream cimport *
+from meshcore.proxy.upstream_http1 cimport upstream_send_raw
 from meshcore.route.table cimport SCOPE_RQ_TOTAL
 
 
@@ -58,6 +60,13 @@ cdef void rewrite_to_host(Stream *stream, Host *host) noexcept nogil:
         route_head_set_host(stream, stream.http.route, span(name, host.hostname.len))
 
 
+cdef bint speaks_http2(Stream *stream) noexcept nogil:
+    cdef uint8_t protocol = stream.cluster.conf.protocol
+    if protocol == UPSTREAM_HTTP1 or stream.http.route.connect_terminate:
+        return False
+    return protocol == UPSTREAM_HTTP2 or stream.record.protocol >= HTTP_2
+
+
 cdef void start_try(Stream *stream, bint fresh, bint extra) noexcept nogil:
     cdef ClusterLocal *cluster = stream.cluster
     cdef Engine *engine = stream.engine
@@ -80,7 +89,7 @@ cdef void start_try(Stream *stream, bint fresh, bint extra) noexcept nogil:
         count(stream, CLUSTER_CX_NONE_HEALTHY, 1)
         not_started(stream, extra)
         return
-    pool = pool_of(cluster, host, priority_of(stream))
+    pool = pool_of(cluster, host, priority_of(stream), speaks_http2(stream))
     attempt = <Attempt *>slab_new(&engine.attempts)
     if pool == NULL or attempt == NULL:
         if attempt != NULL:
@@ -179,7 +188,7 @@ cdef void drop_attempt(Attempt *attempt) noexcept nogil:
 
 cdef void give_up(Attempt *attempt) noexcept nogil:
     if attempt.upstream != NULL:
-        upstream_abandon(attempt.upstream)
+        upstream_abandon(attempt.upstream, attempt)
     else:
         pool_cancel(attempt)
     drop_attempt(attempt)
@@ -219,7 +228,7 @@ cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil:
     record.upstream_connected_ns = clock_ns(&stream.engine.loop.clock)
     record.upstream_first_tx_ns = record.upstream_connected_ns
     record.upstream_connection_id = upstream.id
-    record.upstream_protocol = HTTP_11
+    record.upstream_protocol = upstream.version
     attempt.connection_id = upstream.id
     attempt.local = upstream.local
     stream.upstream_local = upstream.local

@@ -21,10 +21,10 @@ from meshcore.io.loop cimport loop_fini, loop_init
 from meshcore.io.transport cimport transport_flush_all
 from meshcore.proxy.connection cimport connection_accept, connection_refused, connections_abort, connections_drain, connections_move
 from meshcore.proxy.drain cimport drain_start
-from meshcore.proxy.http2.objects cimport Http2Downstream
+from meshcore.proxy.http2.objects cimport Http2Downstream, Http2Upstream
 from meshcore.proxy.mirror cimport mirror_end
 from meshcore.proxy.objects cimport *
-from meshcore.proxy.pool cimport pool_retire
+from meshcore.proxy.pool cimport POOLS_PER_HOST, pool_retire
 from meshcore.proxy.request_queue cimport queue_fini, queue_init
 from meshcore.proxy.stream_end cimport stream_free
 from meshcore.route.table cimport RouteTable, route_table_unref
@@ -51,7 +51,8 @@ cdef int engine_init(Engine *engine, uint32_t index, uint64_t *stats, LoopHook o
     slab_init(&engine.downstreams, sizeof(Http1Downstream))
     slab_init(&engine.http2_downstreams, sizeof(Http2Downstream))
     slab_init(&engine.http2_streams, sizeof(Http2Stream))
-    slab_init(&engine.upstreams, sizeof(Upstream))
+    slab_init(&engine.upstreams, sizeof(Http1Upstream))
+    slab_init(&engine.http2_upstreams, sizeof(Http2Upstream))
     slab_init(&engine.streams, sizeof(Stream))
     slab_init(&engine.attempts, sizeof(Attempt))
     slab_init(&engine.tcp_sessions, sizeof(TcpSession))
@@ -75,6 +76,7 @@ cdef void engine_fini(Engine *engine) noexcept nogil:
     slab_fini(&engine.http2_downstreams)
     slab_fini(&engine.http2_streams)
     slab_fini(&engine.upstreams)
+    slab_fini(&engine.http2_upstreams)
     slab_fini(&engine.streams)
     slab_fini(&engine.attempts)
     slab_fini(&engine.tcp_sessions)
@@ -424,9 +426,9 @@ cdef void retire_missing(ClusterLocal *cluster, HostSet *old, HostSet *hosts) no
 cdef void retire_pools(ClusterLocal *cluster, uint32_t slot, Host *host) noexcept nogil:
     # host NULL: whichever has the slot.
     cdef uint32_t at
-    cdef int priority
-    for priority in range(2):
-        at = slot * 2 + priority
+    cdef uint32_t i
+    for i in range(POOLS_PER_HOST):
+        at = slot * POOLS_PER_HOST + i
         if at < cluster.pools_cap and cluster.pools[at] != NULL and (host == NULL or cluster.pools[at].host == host):
             pool_retire(cluster.pools[at])
 
@@ -532,5 +534,5 @@ cdef const char *engine_date(Engine *engine) noexcept nogil:
 
 cdef uint64_t engine_live(Engine *engine) noexcept nogil:
     return <uint64_t>engine.downstreams.live + engine.http2_downstreams.live + engine.http2_streams.live \
-        + engine.upstreams.live + engine.streams.live + engine.attempts.live \
+        + engine.upstreams.live + engine.http2_upstreams.live + engine.streams.live + engine.attempts.live \
         + engine.tcp_sessions.live + engine.loop.handles

@@ -50,6 +50,7 @@ cdef struct Engine:
     Slab http2_downstreams
     Slab http2_streams             # of both sides
     Slab upstreams
+    Slab http2_upstreams
     Slab streams
     Slab attempts
     Slab tcp_sessions
@@ -344,7 +345,7 @@ cdef struct ClusterLocal:
     ClusterConf *conf              # a reference
     HostSet *hosts                 # a reference; NULL: none known yet
     Balancer balancer
-    Pool **pools                   # two priorities per Host.slot
+    Pool **pools                   # per Host.slot: two priorities of HTTP/1, two of HTTP/2
     uint32_t pools_cap
     uint32_t users                 # streams and pools
     bint retired
@@ -353,10 +354,12 @@ cdef struct Pool:
     ClusterLocal *cluster          # a use of it
     Host *host                     # a reference
     uint8_t priority
+    bint http2                     # its connections speak HTTP/2
     bint counted                   # the breaker's resource of pools is taken
     bint retired                   # its host left: idle connections are closed, busy ones after their response
     Upstream *idle                 # last used first
-    Upstream *busy                 # with an attempt
+    Upstream *open                 # with attempts, and room for more
+    Upstream *busy                 # without room, or not to be used again
     Upstream *connecting
     uint32_t connecting_len
     uint32_t live                  # connections of any state
@@ -368,6 +371,7 @@ cdef struct Attempt:
     Stream *stream
     Pool *pool                     # NULL: refused before it had one
     Upstream *upstream             # NULL: waits in pool.pending
+    Http2Stream *server            # HTTP/2: where its frames come and go; NULL: HTTP/1
     Host *host                     # a reference
     Attempt *next                  # in pool.pending
     Attempt **link
@@ -401,30 +405,51 @@ cdef struct Attempt:
 cdef enum UpState:
     UP_CONNECTING
     UP_IDLE
-    UP_HEAD                        # a request is out, its response head is awaited
+    UP_HEAD                        # a request is out, its response head is awaited; HTTP/2: there are streams
     UP_BODY                        # the response body
     UP_CLOSED                      # the transport is closing
     UP_STATES
 
+cdef struct UpstreamOps:
+    # What attempts and pools ask of a connection, whatever version of HTTP it speaks. Bytes of spans must live until the event is over.
+    bint (*opened)(Upstream *upstream) noexcept nogil                        # it is connected. False: no memory
+    void (*begin)(Upstream *upstream, Attempt *attempt) noexcept nogil       # this attempt has a place on it
+    void (*send_head)(Upstream *upstream, Attempt *attempt, bint end) noexcept nogil
+    void (*send_span)(Upstream *upstream, Attempt *attempt, Span data, bint end) noexcept nogil
+    void (*send_buffer)(Upstream *upstream, Attempt *attempt, Buffer *data, bint end) noexcept nogil
+    void (*send_trailers)(Upstream *upstream, Attempt *attempt, Head *trailers) noexcept nogil
+    void (*abandon)(Upstream *upstream, Attempt *attempt) noexcept nogil     # it gives up
+    void (*pause)(Upstream *upstream, Attempt *attempt) noexcept nogil       # no more of its answer for now
+    void (*resume)(Upstream *upstream, Attempt *attempt) noexcept nogil
+    void (*free)(Upstream *upstream) noexcept nogil                          # its transport has closed
+
 cdef struct Upstream:
+    # A connection to a host as its pool and its attempts know it; the first member of what a version of HTTP makes of it.
+    const UpstreamOps *ops
     Engine *engine
     Transport *transport
     Pool *pool                     # a use of it
     Upstream *next                 # in one of the pool's lists
     Upstream **link
-    Attempt *attempt               # NULL: idle or connecting
-    Held held
-    Http1Body body
-    Http1Message message
-    uint8_t state                  # UpState
-    uint8_t close_after               # not reusable after this response
-    uint8_t end_seen                  # the upstream sent FIN
-    uint8_t local_close
+    uint32_t streams               # attempts on it
+    uint32_t room                  # how many it can have at once
     uint32_t requests
-    uint32_t skip
+    uint8_t state                  # UpState
+    uint8_t version                # Version
+    uint8_t close_after               # no further attempt
+    uint8_t local_close
     uint64_t id
     IpAddress local                # asked for once, when it was connected
     uint64_t started_ns
     uint64_t idle_ns               # since when it rests
     Timer timer                    # connect timeout, then idle timeout
     Timer age                      # max connection duration
+
+cdef struct Http1Upstream:
+    Upstream base                  # must be first
+    Attempt *attempt               # NULL: idle or connecting
+    Held held
+    Http1Body body
+    Http1Message message
+    uint8_t end_seen                  # the upstream sent FIN
+    uint32_t skip

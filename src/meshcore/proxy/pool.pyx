@@ -1,4 +1,4 @@
-"""Pools of HTTP/1 upstream connections. See pool.pxd for the law."""
+"""Pools of upstream connections. See pool.pxd for the law."""
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 
@@ -13,7 +13,7 @@ from meshcore.proxy.failure cimport attempt_failed, attempt_refused
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.request_queue cimport queue_leave, queue_wait
 from meshcore.proxy.attempt cimport RESET_CONNECT_REFUSED, RESET_CONNECT_TIMEOUT, RESET_OVERFLOW, attempt_ready
-from meshcore.proxy.upstream cimport upstream_begin, upstream_close, upstream_dial
+from meshcore.proxy.upstream cimport upstream_begin, upstream_close, upstream_dial, upstream_leave
 
 
 cdef inline void count(Pool *pool, int stat, int64_t n) noexcept nogil:
@@ -44,10 +44,10 @@ cdef bint make_room(ClusterLocal *cluster, uint32_t cap) noexcept nogil:
     return True
 
 
-cdef Pool *pool_of(ClusterLocal *cluster, Host *host, uint8_t priority) noexcept nogil:
-    cdef uint32_t at = host.slot * 2 + priority
+cdef Pool *pool_of(ClusterLocal *cluster, Host *host, uint8_t priority, bint http2) noexcept nogil:
+    cdef uint32_t at = host.slot * POOLS_PER_HOST + 2 * http2 + priority
     cdef Pool *pool
-    if at >= cluster.pools_cap and not make_room(cluster, (host.slot + 1) * 2):
+    if at >= cluster.pools_cap and not make_room(cluster, (host.slot + 1) * POOLS_PER_HOST):
         return NULL
     pool = cluster.pools[at]
     if pool != NULL and pool.host == host:
@@ -63,6 +63,7 @@ cdef Pool *pool_of(ClusterLocal *cluster, Host *host, uint8_t priority) noexcept
     pool.host = host
     atomic_ref(&host.refs)
     pool.priority = priority
+    pool.http2 = http2
     pool.pending_last = &pool.pending
     if cluster.retired:
         pool.retired = True        # a late try of a stream that still uses the old cluster: nothing rests here
@@ -120,16 +121,29 @@ cdef void attach(Pool *pool, Upstream *upstream, Attempt *attempt) noexcept nogi
     # Envoy checks max_requests here, not at arrival.
     if not breaker_allows(breaker_of(pool), RESOURCE_REQUESTS):
         if pool.cluster.conf.queue != NULL and queue_wait(pool, attempt):
-            pool_give_back(upstream)
             return
         count(pool, CLUSTER_RQ_ACTIVE_OVERFLOW, 1)
-        pool_give_back(upstream)
         attempt_failed(attempt, RESET_OVERFLOW, span(b"", 0))
         return
-    pool_unlink(upstream)
-    pool_link(&pool.busy, upstream)
+    upstream.streams += 1
     upstream_begin(upstream, attempt)
+    settle(pool, upstream)
     attempt_ready(attempt, upstream)
+
+
+cdef inline bint usable(Upstream *upstream) noexcept nogil:
+    return upstream.streams < upstream.room and not upstream.close_after and upstream.state != UP_CLOSED
+
+
+cdef void settle(Pool *pool, Upstream *upstream) noexcept nogil:
+    # Into the list where it belongs by what it has room for.
+    pool_unlink(upstream)
+    if upstream.streams == 0:
+        pool_link(&pool.idle, upstream)
+    elif usable(upstream):
+        pool_link(&pool.open, upstream)
+    else:
+        pool_link(&pool.busy, upstream)
 
 
 cdef void pool_request(Pool *pool, Attempt *attempt) noexcept nogil:
@@ -159,6 +173,9 @@ cdef void place(Pool *pool, Attempt *attempt) noexcept nogil:
         count(pool, CLUSTER_CX_POOL_OVERFLOW, 1)
         attempt_refused(attempt)
         return
+    if pool.open != NULL and not attempt.fresh:
+        attach(pool, pool.open, attempt)
+        return
     if pool.idle != NULL and not attempt.fresh:
         attach(pool, pool.idle, attempt)
         return
@@ -172,14 +189,19 @@ cdef void place(Pool *pool, Attempt *attempt) noexcept nogil:
 
 
 cdef inline bint has_connection(Pool *pool) noexcept nogil:
-    return pool.idle != NULL or pool.busy != NULL or pool.connecting != NULL
+    return pool.idle != NULL or pool.open != NULL or pool.busy != NULL or pool.connecting != NULL
+
+
+cdef inline uint64_t places(Pool *pool) noexcept nogil:
+    # What a connection in the making is expected to serve.
+    return pool.cluster.conf.http2.max_streams if pool.http2 else 1
 
 
 cdef void connect_more(Pool *pool) noexcept nogil:
-    # As many connections in the making as attempts that wait; a full breaker still leaves each pool its first connection.
+    # As many connections in the making as the attempts that wait will need; a full breaker still leaves each pool its first connection.
     cdef Upstream *upstream
     cdef Span failure
-    while pool.connecting_len < pool.pending_len:
+    while pool.connecting_len * places(pool) < pool.pending_len:
         if not breaker_allows(breaker_of(pool), RESOURCE_CONNECTIONS) or \
                 atomic_load(&pool.host.stats[HOST_CX_ACTIVE]) >= breaker_of(pool).limit_per_host:
             count(pool, CLUSTER_CX_OVERFLOW, 1)
@@ -237,19 +259,39 @@ cdef void pool_connect_failed(Upstream *upstream, uint8_t reason, Span failure) 
 
 
 cdef void pool_give_back(Upstream *upstream) noexcept nogil:
-    # A usable connection without a request: the longest waiting attempt gets it, or it rests.
+    # A usable connection has room: the attempts that wait longest get it, or it rests.
     cdef Pool *pool = upstream.pool
-    cdef Attempt *attempt = pool.pending
-    if pool.retired and attempt == NULL:
-        upstream.local_close = True
-        upstream_close(upstream)
+    cdef Attempt *attempt
+    if pool.retired and pool.pending == NULL:
+        if upstream.streams == 0:
+            upstream_leave(upstream)
         return
-    pool_unlink(upstream)
-    pool_link(&pool.idle, upstream)
-    upstream.state = UP_IDLE
-    if attempt != NULL:
+    settle(pool, upstream)
+    if upstream.streams == 0:
+        upstream.state = UP_IDLE
+    pool.live += 1                 # a failed attempt may be the last thing a retired pool was kept for
+    while pool.pending != NULL and usable(upstream):
+        attempt = pool.pending
         dequeue(pool, attempt)
         attach(pool, upstream, attempt)
+    pool.live -= 1
+    pool_let_go(pool)
+
+
+cdef void pool_stream_over(Upstream *upstream) noexcept nogil:
+    upstream.streams -= 1
+    if not upstream.close_after:
+        pool_give_back(upstream)
+    elif upstream.streams == 0:
+        upstream_leave(upstream)
+
+
+cdef void pool_no_more(Upstream *upstream) noexcept nogil:
+    upstream.close_after = True
+    if upstream.state == UP_IDLE:
+        upstream_leave(upstream)
+    elif upstream.state != UP_CONNECTING and upstream.state != UP_CLOSED:
+        settle(upstream.pool, upstream)
 
 
 cdef void pool_forget(Upstream *upstream) noexcept nogil:
@@ -273,7 +315,7 @@ cdef void pool_release(Pool *pool) noexcept nogil:
 cdef void trim(Pool *pool) noexcept nogil:
     # Connections in the making for which nobody waits any more.
     pool.live += 1
-    while pool.connecting_len > pool.pending_len:
+    while pool.connecting != NULL and (pool.connecting_len - 1) * places(pool) >= pool.pending_len:
         upstream_close(pool.connecting)
     pool.live -= 1
     pool_let_go(pool)
@@ -281,7 +323,7 @@ cdef void trim(Pool *pool) noexcept nogil:
 
 cdef void pool_retire(Pool *pool) noexcept nogil:
     # Attempts that wait are still served, as Envoy's draining pools do: the host was good when it was chosen.
-    cdef uint32_t at = pool.host.slot * 2 + pool.priority
+    cdef uint32_t at = pool.host.slot * POOLS_PER_HOST + 2 * pool.http2 + pool.priority
     if pool.retired:
         return
     pool.retired = True
@@ -289,8 +331,9 @@ cdef void pool_retire(Pool *pool) noexcept nogil:
         pool.cluster.pools[at] = NULL
     pool.live += 1                 # ours, until we are done here
     while pool.idle != NULL:
-        pool.idle.local_close = True
-        upstream_close(pool.idle)
+        upstream_leave(pool.idle)
+    while pool.open != NULL:
+        pool_no_more(pool.open)
     pool.live -= 1
     trim(pool)
 

@@ -24,6 +24,10 @@ cdef Span reason_text(uint8_t reason) noexcept nogil:
         return span(b"protocol error", 14)
     if reason == RESET_OVERFLOW:
         return span(b"overflow", 8)
+    if reason == RESET_REMOTE:
+        return span(b"remote reset", 12)
+    if reason == RESET_REFUSED:
+        return span(b"remote refused stream reset", 27)
     return span(b"local reset", 11)
 
 
@@ -36,6 +40,8 @@ cdef uint64_t reason_flag(uint8_t reason) noexcept nogil:
         return FLAG_UPE
     if reason == RESET_OVERFLOW:
         return FLAG_UO
+    if reason == RESET_REMOTE or reason == RESET_REFUSED:
+        return FLAG_UR
     return FLAG_LR
 
 

@@ -6,7 +6,7 @@ from meshcore.base.random cimport random_u64
 from meshcore.base.span cimport Span, list_has, parse_u64, span_equal_nocase, span_is, span_next_token
 from meshcore.codec.head cimport *
 from meshcore.proxy.objects cimport *
-from meshcore.proxy.attempt cimport RESET_CONNECT_REFUSED, RESET_CONNECT_TIMEOUT, RESET_OVERFLOW
+from meshcore.proxy.attempt cimport RESET_CONNECT_REFUSED, RESET_CONNECT_TIMEOUT, RESET_OVERFLOW, RESET_REFUSED
 from meshcore.route.matcher cimport headers_match_any
 from meshcore.route.table cimport *
 
@@ -190,6 +190,8 @@ cdef bint retry_wants_reset(Stream *stream, uint8_t reason, bint head_sent) noex
     if on & (RETRY_RESET | RETRY_5XX | RETRY_GATEWAY_ERROR):
         return True
     if on & RETRY_RESET_BEFORE_REQUEST and not head_sent:
+        return True
+    if on & RETRY_REFUSED_STREAM and reason == RESET_REFUSED:
         return True
     return on & RETRY_CONNECT_FAILURE and (reason == RESET_CONNECT_REFUSED or reason == RESET_CONNECT_TIMEOUT)
 

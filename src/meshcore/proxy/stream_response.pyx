@@ -93,10 +93,10 @@ cdef void deliver_trailers(Stream *stream) noexcept nogil:
 cdef void deliver_full(Stream *stream) noexcept nogil:
     if stream.attempt != NULL and stream.attempt.upstream != NULL:
         stream.attempt.pausing = True
-        upstream_pause(stream.attempt.upstream)
+        upstream_pause(stream.attempt.upstream, stream.attempt)
 
 
 cdef void deliver_low(Stream *stream) noexcept nogil:
     if stream.attempt != NULL and stream.attempt.upstream != NULL and stream.attempt.pausing:
         stream.attempt.pausing = False
-        upstream_resume(stream.attempt.upstream)
+        upstream_resume(stream.attempt.upstream, stream.attempt)

@@ -330,7 +330,7 @@ cdef void on_read(Transport *transport, const char *at, size_t n) noexcept nogil
 cdef void on_flush(Transport *transport) noexcept nogil:
     cdef Http2Downstream *down = <Http2Downstream *>transport.owner
     cdef uint64_t before = transport.out.len
-    if down.state == HTTP2_DOWN_CLOSED or down.session.error:
+    if down.state == HTTP2_DOWN_CLOSED:
         return
     http2_pull(&down.session)
     http2_keep(&down.session)

@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from meshcore.base.wheel cimport Timer
 from meshcore.codec.http2 cimport Http2Session
-from meshcore.proxy.objects cimport Downstream
+from meshcore.proxy.objects cimport Downstream, Upstream
 
 cdef enum Http2DownState:
     # One value per thing that a client may still do (RFC 9113, 6.8).
@@ -27,4 +27,11 @@ cdef struct Http2Downstream:
     uint64_t heard_ns              # when the last bytes came
     uint64_t unsent                # closing: bytes that waited when it was last looked at
     Timer timer                    # idle timeout, greatest age, end of a drain, delayed close, by state
+    Timer keepalive
+
+cdef struct Http2Upstream:
+    Upstream base                  # must be first
+    Http2Session session
+    bint ping_out                  # a keep-alive ping waits for its answer
+    uint64_t heard_ns              # when the last bytes came
     Timer keepalive
