@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from mesh.config import load
-from meshcore.bind import filter_spec, health_spec, spec
+from meshcore.bind import filter_spec, health_spec, spec, thrift_spec
 from tests.peers.envoy import envoy_binary
 
 FILE = Path(__file__).parent / "everything.yaml"
@@ -51,7 +51,7 @@ def test_each_field_of_the_spec_is_set_by_some_bootstrap(plan: spec.Plan) -> Non
     for value in values(plan):
         for field in dataclasses.fields(value):
             seen[f"{type(value).__name__}.{field.name}"].append((getattr(value, field.name), default_of(field)))
-    modules = {**vars(filter_spec), **vars(health_spec), **vars(spec)}
+    modules = {**vars(filter_spec), **vars(health_spec), **vars(spec), **vars(thrift_spec)}
     classes = [item for item in modules.values() if isinstance(item, type) and dataclasses.is_dataclass(item)]
     wanted = {f"{one.__name__}.{field.name}" for one in classes for field in dataclasses.fields(one)}
     untouched = {name for name in wanted if all(value == default for value, default in seen[name])}

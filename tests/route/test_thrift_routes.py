@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meshcore.bind.spec import HeaderMatch, StringMatch
+from meshcore.bind.spec import HeaderMatch, StringMatch, WeightedCluster
 from meshcore.bind.thrift_routes import ThriftRouteFace, live_tables
 from meshcore.bind.thrift_spec import ThriftRoute, ThriftRoutes
 
@@ -82,10 +82,10 @@ def test_a_service_is_stripped_up_to_its_first_colon() -> None:
 def test_a_cluster_comes_from_a_header_or_by_weight() -> None:
     found = table(
         ThriftRoute(method_name="by", cluster_header="X-Cluster"),
-        ThriftRoute(method_name="", weighted=(("a", 1), ("none", 0), ("b", 3))),
+        ThriftRoute(method_name="", weighted=(WeightedCluster("a", 1), WeightedCluster("none", 0), WeightedCluster("b", 3))),
     )
     assert found.find(b"by", [(b"x-cluster", b"there")]) == (0, "there", b"by")
-    assert found.find(b"by") == (0, "", b"by")
+    assert found.find(b"by") == (1, "a", b"by")
     assert [found.find(b"m", random=n)[1] for n in range(8)] == list("abbbabbb")  # type: ignore[index]
 
 

@@ -19,6 +19,7 @@ from mesh.config import (
     load_balancer,
     outlier,
     request_queue,
+    thrift_proxy,
     upstream_http,
 )
 from mesh.config.errors import join
@@ -53,6 +54,7 @@ BIND = Fields(
     harmless={"freebind": false},
 )
 OPTIONS_KEY = upstream_http.OPTIONS.message
+OPTIONS_KEYS = (OPTIONS_KEY, thrift_proxy.TCP_OPTIONS_KEY, thrift_proxy.OPTIONS_KEY, request_queue.KEY)
 KINDS = {0: "static", 1: "strict_dns", 2: "logical_dns", 3: "eds"}
 MIB = 1024 * 1024
 USE_DOWNSTREAM_PROTOCOL = 1
@@ -87,6 +89,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
         high=high,
         queue=request_queue.lower(message.typed_extension_protocol_options, low, join(path, "typed_extension_protocol_options")),
         **_upstream(message, low, path),
+        **thrift_proxy.lower_options(message.typed_extension_protocol_options, low, join(path, "typed_extension_protocol_options")),
         tcp_keepalive=_keepalive(message, low, path),
         bind_address=_bind(message, low, path),
         healthy_panic_threshold=load_balancer.panic_threshold(message),
@@ -128,8 +131,8 @@ def _upstream(message: Any, low: Lowering, path: str) -> dict[str, Any]:
     options = message.typed_extension_protocol_options
     at = join(path, "typed_extension_protocol_options")
     for key in sorted(options):
-        if key not in (OPTIONS_KEY, request_queue.KEY):
-            low.refuse(f'{at}["{key}"]', f"is not implemented yet in mesh; {OPTIONS_KEY} is")
+        if key not in OPTIONS_KEYS:
+            low.refuse(f'{at}["{key}"]', f"is not implemented yet in mesh; {', '.join(OPTIONS_KEYS)} are")
     if OPTIONS_KEY in options:
         found = upstream_http.lower(options[OPTIONS_KEY], low, f'{at}["{OPTIONS_KEY}"]')
     else:

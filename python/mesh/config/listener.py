@@ -1,4 +1,4 @@
-"""envoy.config.listener.v3.Listener: addresses and filter chains, each of which holds an HTTP connection manager or a TCP proxy.
+"""envoy.config.listener.v3.Listener: addresses and filter chains, each with an HTTP connection manager, a TCP proxy or a Thrift proxy.
 
 TLS and listener filters are refused by name. Whether a transport socket is plain TCP is decided here for listeners and
 clusters alike. Called by bootstrap.py."""
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import address, chain_match, hcm, match_tree, tcp_proxy
+from mesh.config import address, chain_match, hcm, match_tree, tcp_proxy, thrift_proxy
 from mesh.config.errors import join, nearest
 from mesh.config.fields import Fields, anything, false, true, unset
 from mesh.config.lowering import Lowering, wrapped_or
@@ -35,7 +35,7 @@ CHAIN = Fields(
 )
 FILTER = Fields("envoy.config.listener.v3.Filter", {"name", "typed_config"})
 ADDITIONAL = Fields("envoy.config.listener.v3.AdditionalAddress", {"address"}, harmless={"socket_options": unset})
-NETWORK_TYPES = {hcm.HCM.message: hcm, tcp_proxy.TCP.message: tcp_proxy}
+NETWORK_TYPES = {hcm.HCM.message: hcm, tcp_proxy.TCP.message: tcp_proxy, thrift_proxy.THRIFT.message: thrift_proxy}
 SOCKET_TYPES = {"envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer": True}
 CHAIN_NAME = "google.protobuf.StringValue"
 MIB = 1024 * 1024
@@ -123,7 +123,7 @@ def _chain(chain: Any, low: Lowering, at: str, fallback: bool) -> spec.FilterCha
         match = chain_match.lower(chain.filter_chain_match, low, join(at, "filter_chain_match"))
     check_socket(chain, low, at)
     if not chain.filters:
-        low.refuse(join(at, "filters"), "must have an HTTP connection manager or a TCP proxy")
+        low.refuse(join(at, "filters"), "must have an HTTP connection manager, a TCP proxy or a Thrift proxy")
         return None
     for index in range(1, len(chain.filters)):
         low.refuse(f"{at}.filters[{index}]", "more than one network filter is not implemented yet in mesh; keep one")
@@ -135,6 +135,9 @@ def _chain(chain: Any, low: Lowering, at: str, fallback: bool) -> spec.FilterCha
     if kind is tcp_proxy:
         proxy = tcp_proxy.lower(config, low, join(at, "typed_config"))
         return spec.FilterChain(tcp=proxy, name=chain.name, match=match, fallback=fallback)
+    if kind is thrift_proxy:
+        calls = thrift_proxy.lower(config, low, join(at, "typed_config"))
+        return spec.FilterChain(thrift=calls, name=chain.name, match=match, fallback=fallback)
     manager = hcm.lower(config, low, join(at, "typed_config"))
     return spec.FilterChain(manager, name=chain.name, match=match, fallback=fallback)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from meshcore.bind.spec import AccessLog, Address, Hcm, MatchTree
+    from meshcore.bind.thrift_spec import ThriftProxy
 
 
 @dataclass(slots=True, frozen=True)
@@ -57,12 +58,13 @@ class ChainMatch:
 
 @dataclass(slots=True, frozen=True)
 class FilterChain:
-    """What is done with a connection: `hcm` speaks HTTP, `tcp` carries its bytes to a cluster. Exactly one of them is set.
+    """What is done with a connection: `hcm` speaks HTTP, `tcp` carries its bytes to a cluster, `thrift` its calls. Exactly one is set.
 
     `fallback`: default_filter_chain, for connections that match no other."""
 
     hcm: Hcm | None = None
     tcp: TcpProxy | None = None
+    thrift: ThriftProxy | None = None
     name: str = ""
     match: ChainMatch = ChainMatch()
     fallback: bool = False

@@ -711,6 +711,9 @@ class Cluster:
     http1: Http1Options = Http1Options()
     http2: Http2Options = field(default_factory=Http2Options)
     protocol: str = "http1"  # http1 | http2 | downstream (what the client speaks)
+    thrift_transport: str = "auto"  # of its hosts, as in ThriftProxy; auto: as the client speaks
+    thrift_protocol: str = "auto"
+    tcp_idle_timeout_ms: int = 600_000  # of pooled connections that carry no HTTP
     tcp_keepalive: tuple[int, int, int] | None = None  # probes, time_s, interval_s (0 = system default)
     bind_address: Address | None = None
     healthy_panic_threshold: float = 50.0

@@ -42,6 +42,13 @@ TCP = (
     "max_downstream_connection_duration", "downstream_flow_control_paused_reading_total",
     "downstream_flow_control_resumed_reading_total",
 )
+THRIFT = (
+    "cx_destroy_local_with_active_rq", "cx_destroy_remote_with_active_rq", "downstream_cx_max_requests",
+    "downstream_response_drain_close", "request", "request_active", "request_call", "request_oneway", "request_invalid_type",
+    "request_passthrough", "request_decoding_error", "request_internal_error", "response", "response_reply", "response_success",
+    "response_error", "response_exception", "response_invalid_type", "response_passthrough", "response_decoding_error",
+    "route_missing", "unknown_cluster", "upstream_rq_maintenance_mode", "no_healthy_upstream", "shadow_request_submit_failure",
+)
 CLUSTER = (
     "upstream_cx_total", "upstream_cx_http1_total", "upstream_cx_http2_total", "upstream_cx_active", "upstream_cx_connect_fail",
     "upstream_cx_connect_timeout", "upstream_cx_overflow", "upstream_cx_pool_overflow", "upstream_cx_idle_timeout",
@@ -60,7 +67,13 @@ CLUSTER = (
     "upstream_rq_queue_overflow", "upstream_rq_hedge", "upstream_rq_hedge_success",
     "upstream_rq_hedge_overflow", "upstream_rq_hedge_abandoned",
     "upstream_rq_active_overflow", "upstream_rq_unknown", "external.upstream_rq_unknown",
-    "internal.upstream_rq_unknown", "upstream_rq_replayed", "upstream_flow_control_paused_reading_total",
+    "internal.upstream_rq_unknown", "upstream_rq_replayed", "thrift.upstream_rq_call", "thrift.upstream_rq_oneway",
+    "thrift.upstream_rq_invalid_type", "thrift.upstream_resp_reply", "thrift.upstream_resp_success", "thrift.upstream_resp_error",
+    "thrift.upstream_resp_exception", "thrift.upstream_resp_exception_remote", "thrift.upstream_resp_exception_local",
+    "thrift.upstream_resp_exception_local.overflow", "thrift.upstream_resp_exception_local.local_connection_failure",
+    "thrift.upstream_resp_exception_local.remote_connection_failure", "thrift.upstream_resp_exception_local.timeout",
+    "thrift.upstream_resp_invalid_type", "thrift.upstream_resp_decoding_error", "thrift.upstream_cx_drain_close",
+    "thrift.downstream_cx_partial_response_close", "upstream_flow_control_paused_reading_total",
     "upstream_flow_control_resumed_reading_total", "upstream_flow_control_backed_up_total",
     "upstream_flow_control_drained_total", "lb_healthy_panic", "lb_local_cluster_not_ok",
     "lb_zone_no_capacity_left", "lb_zone_routing_all_directly", "lb_zone_routing_cross_zone", "lb_zone_routing_sampled",
@@ -89,6 +102,7 @@ GAUGES = frozenset({
     "downstream_cx_http2_active",
     "downstream_cx_upgrades_active",
     "downstream_rq_active",
+    "request_active",
     "upstream_cx_active",
     "upstream_rq_active",
     "upstream_rq_pending_active",
@@ -99,10 +113,15 @@ GAUGES = frozenset({
     "version",
     "warming_state",
 })
-LAZY = frozenset(name for name in CLUSTER if name.endswith(("xx", "completed", "unknown")) or "_hedge" in name or "_queue" in name)
+LAZY = frozenset(
+    name
+    for name in CLUSTER
+    if name.endswith(("xx", "completed", "unknown")) or "_hedge" in name or "_queue" in name or name.startswith("thrift.")
+)
 CLUSTER_CODES = tuple(f"{group}upstream_rq_" for group in ("", "external.", "internal.", "retry.", "canary."))
 CLUSTER_TIMES = (
     "upstream_rq_time", "external.upstream_rq_time", "internal.upstream_rq_time", "upstream_cx_connect_ms", "upstream_cx_length_ms",
+    "thrift.upstream_rq_time", "thrift.upstream_rq_size", "thrift.upstream_resp_size",
 )
 CLUSTER_HOSTS = (
     "membership_total", "membership_healthy", "membership_degraded", "membership_excluded", "membership_change",
@@ -111,6 +130,7 @@ CLUSTER_HOSTS = (
     "warming_state",
 )
 HCM_TIMES = ("downstream_rq_time", "downstream_cx_length_ms")
+THRIFT_TIMES = ("request_time_ms",)
 LISTENER_TIMES = ("downstream_cx_length_ms",)
 SCOPE_CODES = ("upstream_rq_",)
 SCOPE_TIMES = ("upstream_rq_time",)
@@ -119,4 +139,5 @@ SCOPE_TIMES = ("upstream_rq_time",)
 def members(names, lazy=(), codes=(), times=(), hosts=()):
     """[(name, kind, whether it is lazy)] of statistics with a common prefix, `names` first."""
     scalars = [(name, "gauge" if name in GAUGES else "counter", name in lazy) for name in (*names, *hosts)]
-    return (*scalars, *((name, "code family", True) for name in codes), *((name, "histogram", False) for name in times))
+    histograms = ((name, "histogram", name.startswith("thrift.")) for name in times)
+    return (*scalars, *((name, "code family", True) for name in codes), *histograms)

@@ -10,6 +10,7 @@ cdef class ListenerTable:
     cdef readonly list owned       # names and prefixes of statistics that end with it
 
     cdef int fill_tcp(self, spec, ChainConf *chain, StatsRegistry registry, dict cluster_index, dict files) except -1
+    cdef int fill_thrift(self, spec, ChainConf *chain, StatsRegistry registry, dict cluster_index, dict files) except -1
     cdef int fill_http(self, spec, int chain, StatsRegistry registry, dict cluster_index, dict files, str user_agent,
                        list keep_on) except -1
 

@@ -25,9 +25,11 @@ from meshcore.bind.routes cimport compile_adds, compile_mutation, routes_compile
 from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.bind.stats cimport Group, Layout, StatsRegistry
 from meshcore.bind.stream_matchers cimport compile_cidrs
+from meshcore.bind.thrift_routes cimport thrift_routes_compile
 from meshcore.cluster.breaker cimport *
 from meshcore.codec.http1 cimport UNDERSCORES_ALLOW, UNDERSCORES_DROP, UNDERSCORES_REJECT, Http1Options
 from meshcore.codec.http2 cimport Http2Options
+from meshcore.codec.thrift cimport *
 from meshcore.conf.stat_ids cimport CLUSTER_LB_HEALTHY_PANIC
 from meshcore.conf.tables cimport *
 from meshcore.route.mutation cimport Mutation
@@ -58,6 +60,13 @@ STRICT_HEADERS = {
 }
 RESET_BURST, RESET_RATE = 1000, 33        # resets of a client at once, and then per second: Envoy's
 ANY_CONNECTION = ChainMatch()
+THRIFT_WAYS = {
+    "auto": THRIFT_TRANSPORT_AUTO, "framed": THRIFT_FRAMED, "unframed": THRIFT_UNFRAMED, "header": THRIFT_HEADER,
+}
+THRIFT_PROTOCOLS = {
+    "auto": THRIFT_PROTOCOL_AUTO, "binary": THRIFT_BINARY, "binary/non-strict": THRIFT_BINARY_LAX, "compact": THRIFT_COMPACT,
+    "twitter": THRIFT_TWITTER,
+}
 NO_LIMIT = 2**32 - 1               # of connection pools, and of connections to one host
 
 
@@ -78,6 +87,7 @@ def flag_bits(names):
 cdef Layout cluster_layout = Layout(
     stat_names.members(stat_names.CLUSTER, stat_names.LAZY, stat_names.CLUSTER_CODES, stat_names.CLUSTER_TIMES, stat_names.CLUSTER_HOSTS))
 cdef Layout listener_layout = Layout(stat_names.members(stat_names.LISTENER, times=stat_names.LISTENER_TIMES))
+cdef Layout thrift_layout = Layout(stat_names.members(stat_names.THRIFT, times=stat_names.THRIFT_TIMES))
 cdef Layout tcp_layout = Layout(stat_names.members(stat_names.TCP))
 cdef Layout listener_http_layout = Layout(stat_names.members(stat_names.LISTENER_HTTP))
 cdef Layout hcm_layout = Layout(stat_names.members(stat_names.HCM, times=stat_names.HCM_TIMES))
@@ -425,7 +435,9 @@ cdef class ListenerTable:
         keep_on = []
         for i, chain in enumerate(spec.chains):
             conf.chains[<int>i].name = keep(&conf.arena, chain.name)
-            if chain.tcp is not None:
+            if chain.thrift is not None:
+                self.fill_thrift(chain.thrift, &conf.chains[<int>i], registry, cluster_index, files)
+            elif chain.tcp is not None:
                 self.fill_tcp(chain.tcp, &conf.chains[<int>i], registry, cluster_index, files)
             else:
                 self.fill_http(chain.hcm, i, registry, cluster_index, files, user_agent, keep_on)
@@ -457,6 +469,24 @@ cdef class ListenerTable:
         tcp.log_connected = spec.log_connected
         tcp.logs = compile_logs(arena, spec.access_logs, files, registry.runtime, &tcp.regexes)
         tcp.logs_len = len(spec.access_logs)
+        return 0
+
+    cdef int fill_thrift(self, spec, ChainConf *chain, StatsRegistry registry, dict cluster_index, dict files) except -1:
+        cdef Arena *arena = &self.conf.arena
+        cdef ThriftConf *thrift = <ThriftConf *>take(arena, sizeof(ThriftConf))
+        cdef Group group
+        chain.kind = CHAIN_THRIFT
+        chain.thrift = thrift
+        group = take_stats(registry, f"thrift.{spec.stat_prefix}.", thrift_layout, self.owned, THRIFT_STATS, thrift.stats)
+        thrift.rq_time = group.slot_of("request_time_ms")
+        thrift.transport = THRIFT_WAYS[spec.transport]
+        thrift.protocol = THRIFT_PROTOCOLS[spec.protocol]
+        thrift.count_passing = spec.payload_passthrough
+        thrift.max_requests = spec.max_requests_per_connection
+        thrift.stays_open = not spec.close_on_upstream_error
+        thrift.routes = thrift_routes_compile(spec.routes, cluster_index)
+        thrift.logs = compile_logs(arena, spec.access_logs, files, registry.runtime, &thrift.regexes)
+        thrift.logs_len = len(spec.access_logs)
         return 0
 
     cdef int fill_http(self, spec, int chain, StatsRegistry registry, dict cluster_index, dict files, str user_agent,
@@ -544,6 +574,12 @@ cdef class ClusterTable:
         conf.cx_length_ms = group.slot_of("upstream_cx_length_ms")
         compile_balancer(&conf.arena, &conf.regexes, spec.lb, spec.healthy_panic_threshold, registry.runtime, &conf.lb)
         conf.lb.stats = &conf.stats[CLUSTER_LB_HEALTHY_PANIC]
+        conf.thrift_rq_time = group.slot_of("thrift.upstream_rq_time")
+        conf.thrift_rq_size = group.slot_of("thrift.upstream_rq_size")
+        conf.thrift_rs_size = group.slot_of("thrift.upstream_resp_size")
+        conf.thrift_transport = THRIFT_WAYS[spec.thrift_transport]
+        conf.thrift_protocol = THRIFT_PROTOCOLS[spec.thrift_protocol]
+        conf.tcp_idle_ms = spec.tcp_idle_timeout_ms
         conf.connect_ms = spec.connect_timeout_ms
         conf.idle_ms = spec.idle_timeout_ms
         conf.max_connection_ms = spec.max_connection_duration_ms

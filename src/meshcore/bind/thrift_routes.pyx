@@ -6,14 +6,17 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from meshcore.base.arena cimport Arena, arena_fini, arena_init
 from meshcore.base.span cimport Span, span
+from meshcore.bind.load_balancer cimport compile_criteria
 from meshcore.bind.matchers cimport compile_headers, keep, keep_lower, take
 from meshcore.codec.head cimport Head, head_add, head_identify, head_init
 from meshcore.route.matcher cimport SOURCE_HEADER, HeaderMatcher
 from meshcore.route.table cimport ClusterChoice
 from meshcore.route.thrift_table cimport *
 
+from meshcore.bind.spec import WeightedCluster
 
-cdef int compile_route(ThriftRouteTable *table, object spec, ThriftRoute *route) except -1:
+
+cdef int compile_route(ThriftRouteTable *table, object spec, ThriftRoute *route, dict cluster_index) except -1:
     cdef HeaderMatcher *headers
     cdef uint32_t i
     if spec.method_name is not None:
@@ -31,27 +34,29 @@ cdef int compile_route(ThriftRouteTable *table, object spec, ThriftRoute *route)
         headers[i].joins = False
     route.headers = headers
     route.strip_service_name = spec.strip_service_name
-    return compile_clusters(table, spec, route)
+    route.criteria = compile_criteria(&table.arena, spec.metadata_match)
+    return compile_clusters(table, spec, route, cluster_index)
 
 
-cdef int compile_clusters(ThriftRouteTable *table, object spec, ThriftRoute *route) except -1:
+cdef int compile_clusters(ThriftRouteTable *table, object spec, ThriftRoute *route, dict cluster_index) except -1:
     cdef uint32_t total = 0
     if spec.cluster_header:
         route.cluster_header = keep_lower(&table.arena, spec.cluster_header)
         return 0
-    parts = spec.weighted or ((spec.cluster, 1),)
+    parts = spec.weighted or (WeightedCluster(spec.cluster, 1),)
     route.choices = <ClusterChoice *>take(&table.arena, len(parts) * sizeof(ClusterChoice))
     route.choices_len = len(parts)
-    for i, (name, weight) in enumerate(parts):
-        total += <uint32_t>weight
-        route.choices[<int>i].name = keep(&table.arena, name)
-        route.choices[<int>i].index = -1
+    for i, part in enumerate(parts):
+        total += <uint32_t>part.weight
+        route.choices[<int>i].name = keep(&table.arena, part.cluster)
+        route.choices[<int>i].index = cluster_index.setdefault(part.cluster, len(cluster_index))
         route.choices[<int>i].until = total
+        route.choices[<int>i].criteria = compile_criteria(&table.arena, part.metadata_match or spec.metadata_match)
     route.total_weight = total
     return 0
 
 
-cdef ThriftRouteTable *thrift_routes_compile(object spec) except NULL:
+cdef ThriftRouteTable *thrift_routes_compile(object spec, dict cluster_index) except NULL:
     cdef ThriftRouteTable *table = thrift_table_new()
     cdef uint32_t i
     if table == NULL:
@@ -62,7 +67,7 @@ cdef ThriftRouteTable *thrift_routes_compile(object spec) except NULL:
         table.routes_len = len(spec.routes)
         for i in range(table.routes_len):
             table.routes[i].order = i
-            compile_route(table, spec.routes[i], &table.routes[i])
+            compile_route(table, spec.routes[i], &table.routes[i], cluster_index)
         if not thrift_table_index(table):
             raise MemoryError
     except BaseException:
@@ -82,7 +87,7 @@ cdef class ThriftRouteFace:
     cdef ThriftRouteTable *table
 
     def __cinit__(self, spec):
-        self.table = thrift_routes_compile(spec)
+        self.table = thrift_routes_compile(spec, {})
 
     def __dealloc__(self):
         thrift_table_unref(self.table)

@@ -7,22 +7,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from meshcore.bind.spec import HeaderMatch
+from meshcore.bind.spec import AccessLog, HeaderMatch, WeightedCluster
 
 
 @dataclass(slots=True, frozen=True)
 class ThriftRoute:
     """RouteMatch and RouteAction: exactly one of `method_name` and `service_name` is set (empty: every call), and exactly one of
-    `cluster`, `weighted` ((name, weight) pairs) and `cluster_header`."""
+    `cluster`, `weighted` and `cluster_header`. `metadata_match` as in Forward; that of a weighted cluster is laid over it."""
 
     method_name: str | None = None
     service_name: str | None = None
     invert: bool = False
     headers: tuple[HeaderMatch, ...] = ()
     cluster: str = ""
-    weighted: tuple[tuple[str, int], ...] = ()
+    weighted: tuple[WeightedCluster, ...] = ()
     cluster_header: str = ""
     strip_service_name: bool = False
+    metadata_match: str = ""
 
 
 @dataclass(slots=True, frozen=True)
@@ -31,3 +32,17 @@ class ThriftRoutes:
 
     name: str
     routes: tuple[ThriftRoute, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class ThriftProxy:
+    """ThriftProxy. `transport`: auto | framed | unframed | header; `protocol`: auto | binary | binary/non-strict | compact | twitter."""
+
+    stat_prefix: str
+    routes: ThriftRoutes
+    transport: str = "auto"
+    protocol: str = "auto"
+    payload_passthrough: bool = False
+    max_requests_per_connection: int = 0
+    close_on_upstream_error: bool = True
+    access_logs: tuple[AccessLog, ...] = ()

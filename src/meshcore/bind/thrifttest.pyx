@@ -10,11 +10,11 @@ EVENTS = {
     "routed": CALL_ROUTED, "refused": CALL_REFUSED, "connected": CALL_CONNECTED, "overflow": CALL_OVERFLOW,
     "connect_failed": CALL_CONNECT_FAILED, "request_end": CALL_REQUEST_END, "oneway_end": CALL_ONEWAY_END,
     "request_broken": CALL_REQUEST_BROKEN, "reply_begin": CALL_REPLY_BEGIN, "reply_end": CALL_REPLY_END,
-    "reply_broken": CALL_REPLY_BROKEN, "upstream_closed": CALL_UPSTREAM_CLOSED, "timeout": CALL_TIMEOUT,
+    "reply_broken": CALL_REPLY_BROKEN, "upstream_closed": CALL_UPSTREAM_CLOSED,
     "downstream_closed": CALL_DOWNSTREAM_CLOSED,
 }
 ACTS = {
-    "connect": ACT_CONNECT, "send": ACT_SEND, "forward": ACT_FORWARD, "exception": ACT_EXCEPTION, "close": ACT_CLOSE, "cut": ACT_CUT,
+    "connect": ACT_CONNECT, "send": ACT_SEND, "forward": ACT_FORWARD, "exception": ACT_EXCEPTION, "close": ACT_CLOSE,
     "release": ACT_RELEASE, "drop": ACT_DROP,
 }
 REASONS_BY_NAME = {

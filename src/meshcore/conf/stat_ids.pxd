@@ -92,6 +92,34 @@ cdef enum:                         # TcpStat: tcp.<stat_prefix>.*
     TCP_RESUMED
     TCP_STATS
 
+cdef enum:                         # ThriftStat: thrift.<stat_prefix>.*
+    THRIFT_CX_DESTROY_LOCAL_WITH_RQ
+    THRIFT_CX_DESTROY_REMOTE_WITH_RQ
+    THRIFT_CX_MAX_REQUESTS
+    THRIFT_DRAIN_CLOSE             # downstream_response_drain_close
+    THRIFT_RQ
+    THRIFT_RQ_ACTIVE
+    THRIFT_RQ_CALL
+    THRIFT_RQ_ONEWAY
+    THRIFT_RQ_INVALID_TYPE
+    THRIFT_RQ_PASSTHROUGH
+    THRIFT_RQ_DECODING_ERROR
+    THRIFT_RQ_INTERNAL_ERROR
+    THRIFT_RS
+    THRIFT_RS_REPLY
+    THRIFT_RS_SUCCESS
+    THRIFT_RS_ERROR
+    THRIFT_RS_EXCEPTION
+    THRIFT_RS_INVALID_TYPE
+    THRIFT_RS_PASSTHROUGH
+    THRIFT_RS_DECODING_ERROR
+    THRIFT_ROUTE_MISSING
+    THRIFT_UNKNOWN_CLUSTER
+    THRIFT_MAINTENANCE
+    THRIFT_NO_HEALTHY_UPSTREAM
+    THRIFT_SHADOW_FAILURE          # shadow_request_submit_failure
+    THRIFT_STATS
+
 cdef enum:                         # ClusterStat: cluster.<name>.*
     CLUSTER_CX_TOTAL
     CLUSTER_CX_HTTP1_TOTAL
@@ -151,6 +179,23 @@ cdef enum:                         # ClusterStat: cluster.<name>.*
     CLUSTER_EXTERNAL_UNKNOWN
     CLUSTER_INTERNAL_UNKNOWN
     CLUSTER_RQ_REPLAYED            # stale_connection_replayed: ours, Envoy answers 503 there
+    CLUSTER_THRIFT_RQ_CALL         # thrift.upstream_rq_*
+    CLUSTER_THRIFT_RQ_ONEWAY
+    CLUSTER_THRIFT_RQ_INVALID_TYPE
+    CLUSTER_THRIFT_RS_REPLY        # thrift.upstream_resp_*
+    CLUSTER_THRIFT_RS_SUCCESS
+    CLUSTER_THRIFT_RS_ERROR
+    CLUSTER_THRIFT_RS_EXCEPTION
+    CLUSTER_THRIFT_RS_EXCEPTION_REMOTE
+    CLUSTER_THRIFT_RS_EXCEPTION_LOCAL
+    CLUSTER_THRIFT_LOCAL_OVERFLOW  # thrift.upstream_resp_exception_local.*
+    CLUSTER_THRIFT_LOCAL_LOCAL_FAILURE
+    CLUSTER_THRIFT_LOCAL_REMOTE_FAILURE
+    CLUSTER_THRIFT_LOCAL_TIMEOUT
+    CLUSTER_THRIFT_RS_INVALID_TYPE
+    CLUSTER_THRIFT_RS_DECODING_ERROR
+    CLUSTER_THRIFT_DRAIN_CLOSE     # thrift.upstream_cx_drain_close
+    CLUSTER_THRIFT_PARTIAL_CLOSE   # thrift.downstream_cx_partial_response_close
     CLUSTER_FLOW_PAUSED
     CLUSTER_FLOW_RESUMED
     CLUSTER_FLOW_BACKED_UP

@@ -10,7 +10,7 @@ from meshcore.cluster.breaker cimport Breaker
 from meshcore.cluster.outlier cimport OutlierConf
 from meshcore.codec.http1 cimport Http1Options
 from meshcore.codec.http2 cimport Http2Options
-from meshcore.conf.stat_ids cimport CLUSTER_STATS, HCM_STATS, LISTENER_HTTP_STATS, LISTENER_STATS, TCP_STATS
+from meshcore.conf.stat_ids cimport CLUSTER_STATS, HCM_STATS, LISTENER_HTTP_STATS, LISTENER_STATS, TCP_STATS, THRIFT_STATS
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
 from meshcore.observe.format cimport Format
 from meshcore.observe.ip cimport Cidr
@@ -20,6 +20,7 @@ from meshcore.route.match_tree cimport MatchTree
 from meshcore.route.matcher cimport HeaderMatcher, Regex, StringMatcher
 from meshcore.route.mutation cimport HeaderAdd, Mutation
 from meshcore.route.table cimport RouteTable, UpgradeRule
+from meshcore.route.thrift_table cimport ThriftRouteTable
 
 cdef enum ServerHeader:
     SERVER_OVERWRITE
@@ -185,6 +186,7 @@ cdef enum ChainKind:
     # What ends a filter chain: who speaks with the client.
     CHAIN_HTTP                     # an HTTP connection manager
     CHAIN_TCP                      # a TCP proxy
+    CHAIN_THRIFT                   # a Thrift proxy
 
 cdef struct TcpConf:
     # TcpProxy; times in ms, 0 = off.
@@ -201,12 +203,27 @@ cdef struct TcpConf:
     uint8_t logs_len
     Regex *regexes                 # of its matchers, to be freed with it
 
+cdef struct ThriftConf:
+    # ThriftProxy.
+    uint32_t stats[THRIFT_STATS]
+    uint32_t rq_time               # a histogram
+    uint8_t transport              # ThriftTransport and ThriftProtocol; AUTO: as the first message says
+    uint8_t protocol
+    bint count_passing             # payload_passthrough: what passes unread is counted
+    uint32_t max_requests          # per connection, 0 = no limit
+    bint stays_open                # a failure of the upstream is answered, and the connection goes on
+    ThriftRouteTable *routes       # a reference
+    LogConf *logs
+    uint8_t logs_len
+    Regex *regexes                 # of its log filters, to be freed with it
+
 cdef struct ChainConf:
     # One filter chain: what is done with the connections that it matches.
     Span name
     uint8_t kind                   # ChainKind
     HcmConf *hcm                   # CHAIN_HTTP
     TcpConf *tcp                   # CHAIN_TCP
+    ThriftConf *thrift             # CHAIN_THRIFT
     uint32_t was                   # 1 + its place in the table before this one, when connections cannot tell the two apart; 0: it is new
 
 cdef struct ListenerConf:
@@ -265,10 +282,16 @@ cdef struct ClusterConf:
     uint32_t internal_rq_time
     uint32_t cx_connect_ms
     uint32_t cx_length_ms
+    uint32_t thrift_rq_time
+    uint32_t thrift_rq_size
+    uint32_t thrift_rs_size
+    uint8_t thrift_transport       # of its hosts; AUTO: as the client speaks
+    uint8_t thrift_protocol
     LbConf lb
     Regex *regexes                 # of its hash policies, to be freed with it
     uint32_t connect_ms
     uint64_t idle_ms
+    uint64_t tcp_idle_ms           # of pooled connections that carry no HTTP
     uint64_t max_connection_ms
     uint32_t max_stream_ms
     uint32_t max_requests          # per connection, 0 = no limit

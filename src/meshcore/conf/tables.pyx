@@ -6,6 +6,7 @@ from meshcore.base.arena cimport arena_fini
 from meshcore.base.atomics cimport atomic_unref
 from meshcore.route.regex cimport regex_free_all
 from meshcore.route.table cimport RouteTable, route_table_unref
+from meshcore.route.thrift_table cimport thrift_table_unref
 
 
 cdef void listener_conf_unref(ListenerConf *conf) noexcept nogil:
@@ -18,6 +19,9 @@ cdef void listener_conf_unref(ListenerConf *conf) noexcept nogil:
                 regex_free_all(&conf.chains[i].hcm.regexes)
             if conf.chains[i].tcp != NULL:
                 regex_free_all(&conf.chains[i].tcp.regexes)
+            if conf.chains[i].thrift != NULL:
+                regex_free_all(&conf.chains[i].thrift.regexes)
+                thrift_table_unref(conf.chains[i].thrift.routes)
         regex_free_all(&conf.regexes)
         arena_fini(&conf.arena)
         free(conf)

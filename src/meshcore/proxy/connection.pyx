@@ -1,8 +1,8 @@
 """Accepted connections: from the listener's socket to a filter chain. See connection.pxd for the law.
 
 Owns the list of a listener's connections and their listener statistics. Must not know a protocol: what a chain does with the bytes is its
-own file's (downstream.pyx for HTTP, tcp_proxy.pyx for bytes). Called by the loop for each new socket, and by the engine when a listener
-drains or the server stops.
+own file's (downstream.pyx for HTTP, tcp_proxy.pyx for bytes, thrift/connection.pyx for Thrift). Called by the loop for each new socket, and
+by the engine when a listener drains or the server stops.
 """
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
@@ -13,7 +13,7 @@ from meshcore.base.span cimport Span, span
 from meshcore.conf.stat_ids cimport (
     LISTENER_CX_ACTIVE, LISTENER_CX_DESTROY, LISTENER_CX_NO_DESCRIPTOR, LISTENER_CX_TOTAL, LISTENER_NO_CHAIN_MATCH,
 )
-from meshcore.conf.tables cimport CHAIN_TCP, CODEC_HTTP2
+from meshcore.conf.tables cimport CHAIN_TCP, CHAIN_THRIFT, CODEC_HTTP2
 from meshcore.io.listener cimport Server
 from meshcore.io.transport cimport Transport, transport_close, transport_local, transport_remote
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_inc
@@ -23,6 +23,7 @@ from meshcore.proxy.engine cimport listener_unuse
 from meshcore.proxy.http2.downstream cimport http2_downstream_start
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.tcp_proxy cimport tcp_start
+from meshcore.proxy.thrift.connection cimport thrift_start
 from meshcore.route.chain_index cimport ChainFacts, chain_index_find
 from meshcore.route.match_tree cimport match_tree_find
 
@@ -87,6 +88,8 @@ cdef ChainLocal *choose_by_tree(ListenerLocal *listener, Arrival *arrival) noexc
 cdef void start(ChainLocal *chain, Transport *transport) noexcept nogil:
     if chain.conf.kind == CHAIN_TCP:
         tcp_start(chain, transport)
+    elif chain.conf.kind == CHAIN_THRIFT:
+        thrift_start(chain, transport)
     elif chain.conf.hcm.codec == CODEC_HTTP2:
         http2_downstream_start(chain, transport)
     else:

@@ -5,4 +5,5 @@
 from meshcore.proxy.objects cimport ListenerLocal, Stream
 
 cdef bint drain_closes(Stream *stream) noexcept nogil
+cdef bint listener_drains(ListenerLocal *listener) noexcept nogil             # the same question, without a stream
 cdef void drain_start(ListenerLocal *listener) noexcept nogil                 # a second start changes nothing

@@ -12,8 +12,11 @@ from meshcore.proxy.objects cimport *
 
 cdef bint drain_closes(Stream *stream) noexcept nogil:
     # A connection may have gone over to its listener's successor since the stream began.
-    cdef Engine *engine = stream.engine
-    cdef ListenerLocal *listener = stream.down.conn.chain.listener if stream.down != NULL else stream.listener
+    return listener_drains(stream.down.conn.chain.listener if stream.down != NULL else stream.listener)
+
+
+cdef bint listener_drains(ListenerLocal *listener) noexcept nogil:
+    cdef Engine *engine = listener.engine
     cdef uint64_t since = listener.drain_since_ms
     if engine.draining or (engine.unhealthy and not listener.conf.modify_only):
         return True

@@ -27,6 +27,8 @@ from meshcore.proxy.objects cimport *
 from meshcore.proxy.pool cimport POOLS_PER_HOST, pool_retire
 from meshcore.proxy.request_queue cimport queue_fini, queue_init
 from meshcore.proxy.stream_end cimport stream_free
+from meshcore.proxy.thrift.objects cimport ThriftCall, ThriftDownstream, ThriftUpstream, ThriftWalk
+from meshcore.proxy.thrift.pool cimport pools_retire
 from meshcore.route.table cimport RouteTable, route_table_unref
 
 cdef extern from "<errno.h>" nogil:
@@ -56,6 +58,10 @@ cdef int engine_init(Engine *engine, uint32_t index, uint64_t *stats, LoopHook o
     slab_init(&engine.streams, sizeof(Stream))
     slab_init(&engine.attempts, sizeof(Attempt))
     slab_init(&engine.tcp_sessions, sizeof(TcpSession))
+    slab_init(&engine.thrift_downstreams, sizeof(ThriftDownstream))
+    slab_init(&engine.thrift_calls, sizeof(ThriftCall))
+    slab_init(&engine.thrift_upstreams, sizeof(ThriftUpstream))
+    slab_init(&engine.thrift_walks, sizeof(ThriftWalk))
     batch_init(&engine.batch)
     return 0
 
@@ -80,6 +86,10 @@ cdef void engine_fini(Engine *engine) noexcept nogil:
     slab_fini(&engine.streams)
     slab_fini(&engine.attempts)
     slab_fini(&engine.tcp_sessions)
+    slab_fini(&engine.thrift_downstreams)
+    slab_fini(&engine.thrift_calls)
+    slab_fini(&engine.thrift_upstreams)
+    slab_fini(&engine.thrift_walks)
 
 
 cdef void free_ended(Engine *engine) noexcept nogil:
@@ -359,6 +369,7 @@ cdef void cluster_unuse(ClusterLocal *cluster) noexcept nogil:
         host_set_unref(cluster.hosts)
         cluster_conf_unref(cluster.conf)
         free(cluster.pools)
+        free(cluster.thrift_pools)
         free(cluster)
 
 
@@ -368,6 +379,8 @@ cdef void retire_cluster(ClusterLocal *cluster) noexcept nogil:
     for i in range(cluster.pools_cap):
         if cluster.pools[i] != NULL:
             pool_retire(cluster.pools[i])
+    for i in range(cluster.thrift_pools_cap):
+        pools_retire(cluster, i, NULL)
     cluster_unuse(cluster)
 
 
@@ -431,6 +444,7 @@ cdef void retire_pools(ClusterLocal *cluster, uint32_t slot, Host *host) noexcep
         at = slot * POOLS_PER_HOST + i
         if at < cluster.pools_cap and cluster.pools[at] != NULL and (host == NULL or cluster.pools[at].host == host):
             pool_retire(cluster.pools[at])
+    pools_retire(cluster, slot, host)
 
 
 cdef void engine_drain_host(Engine *engine, uint32_t index, uint32_t slot) noexcept nogil:
@@ -535,4 +549,5 @@ cdef const char *engine_date(Engine *engine) noexcept nogil:
 cdef uint64_t engine_live(Engine *engine) noexcept nogil:
     return <uint64_t>engine.downstreams.live + engine.http2_downstreams.live + engine.http2_streams.live \
         + engine.upstreams.live + engine.http2_upstreams.live + engine.streams.live + engine.attempts.live \
+        + engine.thrift_downstreams.live + engine.thrift_calls.live + engine.thrift_upstreams.live \
         + engine.tcp_sessions.live + engine.loop.handles

@@ -54,6 +54,10 @@ cdef struct Engine:
     Slab streams
     Slab attempts
     Slab tcp_sessions
+    Slab thrift_downstreams        # structs of proxy/thrift/objects; the next ones too
+    Slab thrift_calls
+    Slab thrift_upstreams
+    Slab thrift_walks
     Stream *ended                  # freed at the end of the iteration
     Stream *shadows                # mirrored requests under way
     Arrival *arriving              # of the connection that a filter chain is being given; NULL: nobody has asked yet
@@ -347,6 +351,8 @@ cdef struct ClusterLocal:
     Balancer balancer
     Pool **pools                   # per Host.slot: two priorities of HTTP/1, two of HTTP/2
     uint32_t pools_cap
+    void **thrift_pools            # one per Host.slot; private to proxy/thrift/pool
+    uint32_t thrift_pools_cap
     uint32_t users                 # streams and pools
     bint retired
 

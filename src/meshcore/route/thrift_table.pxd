@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from meshcore.base.arena cimport Arena
 from meshcore.base.span cimport Span
 from meshcore.codec.head cimport Head
+from meshcore.route.criteria cimport Criteria
 from meshcore.route.matcher cimport HeaderMatcher
 from meshcore.route.regex cimport Regex
 from meshcore.route.table cimport ClusterChoice
@@ -27,7 +28,8 @@ cdef struct ThriftRoute:
     ClusterChoice *choices         # one for `cluster`; empty with cluster_header
     uint16_t choices_len
     uint32_t total_weight
-    Span cluster_header            # lower case: names the cluster
+    Span cluster_header            # lower case: names the cluster; a call without it is for another route
+    const Criteria *criteria       # subset wanted where no choice says another; NULL: none
     bint strip_service_name
 
 cdef struct ThriftCandidates:

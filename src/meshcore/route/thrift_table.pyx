@@ -171,7 +171,8 @@ cdef uint32_t first_in(const ThriftRouteTable *table, const uint32_t *orders, ui
         if orders[i] >= best:
             break
         route = &table.routes[orders[i]]
-        if name_matches(route, name) != route.invert and headers_match_all(route.headers, route.headers_len, headers):
+        if name_matches(route, name) != route.invert and headers_match_all(route.headers, route.headers_len, headers) and \
+                (route.cluster_header.len == 0 or head_find_name(headers, route.cluster_header) != NULL):
             return orders[i]
     return best
 

@@ -1,59 +1,36 @@
 """Thrift call: the table of states and events. See call.pxd for the law.
 
-After a local reply Envoy drains the downstream connection, except when a circuit breaker was full; so do we. The table is filled when
+After a local reply Envoy closes the downstream connection, except when a circuit breaker was full; so do we. The table is filled when
 the module is imported and read-only afterwards.
 """
 from libc.stdint cimport uint8_t
 
 cdef enum:
     ANSWER = ACT_EXCEPTION | ACT_CLOSE
+    FAIL = ANSWER | ACT_DROP
 
-# (state, event, state after it, acts); what is not here cannot happen.
+# (event, what it does in each state): state -> (state after it, acts). What is not here cannot happen.
 TABLE = (
-    (CALL_ROUTING, CALL_ROUTED, CALL_WAITING, ACT_CONNECT),
-    (CALL_ROUTING, CALL_REFUSED, CALL_DONE, ANSWER),
-    (CALL_ROUTING, CALL_REQUEST_BROKEN, CALL_DONE, ANSWER),
-    (CALL_ROUTING, CALL_TIMEOUT, CALL_DONE, ANSWER),
-    (CALL_ROUTING, CALL_DOWNSTREAM_CLOSED, CALL_DONE, ACT_NONE),
-
-    (CALL_WAITING, CALL_CONNECTED, CALL_SENDING, ACT_SEND),
-    (CALL_WAITING, CALL_OVERFLOW, CALL_DONE, ACT_EXCEPTION),
-    (CALL_WAITING, CALL_CONNECT_FAILED, CALL_DONE, ANSWER),
-    (CALL_WAITING, CALL_REQUEST_BROKEN, CALL_DONE, ANSWER | ACT_DROP),
-    (CALL_WAITING, CALL_TIMEOUT, CALL_DONE, ANSWER | ACT_DROP),
-    (CALL_WAITING, CALL_DOWNSTREAM_CLOSED, CALL_DONE, ACT_DROP),
-
-    (CALL_SENDING, CALL_REQUEST_END, CALL_SENT, ACT_NONE),
-    (CALL_SENDING, CALL_ONEWAY_END, CALL_DONE, ACT_RELEASE),
-    (CALL_SENDING, CALL_REQUEST_BROKEN, CALL_DONE, ANSWER | ACT_DROP),
-    (CALL_SENDING, CALL_REPLY_BEGIN, CALL_BOTH, ACT_FORWARD),
-    (CALL_SENDING, CALL_REPLY_BROKEN, CALL_DONE, ANSWER | ACT_DROP),
-    (CALL_SENDING, CALL_UPSTREAM_CLOSED, CALL_DONE, ANSWER),
-    (CALL_SENDING, CALL_TIMEOUT, CALL_DONE, ANSWER | ACT_DROP),
-    (CALL_SENDING, CALL_DOWNSTREAM_CLOSED, CALL_DONE, ACT_DROP),
-
-    (CALL_SENT, CALL_REPLY_BEGIN, CALL_REPLYING, ACT_FORWARD),
-    (CALL_SENT, CALL_REPLY_BROKEN, CALL_DONE, ANSWER | ACT_DROP),
-    (CALL_SENT, CALL_UPSTREAM_CLOSED, CALL_DONE, ANSWER),
-    (CALL_SENT, CALL_TIMEOUT, CALL_DONE, ANSWER | ACT_DROP),
-    (CALL_SENT, CALL_DOWNSTREAM_CLOSED, CALL_DONE, ACT_DROP),
-
-    (CALL_BOTH, CALL_REQUEST_END, CALL_REPLYING, ACT_NONE),
-    # The rest of the request has nowhere to go: nothing behind it on this connection could be told from it.
-    (CALL_BOTH, CALL_REPLY_END, CALL_DONE, ACT_CLOSE | ACT_DROP),
-    (CALL_BOTH, CALL_REQUEST_BROKEN, CALL_DONE, ACT_CUT | ACT_DROP),
-    (CALL_BOTH, CALL_REPLY_BROKEN, CALL_DONE, ACT_CUT | ACT_DROP),
-    (CALL_BOTH, CALL_UPSTREAM_CLOSED, CALL_DONE, ACT_CUT),
-    (CALL_BOTH, CALL_TIMEOUT, CALL_DONE, ACT_CUT | ACT_DROP),
-    (CALL_BOTH, CALL_DOWNSTREAM_CLOSED, CALL_DONE, ACT_DROP),
-
-    (CALL_REPLYING, CALL_REPLY_END, CALL_DONE, ACT_RELEASE),
-    (CALL_REPLYING, CALL_REPLY_BROKEN, CALL_DONE, ACT_CUT | ACT_DROP),
-    (CALL_REPLYING, CALL_UPSTREAM_CLOSED, CALL_DONE, ACT_CUT),
-    (CALL_REPLYING, CALL_TIMEOUT, CALL_DONE, ACT_CUT | ACT_DROP),
-    (CALL_REPLYING, CALL_DOWNSTREAM_CLOSED, CALL_DONE, ACT_DROP),
+    (CALL_ROUTED, {CALL_ROUTING: (CALL_WAITING, ACT_CONNECT)}),
+    (CALL_REFUSED, {CALL_ROUTING: (CALL_DONE, ANSWER)}),
+    (CALL_CONNECTED, {CALL_WAITING: (CALL_SENDING, ACT_SEND)}),
+    (CALL_OVERFLOW, {CALL_WAITING: (CALL_DONE, ACT_EXCEPTION)}),
+    (CALL_CONNECT_FAILED, {CALL_WAITING: (CALL_DONE, ANSWER)}),
+    (CALL_REQUEST_END, {CALL_SENDING: (CALL_SENT, ACT_NONE)}),
+    (CALL_ONEWAY_END, {CALL_SENDING: (CALL_DONE, ACT_RELEASE)}),
+    (CALL_REQUEST_BROKEN, {
+        CALL_ROUTING: (CALL_DONE, ANSWER), CALL_WAITING: (CALL_DONE, FAIL), CALL_SENDING: (CALL_DONE, FAIL),
+    }),
+    (CALL_REPLY_BEGIN, {CALL_SENT: (CALL_REPLYING, ACT_NONE)}),
+    (CALL_REPLY_END, {CALL_REPLYING: (CALL_DONE, ACT_FORWARD | ACT_RELEASE)}),
+    (CALL_REPLY_BROKEN, dict.fromkeys((CALL_SENDING, CALL_SENT, CALL_REPLYING), (CALL_DONE, FAIL))),
+    (CALL_UPSTREAM_CLOSED, dict.fromkeys((CALL_SENDING, CALL_SENT, CALL_REPLYING), (CALL_DONE, ANSWER))),
+    (CALL_DOWNSTREAM_CLOSED, {
+        CALL_ROUTING: (CALL_DONE, ACT_NONE),
+        **dict.fromkeys((CALL_WAITING, CALL_SENDING, CALL_SENT, CALL_REPLYING), (CALL_DONE, ACT_DROP)),
+    }),
 )
-NAMES = (b"routing", b"waiting", b"sending", b"sent", b"both", b"replying", b"done")
+NAMES = (b"routing", b"waiting", b"sending", b"sent", b"replying", b"done")
 
 cdef struct Step:
     bint known
@@ -69,9 +46,9 @@ cdef _fill():
         names[<int>state] = NAMES[state]
         for event in range(CALL_EVENTS):
             steps[<int>state][<int>event] = Step(False, state, ACT_NONE)
-    for state, event, after, acts in TABLE:
-        assert not steps[<int>state][<int>event].known
-        steps[<int>state][<int>event] = Step(True, after, acts)
+    for event, steps_of in TABLE:
+        for state, (after, acts) in steps_of.items():
+            steps[<int>state][<int>event] = Step(True, after, acts)
 
 
 _fill()

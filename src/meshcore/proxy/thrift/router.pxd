@@ -1,0 +1,9 @@
+# Thrift router: from the name and the headers of a call to a connection that is its own, or to the exception that says why there is none.
+#
+# The last filter of each call. Must not write a byte. Worker thread.
+from libc.stdint cimport uint64_t
+
+from meshcore.proxy.thrift.objects cimport ThriftCall
+
+# `size`: bytes of the payload, or THRIFT_UNBOUNDED. May free the call (see call_life).
+cdef void router_route(ThriftCall *call, uint64_t size) noexcept nogil

@@ -1,0 +1,99 @@
+"""Thrift router. See router.pxd for the law."""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from meshcore.base.atomics cimport atomic_ref
+from meshcore.base.random cimport random_u64
+from meshcore.base.span cimport Span, span
+from meshcore.cluster.balancer cimport Pick, balancer_pick
+from meshcore.cluster.host cimport Host
+from meshcore.codec.thrift cimport *
+from meshcore.conf.stat_ids cimport *
+from meshcore.observe.counters cimport stat_inc
+from meshcore.proxy.engine cimport engine_find_cluster
+from meshcore.proxy.objects cimport *
+from meshcore.proxy.thrift.call cimport *
+from meshcore.proxy.thrift.call_life cimport call_fail_protocol, call_refuse
+from meshcore.proxy.thrift.charge cimport charge_cluster, charge_local, charge_request
+from meshcore.proxy.thrift.local_reply cimport *
+from meshcore.proxy.thrift.message cimport converts, message_convert, message_limits
+from meshcore.proxy.thrift.objects cimport *
+from meshcore.proxy.thrift.pool cimport pool_of, pool_request
+from meshcore.route.criteria cimport Criteria
+from meshcore.route.table cimport ClusterChoice
+from meshcore.route.thrift_table cimport *
+
+
+cdef void refuse(ThriftCall *call, int stat, uint8_t reason, Span subject) noexcept nogil:
+    stat_inc(call.engine.stats, conf_of(call.down).stats[stat])
+    call_refuse(call, reason, subject)
+
+
+cdef void router_route(ThriftCall *call, uint64_t size) noexcept nogil:
+    cdef Engine *engine = call.engine
+    cdef ThriftMessage *request = &call.request
+    cdef ClusterChoice *choice = NULL
+    cdef ClusterLocal *cluster
+    cdef const Criteria *criteria
+    cdef Span name
+    call.route = thrift_route_find(conf_of(call.down).routes, request.envelope.name, &request.headers)
+    if call.route == NULL:
+        refuse(call, THRIFT_ROUTE_MISSING, REASON_NO_ROUTE, request.envelope.name)
+        return
+    name = thrift_route_cluster(call.route, &request.headers, random_u64(&engine.loop.random), &choice)
+    call.cluster_name = name
+    if choice == NULL:
+        cluster = engine_find_cluster(engine, name)
+    else:
+        cluster = engine.clusters[choice.index] if <uint32_t>choice.index < engine.clusters_cap else NULL
+    if cluster == NULL:
+        refuse(call, THRIFT_UNKNOWN_CLUSTER, REASON_UNKNOWN_CLUSTER, name)
+        return
+    call.cluster = cluster
+    cluster.users += 1
+    charge_request(call)
+    criteria = call.route.criteria if choice == NULL else choice.criteria
+    if not choose_host(call, criteria):
+        charge_cluster(call, CLUSTER_CX_NONE_HEALTHY)
+        charge_local(call, 0)
+        refuse(call, THRIFT_NO_HEALTHY_UPSTREAM, REASON_NO_HEALTHY_UPSTREAM, name)
+        return
+    request.envelope.name = thrift_route_name(call.route, request.envelope.name)
+    speak(call)
+    if converts(call.down.stream.protocol, call.up_protocol) and \
+            message_convert(request, engine, call.up_protocol, size, message_limits()) != THRIFT_NO_ERROR:
+        call_fail_protocol(call, span(b"no memory", 9))
+        return
+    thrift_call_happens(&call.state, CALL_ROUTED)
+    call.down.waits = call
+    pool_request(call.pool, call)
+
+
+cdef bint choose_host(ThriftCall *call, const Criteria *criteria) noexcept nogil:
+    cdef Pick pick
+    cdef Host *host
+    memset(&pick, 0, sizeof(Pick))
+    pick.criteria = criteria
+    host = balancer_pick(&call.cluster.balancer, &pick)
+    if host == NULL:
+        return False
+    call.pool = pool_of(call.cluster, host)
+    if call.pool == NULL:
+        return False
+    atomic_ref(&host.refs)
+    call.host = host
+    return True
+
+
+cdef void speak(ThriftCall *call) noexcept nogil:
+    # What the cluster's protocol options leave open is as the client speaks.
+    cdef uint8_t transport = call.down.stream.transport
+    cdef uint8_t protocol = call.down.stream.protocol
+    call.up_transport = call.cluster.conf.thrift_transport
+    call.up_protocol = call.cluster.conf.thrift_protocol
+    if call.up_transport == THRIFT_TRANSPORT_AUTO:
+        call.up_transport = transport
+    if call.up_protocol == THRIFT_PROTOCOL_AUTO:
+        call.up_protocol = protocol
+    call.passes = transport != THRIFT_UNFRAMED and call.up_transport != THRIFT_UNFRAMED and protocol == call.up_protocol and \
+        protocol != THRIFT_TWITTER
