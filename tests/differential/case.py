@@ -28,6 +28,7 @@ CLIENT_STEPS = {
     "stop_reading",
     "resume_reading",
     "delay_ms",
+    "goaway",
 }
 UPSTREAM_STEPS = {
     "send",
@@ -42,6 +43,7 @@ UPSTREAM_STEPS = {
     "stop_reading",
     "resume_reading",
     "delay_ms",
+    "goaway",
 }
 UPSTREAM_KEYS = {"respond", "steps", "connections", "refuse", "blackhole"}
 
@@ -84,6 +86,7 @@ class Case:
     runtime: dict[str, Any] = field(default_factory=dict)
     log: dict[str, Any] = field(default_factory=dict)
     # scripts
+    http2: str = ""  # who speaks it: client | upstream | both
     clients: list[Steps] = field(default_factory=list)
     upstreams: dict[str, Upstream] = field(default_factory=dict)
     # what is waited for and compared
@@ -118,6 +121,11 @@ def load_cases(folder: Path = CASES) -> list[Case]:
     return cases
 
 
+def speaks_http2(case: Case, side: str) -> bool:
+    """`side`: client or upstream."""
+    return case.http2 in (side, "both")
+
+
 def select(cases: list[Case], patterns: list[str], subjects: list[str] | None = None) -> list[Case]:
     """Cases whose name matches one of the patterns (all, without patterns), of these subjects (all, without)."""
     chosen = [
@@ -147,6 +155,8 @@ def parse_case(raw: dict[str, Any], subject: str) -> Case:
     if "sequence" in raw:
         values.setdefault("responses", len(raw["sequence"]))
     case = Case(subject=subject, **values)
+    if case.http2 not in ("", "client", "upstream", "both"):
+        raise CaseError(f"http2: {case.http2!r}: client, upstream or both")
     case.clients = _clients(raw)
     case.upstreams = _upstreams(raw)
     case.methods = case.methods or sent_methods(case.clients)

@@ -12,7 +12,8 @@ import asyncio
 import socket
 from typing import Any
 
-from tests.differential.case import Case, CaseError, Steps
+from tests.differential.case import Case, CaseError, Steps, speaks_http2
+from tests.differential.http2_socket import Http2Socket
 from tests.differential.messages import Transcript, read_responses
 from tests.differential.peer_socket import PeerSocket
 from tests.differential.signals import Signals
@@ -51,11 +52,17 @@ class RawClient:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self._port))
-            connection = PeerSocket(sock, self._zero)
+            connection = self._connection(sock)
             connection.note("connected")
             self.connections.append(connection)
+            await connection.start()
             await self._play_one(connection, steps)
             await connection.close()
+
+    def _connection(self, sock: socket.socket) -> PeerSocket:
+        if speaks_http2(self._case, "client"):
+            return Http2Socket(sock, self._zero, server=False, methods=self._case.methods)
+        return PeerSocket(sock, self._zero)
 
     async def _play_one(self, connection: PeerSocket, steps: Steps) -> None:
         for step in steps:
@@ -80,11 +87,13 @@ class RawClient:
     async def _step(self, connection: PeerSocket, verb: str, value: Any) -> bool:
         """False when what the step waits for cannot happen any more."""
         if verb == "send":
-            await connection.send(
-                b"".join(message(text, self._values) for text in ([value] if isinstance(value, str) else value))
-            )
+            texts = [message(text, self._values) for text in ([value] if isinstance(value, str) else value)]
+            for part in texts if speaks_http2(self._case, "client") else [b"".join(texts)]:
+                await connection.send(part)
         elif verb == "raw":
-            await connection.send(unescape(value, self._values))
+            await connection.send_raw(unescape(value, self._values))
+        elif verb == "goaway":
+            await connection.goaway(int(value))
         elif verb == "expect":
             return await self._expect(connection, value)
         elif verb == "signal":

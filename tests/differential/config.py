@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.differential import chains
-from tests.differential.case import Case
+from tests.differential.case import Case, speaks_http2
 
 TYPE = "type.googleapis.com/envoy."
 HCM = TYPE + "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -179,11 +179,10 @@ def _cluster(case: Case, upstream: str, ports: dict[str, int]) -> dict[str, Any]
             "endpoints": groups,
         },
     }
-    if case.upstream_http:
-        options = merge(
-            {"@type": TYPE[:-6] + HTTP_OPTIONS, "explicit_http_config": {"http_protocol_options": {}}},
-            case.upstream_http,
-        )
+    http2 = speaks_http2(case, "upstream")
+    if case.upstream_http or http2:
+        version = "http2_protocol_options" if http2 else "http_protocol_options"
+        options = merge({"@type": TYPE[:-6] + HTTP_OPTIONS, "explicit_http_config": {version: {}}}, case.upstream_http)
         cluster["typed_extension_protocol_options"] = {HTTP_OPTIONS: options}
     finished: dict[str, Any] = _named(merge(merge(cluster, case.cluster), case.clusters.get(upstream, {})), case)
     return finished

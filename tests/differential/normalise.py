@@ -98,6 +98,10 @@ class Normaliser:
         return _TIME.sub("<time>", re.sub(r"(x-envoy-upstream-service-time: )\d+", r"\1<ms>", text))
 
     def _close(self, side: Side) -> str:
+        said = "".join(f"goaway {code}, " for code in side.goaways)
+        return said + self._ended(side)
+
+    def _ended(self, side: Side) -> str:
         if side.end == "open":
             return "closed by the script" if _script_closed(side) else "open"
         since = side.last_byte_at_s if side.last_byte_at_s is not None else side.events[0].at_s
@@ -120,7 +124,8 @@ class Normaliser:
         closed = (
             "closed by the script" if side.closed_by_us and not ended else "closed by the proxy" if ended else "open"
         )
-        return {"requests": requests, "rest": transcript.rest.decode("latin-1"), "end": closed}
+        seen = {"requests": requests, "rest": transcript.rest.decode("latin-1"), "end": closed}
+        return {**seen, "goaways": side.goaways} if side.goaways else seen
 
     def _log(self) -> list[Any] | str:
         if self._seen.log is None:

@@ -23,6 +23,7 @@ class Side:
     last_byte_at_s: float | None
     closed_by_us: bool
     events: list[Event]
+    goaways: list[int] = field(default_factory=list)
 
     @classmethod
     def of(cls, connection: PeerSocket) -> Side:
@@ -33,6 +34,7 @@ class Side:
             connection.last_byte_at_s,
             connection.closed_by_us,
             list(connection.events),
+            list(connection.goaways),
         )
 
 

@@ -38,6 +38,7 @@ class PeerSocket:
         self.heads_read = 0
         self.bodies_read = 0
         self.served = 0
+        self.goaways: list[int] = []  # error codes of GOAWAY frames; HTTP/2 only
         self.events: list[Event] = []
         self._zero = clock_zero
         self._changed = asyncio.Event()
@@ -95,6 +96,16 @@ class PeerSocket:
             await asyncio.get_running_loop().sock_sendall(self.sock, payload)
         except OSError as error:
             self.note("send failed", type(error).__name__.encode())
+
+    async def start(self) -> None:
+        """Says what a protocol says before all else; HTTP/1 says nothing."""
+
+    async def send_raw(self, payload: bytes) -> None:
+        """Exactly these bytes."""
+        await self.send(payload)
+
+    async def goaway(self, code: int) -> None:
+        """HTTP/2: no new streams."""
 
     def stop_reading(self) -> None:
         self._reading.clear()

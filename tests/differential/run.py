@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.differential.case import Case
+from tests.differential.case import Case, speaks_http2
 from tests.differential.client import RawClient
 from tests.differential.config import Ports, build_bootstrap, log_path
 from tests.differential.counters import named_counters, scopes_of
@@ -128,7 +128,7 @@ class ProxyRun:
         signals = {case.name: Signals() for case in cases}
         upstreams = {
             case.name: [
-                ScriptedUpstream(name, script, signals[case.name], case.tunnel, zero)
+                ScriptedUpstream(name, script, signals[case.name], case.tunnel, zero, speaks_http2(case, "upstream"))
                 for name, script in case.upstreams.items()
             ]
             for case in cases

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from tests.differential.case import Steps, Upstream
+from tests.differential.http2_socket import Http2Socket
 from tests.differential.messages import Message, read_requests
 from tests.differential.peer_socket import PeerSocket
 from tests.differential.signals import Signals
@@ -23,11 +24,14 @@ BODY = b"ok"
 
 
 class ScriptedUpstream:
-    def __init__(self, name: str, script: Upstream, signals: Signals, tunnels: bool, clock_zero: float) -> None:
+    def __init__(
+        self, name: str, script: Upstream, signals: Signals, tunnels: bool, clock_zero: float, http2: bool = False
+    ) -> None:
         self.name = name
         self.connections: list[PeerSocket] = []
         self.values: dict[str, str] = {}
         self._script = script
+        self._http2 = http2
         self._signals = signals
         self._tunnels = tunnels
         self._zero = clock_zero
@@ -67,7 +71,7 @@ class ScriptedUpstream:
             sock, _ = await loop.sock_accept(self._socket)
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = PeerSocket(sock, self._zero)
+            connection = Http2Socket(sock, self._zero, server=True) if self._http2 else PeerSocket(sock, self._zero)
             connection.note("accepted")
             scripts = self._script.connections
             steps = scripts[min(len(self.connections), len(scripts) - 1)]
@@ -75,6 +79,7 @@ class ScriptedUpstream:
             self._spawn(self._play(connection, steps))
 
     async def _play(self, connection: PeerSocket, steps: Steps) -> None:
+        await connection.start()
         for step in steps:
             [(verb, value)] = step.items()
             await self._step(connection, verb, value)
@@ -89,7 +94,9 @@ class ScriptedUpstream:
         elif verb == "send":
             await connection.send(message(value, self.values))
         elif verb == "raw":
-            await connection.send(unescape(value, self.values))
+            await connection.send_raw(unescape(value, self.values))
+        elif verb == "goaway":
+            await connection.goaway(int(value))
         elif verb == "signal":
             self._signals.set(value)
         elif verb == "wait":
@@ -138,7 +145,7 @@ class ScriptedUpstream:
             self._answered += 1
             wire = self._answer(request, answer)
             await connection.send(wire)
-            if isinstance(answer, str) and _close_delimited(wire, request):
+            if isinstance(answer, str) and not self._http2 and _close_delimited(wire, request):
                 await connection.close()
                 return
 

@@ -138,7 +138,7 @@ cdef inline bint usable(Upstream *upstream) noexcept nogil:
 cdef void settle(Pool *pool, Upstream *upstream) noexcept nogil:
     # Into the list where it belongs by what it has room for.
     pool_unlink(upstream)
-    if upstream.streams == 0:
+    if upstream.streams == 0 and not upstream.close_after:
         pool_link(&pool.idle, upstream)
     elif usable(upstream):
         pool_link(&pool.open, upstream)

@@ -16,13 +16,13 @@ from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.codec.head cimport *
 from meshcore.codec.http1 cimport BODY_CHUNKED, BODY_LENGTH, BODY_NONE
 from meshcore.codec.http2 cimport *
-from meshcore.codec.http2_native cimport NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR
+from meshcore.codec.http2_native cimport NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR, NGHTTP2_REFUSED_STREAM
 from meshcore.codec.http2_session cimport *
 from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport HcmConf
 from meshcore.io.transport cimport *
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add, stat_inc
-from meshcore.observe.record cimport FLAG_DPE
+from meshcore.observe.record cimport FLAG_DPE, FLAG_DR
 from meshcore.proxy.connection cimport connection_begin, connection_end, connection_move
 from meshcore.proxy.drain cimport drain_closes
 from meshcore.proxy.http2.objects cimport *
@@ -92,7 +92,6 @@ cdef void begin(Http2Downstream *down, Transport *transport) noexcept nogil:
     arm(down)
     arm_keepalive(down)
     transport_read_start(transport)
-    transport_flush(transport)
 
 
 cdef void http2_downstream_start(ChainLocal *chain, Transport *transport) noexcept nogil:
@@ -127,18 +126,18 @@ cdef void end_streams(Http2Downstream *down, bint local) noexcept nogil:
         next = client.next
         stream = <Stream *>client.owner
         if stream != NULL:
-            client.owner = NULL
-            stream.client = NULL
             down.live -= 1
-            gone(stream, local)
+            gone(stream, client, local)
         client = next
 
 
-cdef void gone(Stream *stream, bint local) noexcept nogil:
+cdef void gone(Stream *stream, Http2Stream *client, bint local) noexcept nogil:
     # A stream whose head never came whole is a request too, and it is logged.
     if stream.http.ops == NULL:
         stream_begin(stream)
         stream.record.request = NULL
+    client.owner = NULL
+    stream.client = NULL
     stream_client_gone(stream, local)
 
 
@@ -313,6 +312,8 @@ cdef void blame_streams(Http2Downstream *down) noexcept nogil:
         stream = <Stream *>client.owner
         if stream != NULL:
             stream.record.flags |= FLAG_DPE
+            if client.wrong:
+                stream.record.details = wrong_text(client.wrong)
         client = client.next
 
 
@@ -348,6 +349,7 @@ cdef void on_low(Transport *transport) noexcept nogil:
 cdef void on_end(Transport *transport, int error) noexcept nogil:
     cdef Http2Downstream *down = <Http2Downstream *>transport.owner
     down.end_seen = True
+    down.local_close = False
     close_now(down, False)
 
 
@@ -460,16 +462,21 @@ cdef void on_stream_closed(Http2Stream *client, uint32_t code) noexcept nogil:
     # Gone before its stream had ended: the client took it back, or what it sent was no message.
     cdef Stream *stream = <Stream *>client.owner
     cdef Http2Downstream *down = <Http2Downstream *>stream.down
-    stream.client = NULL
     down.live -= 1
-    if client.wrong:
+    stream.record.details = wrong_text(client.wrong)
+    if code == NGHTTP2_REFUSED_STREAM and client.wrong == HTTP2_STREAM_OK:
+        stream.record.details = span(b"http2.remote_refuse", 19)
+    if client.wrong == HTTP2_STREAM_HEADER or client.wrong == HTTP2_STREAM_MESSAGE or code == NGHTTP2_PROTOCOL_ERROR:
         stream.record.flags |= FLAG_DPE
-        stream.record.details = wrong_text(client.wrong)
-    gone(stream, client.wrong != 0)
+    else:
+        stream.record.flags |= FLAG_DR
+    gone(stream, client, True)
     rest(down)
 
 
 cdef Span wrong_text(uint8_t wrong) noexcept nogil:
+    if wrong == HTTP2_STREAM_OK:
+        return span(b"http2.remote_reset", 18)
     if wrong == HTTP2_STREAM_HEADER:
         return span(b"http2.invalid.header.field", 26)
     if wrong == HTTP2_STREAM_TOO_MANY:
@@ -627,6 +634,7 @@ cdef void cut(Downstream *base, Stream *stream) noexcept nogil:
     stream.client = NULL
     down.live -= 1
     client.owner = NULL
+    http2_pull(&down.session)      # what the client was sent so far stands; a reset would overtake it
     http2_reset(client, NGHTTP2_INTERNAL_ERROR)
     flush(base)
     rest(down)

@@ -15,7 +15,7 @@ from meshcore.base.span cimport Span, span
 from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.codec.head cimport *
 from meshcore.codec.http2 cimport *
-from meshcore.codec.http2_native cimport NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM
+from meshcore.codec.http2_native cimport NGHTTP2_INTERNAL_ERROR, NGHTTP2_PROTOCOL_ERROR, NGHTTP2_REFUSED_STREAM
 from meshcore.codec.http2_session cimport *
 from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport ClusterConf
@@ -213,7 +213,7 @@ cdef void abandon(Upstream *base, Attempt *attempt) noexcept nogil:
     upstream_count(base, CLUSTER_RQ_TX_RESET, 1)
     if server != NULL:
         let_go(<Http2Upstream *>base, attempt)
-        http2_reset(server, NGHTTP2_CANCEL)
+        http2_reset(server, NGHTTP2_INTERNAL_ERROR)
         transport_flush(base.transport)
     attempt.upstream = NULL
     over(<Http2Upstream *>base)
@@ -237,6 +237,10 @@ cdef void finish(Http2Upstream *upstream, Attempt *attempt) noexcept nogil:
     attempt.stream.record.upstream_last_rx_ns = clock_ns(&upstream.base.engine.loop.clock)
     let_go(upstream, attempt)
     attempt.pausing = False
+    if not attempt.end_sent:
+        count(upstream, CLUSTER_RQ_TX_RESET, 1)
+        http2_reset(server, NGHTTP2_INTERNAL_ERROR)        # nobody wants the rest of the request
+        transport_flush(upstream.base.transport)
     http2_detach(server)
     over(upstream)
 
@@ -293,7 +297,7 @@ cdef void on_trailers(Http2Stream *server) noexcept nogil:
 cdef void reset(Http2Upstream *upstream, Attempt *attempt, int reason) noexcept nogil:
     cdef Http2Stream *server = attempt.server
     let_go(upstream, attempt)
-    http2_reset(server, NGHTTP2_CANCEL)
+    http2_reset(server, NGHTTP2_INTERNAL_ERROR)
     over(upstream)
     attempt_failed(attempt, reason, span(b"", 0))
 
@@ -303,14 +307,13 @@ cdef void on_stream_closed(Http2Stream *server, uint32_t code) noexcept nogil:
     cdef Attempt *attempt = <Attempt *>server.owner
     cdef Http2Upstream *upstream = <Http2Upstream *>server.session.owner
     cdef int reason = RESET_REMOTE
-    if server.wrong:
+    if server.wrong or (code == NGHTTP2_PROTOCOL_ERROR and server.bits & HTTP2_PEER_RESET == 0):
         reason = RESET_PROTOCOL
-        count(upstream, CLUSTER_CX_PROTOCOL_ERROR, 1)
         count(upstream, CLUSTER_RQ_TX_RESET, 1)
+    elif code == NGHTTP2_REFUSED_STREAM:
+        reason = RESET_REFUSED
     else:
         count(upstream, CLUSTER_RQ_RX_RESET, 1)
-        if code == NGHTTP2_REFUSED_STREAM:
-            reason = RESET_REFUSED
     let_go(upstream, attempt)
     over(upstream)
     attempt_failed(attempt, reason, span(b"", 0))
@@ -358,8 +361,22 @@ session_ops.on_pong = on_pong
 
 
 cdef void broken(Http2Upstream *upstream) noexcept nogil:
+    # As Envoy has it, the stream that was wrong is reset before the connection ends.
+    cdef Http2Stream *server = upstream.session.streams
+    cdef Attempt *wrong
+    if upstream.base.state == UP_CLOSED:
+        return
     count(upstream, CLUSTER_CX_PROTOCOL_ERROR, 1)
     upstream.base.local_close = True
+    while server != NULL and (server.wrong == HTTP2_STREAM_OK or server.owner == NULL):
+        server = server.next
+    if server != NULL:
+        count(upstream, CLUSTER_RQ_TX_RESET, 1)
+        wrong = <Attempt *>server.owner
+        let_go(upstream, wrong)
+        upstream.base.streams -= 1
+        pool_no_more(&upstream.base)
+        attempt_failed(wrong, RESET_PROTOCOL, span(b"", 0))
     fail(upstream, RESET_PROTOCOL)
 
 
