@@ -25,6 +25,7 @@ from setuptools.modified import newer_group
 ROOT = pathlib.Path(__file__).parent
 CORE = pathlib.Path("src/meshcore")
 COLD = {"bind"}  # the only folder that may hold Python objects
+LIBRARIES = ("libuv", "openssl >= 3.0")
 DEVELOPMENT = ("*.bind.*test", "*.bind.*bench")  # faces that only our own tests and benchmarks use: not in a wheel
 JOBS = len(os.sched_getaffinity(0))
 # These read names and files and compile nothing: they need no Cython run and no libuv.
@@ -39,11 +40,12 @@ def version() -> str:
 
 
 def pkg_config(*args: str) -> list[str]:
-    """Flags for libuv; fails with the name of the Debian package that is missing."""
+    """Flags for libuv and OpenSSL; fails with the names of the Debian packages that are missing."""
     try:
-        return subprocess.check_output(["pkg-config", *args, "libuv"], text=True, stderr=subprocess.DEVNULL).split()
+        return subprocess.check_output(["pkg-config", *args], text=True, stderr=subprocess.DEVNULL).split()
     except (OSError, subprocess.CalledProcessError):
-        sys.exit("error: libuv was not found: install libuv1-dev, libnghttp2-dev, libre2-dev and pkg-config (Debian), or use a wheel")
+        packages = "libuv1-dev, libssl-dev, libnghttp2-dev, libre2-dev and pkg-config"
+        sys.exit(f"error: libuv or OpenSSL was not found: install {packages} (Debian), or use a wheel")
 
 
 def compile_args() -> tuple[list[str], list[str]]:
@@ -125,8 +127,8 @@ class Engine(Extension):
             include_dirs=[str(CORE / "_native")],
             depends=[str(path) for path in (ROOT / CORE / "_native").glob("*.h")],
             libraries=sorted({library for module in modules for library in module.libraries}),
-            extra_compile_args=cflags + pkg_config("--cflags"),
-            extra_link_args=ldflags + pkg_config("--libs"),
+            extra_compile_args=cflags + pkg_config("--cflags", *LIBRARIES),
+            extra_link_args=ldflags + pkg_config("--libs", *LIBRARIES),
         )
         self.modules = modules
 

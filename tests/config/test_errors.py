@@ -109,8 +109,8 @@ def test_camel_case_keys_are_found_again(tmp_path: Path) -> None:
         (
             {"chain": {"transport_socket": {"name": "tls", "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"}}}},
-            "static_resources.listeners[0].filter_chains[0].transport_socket.typed_config: "
-            "'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext' is not implemented yet in mesh; ",
+            "static_resources.listeners[0].filter_chains[0].transport_socket.typed_config.common_tls_context.tls_certificates: "
+            "a server needs a certificate",
         ),
         (
             {"action": {"retry_policy": {"retry_on": "conect-failure"}}},

@@ -1,6 +1,6 @@
 """envoy.config.cluster.v3.Cluster: a named set of hosts, how they are found, chosen and connected to.
 
-STATIC, STRICT_DNS, LOGICAL_DNS and EDS (by `type`, or by `cluster_type` with a DnsCluster). TLS and the rest are refused by name."""
+STATIC, STRICT_DNS, LOGICAL_DNS and EDS (by `type`, or by `cluster_type` with a DnsCluster). The rest is refused by name."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mesh.config import (
     health_check,
     http1,
     http2,
-    listener,
     load_balancer,
     outlier,
     request_queue,
     thrift_proxy,
+    tls,
     upstream_http,
 )
 from mesh.config.errors import join
@@ -62,7 +62,6 @@ USE_DOWNSTREAM_PROTOCOL = 1
 
 def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
     CLUSTER.check(message, low.report, path)
-    listener.check_socket(message, low, path)
     kind, dns_options = _kind(message, low, path)
     at_hosts = join(path, "load_assignment")
     static, local = kind == "static", message.name == low.local_cluster
@@ -96,6 +95,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
         eds=config_source.lower_eds(message, low, path) if kind == "eds" else None,
         eds_name=(message.eds_cluster_config.service_name or message.name) if kind == "eds" else "",
         **_health(message, low, path),
+        tls=tls.lower_upstream(message, low, path),
     )
 
 

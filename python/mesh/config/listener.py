@@ -1,16 +1,15 @@
 """envoy.config.listener.v3.Listener: addresses and filter chains, each with an HTTP connection manager, a TCP proxy or a Thrift proxy.
 
-TLS and listener filters are refused by name. Whether a transport socket is plain TCP is decided here for listeners and
-clusters alike. Called by bootstrap.py."""
+Listener filters are refused by name. Called by bootstrap.py."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import address, chain_match, hcm, match_tree, tcp_proxy, thrift_proxy
+from mesh.config import address, chain_match, hcm, match_tree, tcp_proxy, thrift_proxy, tls
 from mesh.config.errors import join, nearest
 from mesh.config.fields import Fields, anything, false, true, unset
-from mesh.config.lowering import Lowering, wrapped_or
+from mesh.config.lowering import Lowering, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
 LISTENER = Fields(
@@ -29,14 +28,13 @@ LISTENER = Fields(
 )  # fmt: skip
 CHAIN = Fields(
     "envoy.config.listener.v3.FilterChain",
-    {"filters", "name", "transport_socket", "filter_chain_match"},
+    {"filters", "name", "transport_socket", "transport_socket_connect_timeout", "filter_chain_match"},
     described={"metadata"},
-    harmless={"use_proxy_proto": false, "transport_socket_connect_timeout": anything},
+    harmless={"use_proxy_proto": false},
 )
 FILTER = Fields("envoy.config.listener.v3.Filter", {"name", "typed_config"})
 ADDITIONAL = Fields("envoy.config.listener.v3.AdditionalAddress", {"address"}, harmless={"socket_options": unset})
 NETWORK_TYPES = {hcm.HCM.message: hcm, tcp_proxy.TCP.message: tcp_proxy, thrift_proxy.THRIFT.message: thrift_proxy}
-SOCKET_TYPES = {"envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer": True}
 CHAIN_NAME = "google.protobuf.StringValue"
 MIB = 1024 * 1024
 MODIFY_ONLY = 1  # Listener.DrainType
@@ -121,7 +119,13 @@ def _chain(chain: Any, low: Lowering, at: str, fallback: bool) -> spec.FilterCha
     match = chain_match.NO_MATCH
     if chain.HasField("filter_chain_match"):
         match = chain_match.lower(chain.filter_chain_match, low, join(at, "filter_chain_match"))
-    check_socket(chain, low, at)
+    every: dict[str, Any] = {
+        "name": chain.name,
+        "match": match,
+        "fallback": fallback,
+        "tls": tls.lower_downstream(chain, low, at),
+        "handshake_timeout_ms": milliseconds_or(chain, "transport_socket_connect_timeout", 0),
+    }
     if not chain.filters:
         low.refuse(join(at, "filters"), "must have an HTTP connection manager, a TCP proxy or a Thrift proxy")
         return None
@@ -133,17 +137,8 @@ def _chain(chain: Any, low: Lowering, at: str, fallback: bool) -> spec.FilterCha
     if config is None:
         return None
     if kind is tcp_proxy:
-        proxy = tcp_proxy.lower(config, low, join(at, "typed_config"))
-        return spec.FilterChain(tcp=proxy, name=chain.name, match=match, fallback=fallback)
+        return spec.FilterChain(tcp=tcp_proxy.lower(config, low, join(at, "typed_config")), **every)
     if kind is thrift_proxy:
-        calls = thrift_proxy.lower(config, low, join(at, "typed_config"))
-        return spec.FilterChain(thrift=calls, name=chain.name, match=match, fallback=fallback)
-    manager = hcm.lower(config, low, join(at, "typed_config"))
-    return spec.FilterChain(manager, name=chain.name, match=match, fallback=fallback)
+        return spec.FilterChain(thrift=thrift_proxy.lower(config, low, join(at, "typed_config")), **every)
+    return spec.FilterChain(hcm.lower(config, low, join(at, "typed_config")), **every)
 
-
-def check_socket(owner: Any, low: Lowering, path: str) -> None:
-    """Refuses every transport socket but plain TCP; `owner` is a filter chain or a cluster."""
-    if owner.HasField("transport_socket"):
-        at = join(path, "transport_socket.typed_config")
-        low.unpack(owner.transport_socket.typed_config, at, SOCKET_TYPES, "a transport socket")

@@ -29,11 +29,13 @@ class Lowering:
         self.local_cluster = ""  # the cluster of the proxies themselves
         self.templates: dict[bytes, spec.Cluster] = {}  # of clusters.py
         self.outlier_log = ""  # path of the cluster manager's event log
+        self.kept: list[Any] = []  # compiled parts that a plan will need: made once, to see whether they are good
 
     def again(self, report: Report) -> Lowering:
         """The same for another source, whose problems go to `report`."""
         other = copy.copy(self)
         other.report = report
+        other.kept = list(self.kept)
         return other
 
     def refuse(self, path: str, text: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from meshcore.bind.spec import AccessLog, Address, Hcm, MatchTree
     from meshcore.bind.thrift_spec import ThriftProxy
+    from meshcore.bind.tls_spec import TlsContext
 
 
 @dataclass(slots=True, frozen=True)
@@ -68,6 +69,8 @@ class FilterChain:
     name: str = ""
     match: ChainMatch = ChainMatch()
     fallback: bool = False
+    tls: TlsContext | None = None  # None: plain bytes
+    handshake_timeout_ms: int = 0  # transport_socket_connect_timeout
 
 
 @dataclass(slots=True, frozen=True)

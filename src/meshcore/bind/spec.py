@@ -17,10 +17,12 @@ from meshcore.bind.http2_spec import Http2Options
 from meshcore.bind.lb_spec import HashRule, LoadBalancer, SlowStart, Subsets, SubsetSelector, ZoneAware
 from meshcore.bind.listener_spec import ChainMatch, FilterChain, Listener, TcpProxy
 from meshcore.bind.resilience_spec import ENVOYS_THRESHOLDS, HedgePolicy, InternalRedirect, RequestQueue, Thresholds
+from meshcore.bind.tls_spec import SanMatch, TlsCertificate, TlsContext, TlsParameters, TlsRules, TlsTrust
 
 __all__ = [
     "ChainMatch", "FilterChain", "HashRule", "HedgePolicy", "Http2Options", "InternalRedirect", "Listener", "LoadBalancer", "RequestQueue",
-    "SlowStart", "SubsetSelector", "Subsets", "TcpProxy", "Thresholds", "ZoneAware",
+    "SanMatch", "SlowStart", "SubsetSelector", "Subsets", "TcpProxy", "Thresholds", "TlsCertificate", "TlsContext", "TlsParameters",
+    "TlsRules", "TlsTrust", "ZoneAware",
 ]  # fmt: skip
 
 
@@ -728,6 +730,7 @@ class Cluster:
     wait_for_warm_on_init: bool = True
     ignore_health_on_host_removal: bool = False
     ignore_new_hosts_until_first_hc: bool = False
+    tls: TlsContext | None = None  # None: plain bytes
 
 
 @dataclass(slots=True, frozen=True)

@@ -15,6 +15,7 @@ HCM = (
     "downstream_cx_destroy_remote_active_rq", "downstream_cx_rx_bytes_total", "downstream_cx_tx_bytes_total",
     "downstream_cx_idle_timeout", "downstream_cx_max_duration_reached", "downstream_cx_max_requests_reached",
     "downstream_cx_drain_close", "downstream_cx_delayed_close_timeout", "downstream_cx_protocol_error",
+    "downstream_cx_ssl_total", "downstream_cx_ssl_active",
     "downstream_cx_upgrades_total", "downstream_cx_upgrades_active", "downstream_rq_total",
     "downstream_rq_http1_total", "downstream_rq_http2_total", "downstream_rq_too_many_premature_resets",
     "downstream_rq_active", "downstream_rq_completed", "downstream_rq_1xx",
@@ -32,7 +33,7 @@ HCM = (
     "passthrough_internal_redirect_predicate",
 )
 LISTENER = ("downstream_cx_total", "downstream_cx_active", "downstream_cx_destroy", "no_filter_chain_match",
-            "downstream_cx_no_descriptor")
+            "downstream_cx_no_descriptor", "downstream_cx_transport_socket_connect_timeout")
 LISTENER_HTTP = (
     "downstream_rq_1xx", "downstream_rq_2xx", "downstream_rq_3xx", "downstream_rq_4xx", "downstream_rq_5xx",
     "downstream_rq_completed",
@@ -93,6 +94,24 @@ SCOPE = (
     "upstream_rq_retry_overflow", "upstream_rq_retry_limit_exceeded", "upstream_rq_completed", "upstream_rq_1xx",
     "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx",
 )
+# Below `ssl.` of a listener or cluster; the names with a dot appear when they are first counted.
+TLS = (
+    "connection_error", "handshake", "session_reused", "no_certificate", "fail_verify_no_cert", "fail_verify_error", "fail_verify_san",
+    "fail_verify_cert_hash", "ocsp_staple_failed", "ocsp_staple_omitted", "ocsp_staple_responses", "ocsp_staple_requests",
+    "was_key_usage_invalid",
+    "versions.TLSv1", "versions.TLSv1.1", "versions.TLSv1.2", "versions.TLSv1.3",
+    "ciphers.TLS_AES_128_GCM_SHA256", "ciphers.TLS_AES_256_GCM_SHA384", "ciphers.TLS_CHACHA20_POLY1305_SHA256",
+    "ciphers.ECDHE-ECDSA-AES128-GCM-SHA256", "ciphers.ECDHE-ECDSA-AES256-GCM-SHA384", "ciphers.ECDHE-RSA-AES128-GCM-SHA256",
+    "ciphers.ECDHE-RSA-AES256-GCM-SHA384", "ciphers.ECDHE-RSA-CHACHA20-POLY1305", "ciphers.ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ciphers.ECDHE-ECDSA-AES128-SHA", "ciphers.ECDHE-ECDSA-AES256-SHA", "ciphers.ECDHE-RSA-AES128-SHA", "ciphers.ECDHE-RSA-AES256-SHA",
+    "ciphers.ECDHE-RSA-AES128-SHA256", "ciphers.AES128-GCM-SHA256", "ciphers.AES256-GCM-SHA384", "ciphers.AES128-SHA", "ciphers.AES256-SHA",
+    "ciphers.unknown_ssl_cipher",
+    "curves.X25519", "curves.P-256", "curves.P-384", "curves.P-521", "curves.unknown_ssl_curve",
+    "sigalgs.rsa_pkcs1_sha1", "sigalgs.rsa_pkcs1_sha256", "sigalgs.rsa_pkcs1_sha384", "sigalgs.rsa_pkcs1_sha512", "sigalgs.ecdsa_sha1",
+    "sigalgs.ecdsa_secp256r1_sha256", "sigalgs.ecdsa_secp384r1_sha384", "sigalgs.ecdsa_secp521r1_sha512", "sigalgs.rsa_pss_rsae_sha256",
+    "sigalgs.rsa_pss_rsae_sha384", "sigalgs.rsa_pss_rsae_sha512", "sigalgs.ed25519", "sigalgs.unknown_ssl_algorithm",
+)
+TLS_LAZY = frozenset(name for name in TLS if "." in name)
 # Open and remaining, as in cluster/breaker.
 BREAKERS = (("cx", "cx"), ("rq_pending", "pending"), ("rq", "rq"), ("rq_retry", "retries"), ("cx_pool", "cx_pools"))
 GAUGES = frozenset({
@@ -100,6 +119,7 @@ GAUGES = frozenset({
     "lb_subsets_active",
     "downstream_cx_http1_active",
     "downstream_cx_http2_active",
+    "downstream_cx_ssl_active",
     "downstream_cx_upgrades_active",
     "downstream_rq_active",
     "request_active",

@@ -1,14 +1,19 @@
 # Tables built from a plan, held by Python until they are published. Main thread, with the GIL.
+from libc.stdint cimport uint32_t
+
 from meshcore.bind.cluster_hosts cimport ClusterHosts
 from meshcore.bind.stats cimport StatsRegistry
 from meshcore.conf.tables cimport ChainConf, ClusterConf, ListenerConf, RouteSet
+from meshcore.conf.tls cimport TlsSlot
 
 cdef class ListenerTable:
     cdef ListenerConf *conf        # one reference
     cdef RouteSet *routes          # one reference
     cdef str prefix                # of its statistics
     cdef readonly list owned       # names and prefixes of statistics that end with it
+    cdef uint32_t *tls_stats       # NULL: none of its chains speaks TLS
 
+    cdef TlsSlot *tls_slot(self, chain, StatsRegistry registry) except NULL
     cdef int fill_tcp(self, spec, ChainConf *chain, StatsRegistry registry, dict cluster_index, dict files) except -1
     cdef int fill_thrift(self, spec, ChainConf *chain, StatsRegistry registry, dict cluster_index, dict files) except -1
     cdef int fill_http(self, spec, int chain, StatsRegistry registry, dict cluster_index, dict files, str user_agent,

@@ -30,8 +30,10 @@ from meshcore.cluster.breaker cimport *
 from meshcore.codec.http1 cimport UNDERSCORES_ALLOW, UNDERSCORES_DROP, UNDERSCORES_REJECT, Http1Options
 from meshcore.codec.http2 cimport Http2Options
 from meshcore.codec.thrift cimport *
-from meshcore.conf.stat_ids cimport CLUSTER_LB_HEALTHY_PANIC
+from meshcore.bind.tls cimport tls_context_of
+from meshcore.conf.stat_ids cimport CLUSTER_LB_HEALTHY_PANIC, LISTENER_CX_TLS_TIMEOUT, TLS_STATS
 from meshcore.conf.tables cimport *
+from meshcore.conf.tls cimport TlsSlot
 from meshcore.route.mutation cimport Mutation
 from meshcore.observe.format cimport Format
 from meshcore.observe.record cimport *
@@ -89,6 +91,7 @@ cdef Layout cluster_layout = Layout(
 cdef Layout listener_layout = Layout(stat_names.members(stat_names.LISTENER, times=stat_names.LISTENER_TIMES))
 cdef Layout thrift_layout = Layout(stat_names.members(stat_names.THRIFT, times=stat_names.THRIFT_TIMES))
 cdef Layout tcp_layout = Layout(stat_names.members(stat_names.TCP))
+cdef Layout tls_layout = Layout(stat_names.members(stat_names.TLS, stat_names.TLS_LAZY))
 cdef Layout listener_http_layout = Layout(stat_names.members(stat_names.LISTENER_HTTP))
 cdef Layout hcm_layout = Layout(stat_names.members(stat_names.HCM, times=stat_names.HCM_TIMES))
 cdef Layout scope_layout = Layout(
@@ -402,6 +405,12 @@ cdef int resolve_routes(RouteTable *routes, dict cluster_index, StatsRegistry re
     return 0
 
 
+cdef uint32_t *tls_stats_of(Arena *arena, StatsRegistry registry, str prefix, list owned) except NULL:
+    cdef uint32_t *stats = <uint32_t *>take(arena, TLS_STATS * sizeof(uint32_t))
+    take_stats(registry, f"{prefix}ssl.", tls_layout, owned, TLS_STATS, stats)
+    return stats
+
+
 cdef class ListenerTable:
     """A listener's settings and its route table, compiled.
 
@@ -435,6 +444,8 @@ cdef class ListenerTable:
         keep_on = []
         for i, chain in enumerate(spec.chains):
             conf.chains[<int>i].name = keep(&conf.arena, chain.name)
+            if chain.tls is not None:
+                conf.chains[<int>i].tls = self.tls_slot(chain, registry)
             if chain.thrift is not None:
                 self.fill_thrift(chain.thrift, &conf.chains[<int>i], registry, cluster_index, files)
             elif chain.tcp is not None:
@@ -449,6 +460,17 @@ cdef class ListenerTable:
             conf.matcher = compile_tree(&conf.arena, &conf.regexes, spec.matcher)
         elif len(spec.chains) > 1 or spec.chains[0].match != ANY_CONNECTION:
             conf.choose = compile_chains(&conf.arena, spec.chains)
+
+    cdef TlsSlot *tls_slot(self, chain, StatsRegistry registry) except NULL:
+        # All chains of a listener count TLS together.
+        cdef TlsSlot *slot = <TlsSlot *>take(&self.conf.arena, sizeof(TlsSlot))
+        if self.tls_stats == NULL:
+            self.tls_stats = tls_stats_of(&self.conf.arena, registry, self.prefix, self.owned)
+        slot.stats = self.tls_stats
+        slot.handshake_ms = chain.handshake_timeout_ms
+        slot.timeout_stat = self.conf.stats[LISTENER_CX_TLS_TIMEOUT]
+        slot.conf = tls_context_of(chain.tls)
+        return slot
 
     cdef int fill_tcp(self, spec, ChainConf *chain, StatsRegistry registry, dict cluster_index, dict files) except -1:
         cdef Arena *arena = &self.conf.arena
@@ -597,6 +619,10 @@ cdef class ClusterTable:
             conf.keepalive_probes, conf.keepalive_time_s, conf.keepalive_interval_s = spec.tcp_keepalive
         if spec.bind_address is not None:
             address_fill(spec.bind_address, &conf.bind_address)
+        if spec.tls is not None:
+            conf.tls = <TlsSlot *>take(&conf.arena, sizeof(TlsSlot))
+            conf.tls.stats = tls_stats_of(&conf.arena, registry, prefix, self.owned)
+            conf.tls.conf = tls_context_of(spec.tls)
         if spec.queue is not None:
             conf.queue = queue_of(&conf.arena, spec.queue)
         conf.breakers = <Breaker *>take(&conf.arena, 2 * sizeof(Breaker))

@@ -22,6 +22,8 @@ cdef enum:                         # HcmStat: http.<stat_prefix>.*
     HCM_CX_DRAIN_CLOSE
     HCM_CX_DELAYED_CLOSE_TIMEOUT
     HCM_CX_PROTOCOL_ERROR
+    HCM_CX_SSL_TOTAL
+    HCM_CX_SSL_ACTIVE
     HCM_CX_UPGRADES_TOTAL
     HCM_CX_UPGRADES_ACTIVE
     HCM_RQ_TOTAL
@@ -70,6 +72,7 @@ cdef enum:                         # ListenerStat: listener.<address>.*
     LISTENER_CX_DESTROY
     LISTENER_NO_CHAIN_MATCH
     LISTENER_CX_NO_DESCRIPTOR      # not Envoy's: dropped, because the process had no descriptor left
+    LISTENER_CX_TLS_TIMEOUT        # downstream_cx_transport_socket_connect_timeout
     LISTENER_STATS
 
 cdef enum:                         # ListenerHttpStat: listener.<address>.http.<stat_prefix>.downstream_rq_*
@@ -244,3 +247,26 @@ cdef enum:                         # ClusterStat: cluster.<name>.*
     CLUSTER_CANARY_4XX
     CLUSTER_CANARY_5XX
     CLUSTER_STATS
+
+cdef enum:                         # TlsStat: <listener or cluster>.ssl.*
+    TLS_CONNECTION_ERROR
+    TLS_HANDSHAKE
+    TLS_SESSION_REUSED
+    TLS_NO_CERTIFICATE
+    TLS_FAIL_NO_CERT
+    TLS_FAIL_VERIFY
+    TLS_FAIL_SAN
+    TLS_FAIL_HASH
+    TLS_OCSP_FAILED
+    TLS_OCSP_OMITTED
+    TLS_OCSP_RESPONSES
+    TLS_OCSP_REQUESTS
+    TLS_BAD_USAGE                  # was_key_usage_invalid
+    TLS_VERSIONS                   # first of four; the tables in io/tls_count say which is which, here and below
+    TLS_CIPHERS_LEN = 19
+    TLS_CURVES_LEN = 5
+    TLS_SIGALGS_LEN = 13
+    TLS_CIPHERS = TLS_VERSIONS + 4
+    TLS_CURVES = TLS_CIPHERS + TLS_CIPHERS_LEN
+    TLS_SIGALGS = TLS_CURVES + TLS_CURVES_LEN
+    TLS_STATS = TLS_SIGALGS + TLS_SIGALGS_LEN

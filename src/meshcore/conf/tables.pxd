@@ -11,6 +11,7 @@ from meshcore.cluster.outlier cimport OutlierConf
 from meshcore.codec.http1 cimport Http1Options
 from meshcore.codec.http2 cimport Http2Options
 from meshcore.conf.stat_ids cimport CLUSTER_STATS, HCM_STATS, LISTENER_HTTP_STATS, LISTENER_STATS, TCP_STATS, THRIFT_STATS
+from meshcore.conf.tls cimport TlsSlot
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
 from meshcore.observe.format cimport Format
 from meshcore.observe.ip cimport Cidr
@@ -224,6 +225,7 @@ cdef struct ChainConf:
     HcmConf *hcm                   # CHAIN_HTTP
     TcpConf *tcp                   # CHAIN_TCP
     ThriftConf *thrift             # CHAIN_THRIFT
+    TlsSlot *tls                   # NULL: plain bytes
     uint32_t was                   # 1 + its place in the table before this one, when connections cannot tell the two apart; 0: it is new
 
 cdef struct ListenerConf:
@@ -306,6 +308,7 @@ cdef struct ClusterConf:
     uint32_t keepalive_interval_s
     IpAddress bind_address         # family 0: none
     OutlierConf *outlier           # NULL: nobody watches its hosts
+    TlsSlot *tls                   # NULL: plain bytes
     Breaker *breakers              # two: default and high; they outlive a change of the rest
 
 cdef void listener_conf_unref(ListenerConf *conf) noexcept nogil

@@ -4,6 +4,7 @@ from libc.stdlib cimport calloc, free
 
 from meshcore.base.arena cimport arena_fini
 from meshcore.base.atomics cimport atomic_unref
+from meshcore.conf.tls cimport tls_conf_unref
 from meshcore.route.regex cimport regex_free_all
 from meshcore.route.table cimport RouteTable, route_table_unref
 from meshcore.route.thrift_table cimport thrift_table_unref
@@ -22,6 +23,8 @@ cdef void listener_conf_unref(ListenerConf *conf) noexcept nogil:
             if conf.chains[i].thrift != NULL:
                 regex_free_all(&conf.chains[i].thrift.regexes)
                 thrift_table_unref(conf.chains[i].thrift.routes)
+            if conf.chains[i].tls != NULL:
+                tls_conf_unref(conf.chains[i].tls.conf)
         regex_free_all(&conf.regexes)
         arena_fini(&conf.arena)
         free(conf)
@@ -48,5 +51,7 @@ cdef void route_set_unref(RouteSet *routes) noexcept nogil:
 cdef void cluster_conf_unref(ClusterConf *conf) noexcept nogil:
     if conf != NULL and atomic_unref(&conf.refs) == 0:
         regex_free_all(&conf.regexes)
+        if conf.tls != NULL:
+            tls_conf_unref(conf.tls.conf)
         arena_fini(&conf.arena)
         free(conf)

@@ -35,6 +35,8 @@ cdef struct Loop:
     LoopHook on_tick
     void *owner
     uint32_t handles               # open transports and listeners (for leak checks)
+    uint64_t *stats                # this worker's counters; set by its owner
+    void *tls                      # io/tls's; NULL: no TLS connection yet
     void *dirty                    # transports with output that leaves at the end of this event
 
 cdef int loop_init(Loop *loop, LoopHook on_wake, LoopHook on_tick, void *owner) noexcept nogil        # 0, or a negative errno

@@ -11,6 +11,7 @@ from meshcore.base.clock cimport clock_init, clock_ms, clock_stale
 from meshcore.base.random cimport random_init
 from meshcore.base.slab cimport slab_fini, slab_init
 from meshcore.base.wheel cimport wheel_advance, wheel_init, wheel_next
+from meshcore.io.tls cimport tls_loop_end
 from meshcore.io.transport cimport transport_flush_all, transport_size
 from meshcore.io.uv cimport *
 
@@ -60,6 +61,8 @@ cdef int loop_init(Loop *loop, LoopHook on_wake, LoopHook on_tick, void *owner) 
     loop.owner = owner
     loop.handles = 0
     loop.dirty = NULL
+    loop.stats = NULL
+    loop.tls = NULL
     loop.alarm_ms = NEVER
     loop.scratch = <char *>malloc(SCRATCH)
     if loop.scratch == NULL:
@@ -110,6 +113,7 @@ cdef void loop_fini(Loop *loop) noexcept nogil:
     buffers_fini(&loop.buffers)
     pool_fini(&loop.blocks)
     slab_fini(&loop.transports)
+    tls_loop_end(loop)
     free(loop.scratch)
 
 

@@ -5,12 +5,21 @@
 # returns. Writing appends to `out`; transport_flush asks for it to be sent, which happens when the event that is being handled is over, so
 # a head and its body leave in one system call; what the socket does not take is copied and sent later. `on_high`/`on_low` tell the queue's
 # crossing of the marks. A hook may close any transport, its own too. One thread.
+#
+# TLS is a layer inside (io/tls): transport_secure puts it under an accepted transport, transport_dial takes it along. on_connected then means
+# that the handshake is over too; an accepted one is simply not read before. A failed handshake is on_connected or on_end with -EPROTO or the
+# socket's error, and transport_failure says why.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from meshcore.base.buffer cimport Buffer
+from meshcore.base.span cimport Span
+from meshcore.conf.tls cimport TlsSlot
 from meshcore.io.loop cimport Loop
 from meshcore.io.uv cimport uv_poll_t
 from meshcore.observe.record cimport IpAddress
+
+cdef extern from "<errno.h>" nogil:
+    int EPROTO
 
 cdef struct TransportOps:
     void (*on_connected)(Transport *transport, int error) noexcept nogil      # dialled ones; 0 or a negative errno
@@ -41,13 +50,18 @@ cdef struct Transport:
     uint8_t closing
     uint8_t failed                   # a write failed; on_end follows
     uint8_t dirty                    # in loop.dirty
+    uint8_t shaking                  # a TLS handshake reads, whoever else does
+    void *tls                        # io/tls's; NULL: plain bytes
     uv_poll_t poll
 
 cdef size_t transport_size() noexcept nogil
 
 cdef Transport *transport_adopt(Loop *loop, int fd) noexcept nogil           # a connected socket, which it owns from here; NULL: no memory
-cdef Transport *transport_dial(Loop *loop, const IpAddress *address, const IpAddress *source, const TransportOps *ops, void *owner,
-                               int *error) noexcept nogil                     # connects; NULL with a negative errno
+# Connects; NULL with a negative errno. `tls`: NULL for plain bytes; `host`: its name, which a TLS context may say to ask for.
+cdef Transport *transport_dial(Loop *loop, const IpAddress *address, const IpAddress *source, const TlsSlot *tls, Span host,
+                               const TransportOps *ops, void *owner, int *error) noexcept nogil
+cdef bint transport_secure(Transport *transport, const TlsSlot *slot) noexcept nogil          # of a server, before it is read; False: no memory
+cdef void transport_resecure(Transport *transport, const TlsSlot *slot) noexcept nogil        # the table moves; an equal one takes its place
 cdef void transport_read_start(Transport *transport) noexcept nogil
 cdef void transport_read_stop(Transport *transport) noexcept nogil
 cdef void transport_copy(Transport *transport, const char *at, size_t n) noexcept nogil      # appends a copy
@@ -62,6 +76,14 @@ cdef void transport_reset(Transport *transport) noexcept nogil                # 
 cdef void transport_keepalive(Transport *transport, uint32_t probes, uint32_t time_s, uint32_t interval_s) noexcept nogil
 cdef void transport_local(Transport *transport, IpAddress *out) noexcept nogil
 cdef void transport_remote(Transport *transport, IpAddress *out) noexcept nogil
+
+cdef void transport_watch(Transport *transport) noexcept nogil                # io/ alone: what the loop should look for has changed
+cdef Span transport_alpn(Transport *transport) noexcept nogil                 # the protocol that a TLS handshake settled; empty: none
+cdef Span transport_sni(Transport *transport) noexcept nogil                  # the name that a TLS client asked for; empty: none
+cdef Span transport_failure(Transport *transport) noexcept nogil              # why TLS failed; empty: it did not. As long as the transport
+
+cdef inline bint transport_is_tls(Transport *transport) noexcept nogil:
+    return transport.tls != NULL
 
 cdef inline void transport_flush(Transport *transport) noexcept nogil:
     if not transport.dirty and not transport.closing:

@@ -5,6 +5,7 @@ copied into owned chunks and goes on when the socket is writable. Watching chang
 send and no epoll_ctl. A failed write closes nothing by itself: the owner hears on_end from a later event, not inside its own call.
 """
 from libc.errno cimport EAGAIN, EINPROGRESS, EINTR, EINVAL, ENOMEM, errno
+from libc.string cimport strlen
 from posix.unistd cimport close
 
 from meshcore.base.buffer cimport (
@@ -12,8 +13,12 @@ from meshcore.base.buffer cimport (
     buffer_reserve, iovec,
 )
 from meshcore.base.slab cimport slab_free, slab_new
+from meshcore.base.span cimport Span, span
 from meshcore.io.address cimport address_from_kernel, address_to_kernel
 from meshcore.io.loop cimport SCRATCH
+from meshcore.io.tls cimport (
+    tls_alpn, tls_begin, tls_connected, tls_end, tls_leave, tls_of, tls_read_started, tls_readable, tls_send, tls_sent_all, tls_sni,
+)
 from meshcore.io.uv cimport *
 
 cdef extern from "<netinet/tcp.h>" nogil:
@@ -55,6 +60,8 @@ cdef Transport *transport_new(Loop *loop, int fd) noexcept nogil:
     transport.closing = False
     transport.failed = False
     transport.dirty = False
+    transport.shaking = False
+    transport.tls = NULL
     loop.handles += 1
     return transport
 
@@ -93,8 +100,8 @@ cdef int open_socket(const IpAddress *address, const IpAddress *source, sockaddr
     return fd
 
 
-cdef Transport *transport_dial(Loop *loop, const IpAddress *address, const IpAddress *source, const TransportOps *ops, void *owner,
-                               int *error) noexcept nogil:
+cdef Transport *transport_dial(Loop *loop, const IpAddress *address, const IpAddress *source, const TlsSlot *tls, Span host,
+                               const TransportOps *ops, void *owner, int *error) noexcept nogil:
     cdef sockaddr_storage kernel
     cdef unsigned int n
     cdef Transport *transport
@@ -111,12 +118,25 @@ cdef Transport *transport_dial(Loop *loop, const IpAddress *address, const IpAdd
         error[0] = -ENOMEM
         close(fd)
         return NULL
+    if tls != NULL and not tls_begin(transport, tls, False, host):
+        error[0] = -ENOMEM
+        transport_close(transport)
+        return NULL
     error[0] = 0
     transport.owner = owner
     transport.ops = ops
     transport.connecting = True
-    watch(transport)
+    transport_watch(transport)
     return transport
+
+
+cdef bint transport_secure(Transport *transport, const TlsSlot *slot) noexcept nogil:
+    return tls_begin(transport, slot, True, span(NULL, 0))
+
+
+cdef void transport_resecure(Transport *transport, const TlsSlot *slot) noexcept nogil:
+    if transport.tls != NULL:
+        tls_of(transport).slot = slot
 
 
 cdef void on_closed(uv_handle_t *handle) noexcept nogil:
@@ -124,6 +144,7 @@ cdef void on_closed(uv_handle_t *handle) noexcept nogil:
     cdef Loop *loop = transport.loop
     if transport.ops != NULL and transport.ops.on_closed != NULL:
         transport.ops.on_closed(transport)
+    tls_end(transport)
     buffer_fini(&loop.buffers, &transport.out)
     loop.handles -= 1
     slab_free(&loop.transports, transport)
@@ -132,6 +153,8 @@ cdef void on_closed(uv_handle_t *handle) noexcept nogil:
 cdef void transport_close(Transport *transport) noexcept nogil:
     if transport.closing:
         return
+    if transport.tls != NULL:
+        tls_leave(transport)
     transport.closing = True
     transport.reading = False
     uv_close(<uv_handle_t *>&transport.poll, on_closed)
@@ -145,18 +168,19 @@ cdef void transport_reset(Transport *transport) noexcept nogil:
         hard.l_onoff = 1
         hard.l_linger = 0
         setsockopt(transport.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard))
+        transport.failed = True    # nothing is said any more
         transport_close(transport)
 
 
 # --- events ---------------------------------------------------------------------------------------------------------
 
 
-cdef void watch(Transport *transport) noexcept nogil:
+cdef void transport_watch(Transport *transport) noexcept nogil:
     # Tells the loop what is of interest now; nothing when that has not changed.
     cdef int events = 0
     if transport.closing:
         return
-    if transport.reading:
+    if transport.reading or transport.shaking:
         events = UV_READABLE
     if transport.blocked or transport.connecting:
         events |= UV_WRITABLE
@@ -182,10 +206,10 @@ cdef void on_event(uv_poll_t *poll, int status, int events) noexcept nogil:
         if events & UV_WRITABLE and transport.blocked:
             transport.blocked = False
             transport_flush(transport)
-        if events & UV_READABLE and (transport.reading or status < 0):
+        if events & UV_READABLE and (transport.reading or transport.shaking or status < 0):
             read_once(transport)
     if status < 0:
-        watch(transport)
+        transport_watch(transport)
     transport_flush_all(loop)
 
 
@@ -194,12 +218,19 @@ cdef void finish_connect(Transport *transport) noexcept nogil:
     cdef unsigned int n = sizeof(error)
     getsockopt(transport.fd, SOL_SOCKET, SO_ERROR, &error, &n)
     transport.connecting = False
-    transport.ops.on_connected(transport, -error)
-    watch(transport)
+    if transport.tls != NULL and error == 0:
+        tls_connected(transport)
+    else:
+        transport.ops.on_connected(transport, -error)
+    transport_watch(transport)
 
 
 cdef void read_once(Transport *transport) noexcept nogil:
-    cdef ssize_t n = recv(transport.fd, transport.loop.scratch, SCRATCH, MSG_DONTWAIT)
+    cdef ssize_t n
+    if transport.tls != NULL:
+        tls_readable(transport)
+        return
+    n = recv(transport.fd, transport.loop.scratch, SCRATCH, MSG_DONTWAIT)
     if n > 0:
         transport.ops.on_read(transport, transport.loop.scratch, <size_t>n)
     elif n == 0:
@@ -213,13 +244,15 @@ cdef void read_once(Transport *transport) noexcept nogil:
 cdef void transport_read_start(Transport *transport) noexcept nogil:
     if not transport.reading and not transport.closing:
         transport.reading = True
-        watch(transport)
+        transport_watch(transport)
+        if transport.tls != NULL:
+            tls_read_started(transport)
 
 
 cdef void transport_read_stop(Transport *transport) noexcept nogil:
     if transport.reading:
         transport.reading = False
-        watch(transport)
+        transport_watch(transport)
 
 
 # --- output ---------------------------------------------------------------------------------------------------------
@@ -296,7 +329,7 @@ cdef void send_all(Transport *transport) noexcept nogil:
     if transport.blocked and not buffer_own(&transport.loop.buffers, &transport.out):
         fail(transport)
         return
-    watch(transport)
+    transport_watch(transport)
 
 
 cdef void flush_one(Transport *transport) noexcept nogil:
@@ -310,13 +343,16 @@ cdef void flush_one(Transport *transport) noexcept nogil:
         transport.ops.on_flush(transport)
         if transport.closing:
             return
-    if transport.out.len > 0:
+    if transport.tls != NULL:
+        tls_send(transport)
+    elif transport.out.len > 0:
         send_all(transport)
     if transport.out.len == 0 and transport.out.first != NULL:
         buffer_fini(&transport.loop.buffers, &transport.out)       # an opened but unused slice would keep its chunk
     if transport.high:
         check_marks(transport)
-    if transport.finishing and transport.out.len == 0 and not transport.finished and not transport.closing:
+    if transport.finishing and transport.out.len == 0 and not transport.finished and not transport.closing and (
+            transport.tls == NULL or tls_sent_all(transport)):
         transport.finished = True
         shutdown(transport.fd, SHUT_WR)
         if transport.ops.on_flushed != NULL:
@@ -378,3 +414,17 @@ cdef void transport_remote(Transport *transport, IpAddress *out) noexcept nogil:
     out.family = 0
     if getpeername(transport.fd, <sockaddr *>&kernel, &n) == 0:
         address_from_kernel(<sockaddr *>&kernel, out)
+
+
+cdef Span transport_alpn(Transport *transport) noexcept nogil:
+    return tls_alpn(transport)
+
+
+cdef Span transport_sni(Transport *transport) noexcept nogil:
+    return tls_sni(transport)
+
+
+cdef Span transport_failure(Transport *transport) noexcept nogil:
+    if transport.tls == NULL or tls_of(transport).failure == NULL:
+        return span(NULL, 0)
+    return span(tls_of(transport).failure, strlen(tls_of(transport).failure))

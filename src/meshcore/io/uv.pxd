@@ -31,7 +31,7 @@ cdef extern from "<sys/socket.h>" nogil:
     struct linger:
         int l_onoff
         int l_linger
-    int MSG_DONTWAIT, MSG_NOSIGNAL, SHUT_WR, SO_ERROR, SO_LINGER, SO_KEEPALIVE
+    int MSG_DONTWAIT, MSG_NOSIGNAL, SHUT_WR, SHUT_RDWR, SO_ERROR, SO_LINGER, SO_KEEPALIVE
     int AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC, SOL_SOCKET, SO_REUSEPORT, SO_REUSEADDR
 
 cdef extern from "<uv.h>" nogil:

@@ -8,6 +8,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from meshcore.base.span cimport Span, span, span_is_nocase, span_trim, write_u64
 from meshcore.codec.head cimport *
 from meshcore.conf.tables cimport IpSource
+from meshcore.io.transport cimport transport_is_tls
 from meshcore.observe.ip cimport address_parse, cidrs_hold
 from meshcore.observe.record cimport ADDRESS_TEXT, address_write
 from meshcore.proxy.connection cimport connection_local
@@ -70,6 +71,11 @@ cdef void set_port(Stream *stream) noexcept nogil:
     cdef char text[20]
     cdef size_t n = write_u64(text, connection_local(&stream.down.conn).port)
     head_set_copy(&stream.request, H_X_FORWARDED_PORT, span(text, n))
+
+
+cdef inline Span scheme_of(Stream *stream) noexcept nogil:
+    # Of the connection.
+    return span(b"https", 5) if transport_is_tls(stream.down.conn.transport) else span(b"http", 4)
 
 
 cdef void set_scheme(Stream *stream) noexcept nogil:
@@ -137,7 +143,7 @@ cdef bint client_identify(Stream *stream, uint16_t *reject) noexcept nogil:
         if not hcm.skip_xff_append:
             append_peer(stream, &hcm.local_address if is_loopback(peer) else peer)
         if hcm.trusted_hops == 0 or not head_has(head, H_X_FORWARDED_PROTO):
-            head_set(head, H_X_FORWARDED_PROTO, span(b"http", 4))
+            head_set(head, H_X_FORWARDED_PROTO, scheme_of(stream))
         if hcm.append_x_forwarded_port and (hcm.trusted_hops == 0 or not head_has(head, H_X_FORWARDED_PORT)):
             set_port(stream)
         found = True
@@ -151,7 +157,7 @@ cdef bint client_identify(Stream *stream, uint16_t *reject) noexcept nogil:
         if not found:
             stream.remote = peer[0]
         if not head_has(head, H_X_FORWARDED_PROTO):
-            head_set(head, H_X_FORWARDED_PROTO, span(b"http", 4))
+            head_set(head, H_X_FORWARDED_PROTO, scheme_of(stream))
     set_scheme(stream)
     internal = trusted_check and found and address_internal(hcm, &stream.remote)
     if internal:

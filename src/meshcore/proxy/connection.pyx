@@ -11,11 +11,14 @@ from libc.string cimport memset
 from meshcore.base.clock cimport clock_ms, clock_ns
 from meshcore.base.span cimport Span, span
 from meshcore.conf.stat_ids cimport (
-    LISTENER_CX_ACTIVE, LISTENER_CX_DESTROY, LISTENER_CX_NO_DESCRIPTOR, LISTENER_CX_TOTAL, LISTENER_NO_CHAIN_MATCH,
+    HCM_CX_SSL_ACTIVE, HCM_CX_SSL_TOTAL, LISTENER_CX_ACTIVE, LISTENER_CX_DESTROY, LISTENER_CX_NO_DESCRIPTOR, LISTENER_CX_TOTAL,
+    LISTENER_NO_CHAIN_MATCH,
 )
 from meshcore.conf.tables cimport CHAIN_TCP, CHAIN_THRIFT, CODEC_HTTP2
 from meshcore.io.listener cimport Server
-from meshcore.io.transport cimport Transport, transport_close, transport_local, transport_remote
+from meshcore.io.transport cimport (
+    Transport, transport_close, transport_is_tls, transport_local, transport_remote, transport_resecure, transport_secure,
+)
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_inc
 from meshcore.observe.record cimport IpAddress, Record
 from meshcore.proxy.downstream cimport downstream_start
@@ -86,6 +89,9 @@ cdef ChainLocal *choose_by_tree(ListenerLocal *listener, Arrival *arrival) noexc
 
 
 cdef void start(ChainLocal *chain, Transport *transport) noexcept nogil:
+    if chain.conf.tls != NULL and not transport_secure(transport, chain.conf.tls):
+        transport_close(transport)
+        return
     if chain.conf.kind == CHAIN_TCP:
         tcp_start(chain, transport)
     elif chain.conf.kind == CHAIN_THRIFT:
@@ -127,6 +133,9 @@ cdef void connection_begin(Connection *connection, const ConnectionOps *ops, Cha
     link(connection, listener)
     stat_inc(engine.stats, listener.conf.stats[LISTENER_CX_TOTAL])
     gauge_add(engine.stats, listener.conf.stats[LISTENER_CX_ACTIVE], 1)
+    if transport_is_tls(transport) and chain.conf.hcm != NULL:
+        stat_inc(engine.stats, chain.conf.hcm.stats[HCM_CX_SSL_TOTAL])
+        gauge_add(engine.stats, chain.conf.hcm.stats[HCM_CX_SSL_ACTIVE], 1)
 
 
 cdef void link(Connection *connection, ListenerLocal *listener) noexcept nogil:
@@ -160,6 +169,7 @@ cdef void connections_move(ListenerLocal *old, ListenerLocal *listener) noexcept
         if heirs[i] != NULL:
             unlink(connection)
             connection.chain = heirs[i]
+            transport_resecure(connection.transport, heirs[i].conf.tls)
             link(connection, listener)
             listener_unuse(old)
         connection = next
@@ -170,6 +180,8 @@ cdef void connection_end(Connection *connection) noexcept nogil:
     cdef ListenerLocal *listener = connection.chain.listener
     cdef Engine *engine = listener.engine
     gauge_add(engine.stats, listener.conf.stats[LISTENER_CX_ACTIVE], -1)
+    if transport_is_tls(connection.transport) and connection.chain.conf.hcm != NULL:
+        gauge_add(engine.stats, connection.chain.conf.hcm.stats[HCM_CX_SSL_ACTIVE], -1)
     stat_inc(engine.stats, listener.conf.stats[LISTENER_CX_DESTROY])
     histogram_record(engine.stats, listener.conf.cx_length, (clock_ns(&engine.loop.clock) - connection.started_ns) // NS_PER_MS)
     unlink(connection)

@@ -50,6 +50,7 @@ cdef int engine_init(Engine *engine, uint32_t index, uint64_t *stats, LoopHook o
         return error
     engine.index = index
     engine.stats = stats
+    engine.loop.stats = stats
     slab_init(&engine.downstreams, sizeof(Http1Downstream))
     slab_init(&engine.http2_downstreams, sizeof(Http2Downstream))
     slab_init(&engine.http2_streams, sizeof(Http2Stream))

@@ -325,6 +325,8 @@ cdef struct TcpSession:
     uint64_t sent                  # to the client
     uint64_t flags
     Span failure                   # of the last connect
+    char *up_failure               # what it points to, when TLS failed
+    char *down_failure             # why the client's TLS failed; NULL: it did not
     Span down_reason               # why this side closed
     Span up_reason
     int64_t wall_us                # when it was accepted

@@ -84,7 +84,8 @@ cdef void reply_reset(Stream *stream, uint8_t reason, Span failure, bint interim
     else:
         intro = span(b"upstream connect error or disconnect/reset before headers. reset reason: ", 73)
     body = join(stream, intro, text, span(b"", 0), span(b"", 0))
-    stream.record.upstream_failure = failure
+    # A copy: the text may be of a connection that goes before the log line is written.
+    stream.record.upstream_failure = join(stream, failure, span(b"", 0), span(b"", 0), span(b"", 0)) if failure.len > 0 else failure
     if not interim:
         charge(stream, status)
     head_init(&extra, &stream.arena, True)

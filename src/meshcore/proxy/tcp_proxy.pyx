@@ -4,6 +4,7 @@ Owns the session's two transports and what it counts: tcp.<stat_prefix>.*, the c
 one request of it. Must not read the bytes. A session is freed when both transports have said that they are gone.
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free
 from libc.string cimport memset, strlen
 
 from meshcore.base.atomics cimport atomic_add, atomic_ref
@@ -30,6 +31,9 @@ from meshcore.proxy.objects cimport *
 
 cdef extern from "<errno.h>" nogil:
     int ECONNREFUSED
+
+cdef extern from "<string.h>" nogil:
+    char *strndup(const char *text, size_t n) noexcept
 
 cdef enum:
     NS_PER_MS = 1000000
@@ -142,6 +146,8 @@ cdef void on_gone(Transport *transport) noexcept nogil:
         cluster_unuse(session.cluster)
     if session.host != NULL:
         host_unref(session.host)
+    free(session.up_failure)
+    free(session.down_failure)
     connection_end(&session.conn)
     slab_free(&session.engine.tcp_sessions, session)
 
@@ -193,7 +199,7 @@ cdef bint dial(TcpSession *session, int *error) noexcept nogil:
     count_cluster(session, CLUSTER_RQ_PENDING_TOTAL, 1)
     count_cluster(session, CLUSTER_CX_TOTAL, 1)
     atomic_add(&host.stats[HOST_CX_TOTAL], 1)
-    session.upstream = transport_dial(&engine.loop, &host.address, &conf.bind_address, &up_ops, session, error)
+    session.upstream = transport_dial(&engine.loop, &host.address, &conf.bind_address, conf.tls, host.hostname, &up_ops, session, error)
     if session.upstream == NULL:
         return False
     session.open += 1
@@ -221,6 +227,13 @@ cdef void count_connect_failure(TcpSession *session, int error) noexcept nogil:
     elif error < 0:
         text = loop_error_text(error)
         session.failure = span(text, strlen(text))
+
+
+cdef void keep_failure(TcpSession *session, char **kept, Transport *transport) noexcept nogil:
+    # Of TLS: the line is written when the transport has gone.
+    cdef Span text = transport_failure(transport)
+    free(kept[0])
+    kept[0] = strndup(text.at, text.len) if text.len > 0 else NULL
 
 
 cdef void drop_upstream(TcpSession *session) noexcept nogil:
@@ -255,8 +268,11 @@ cdef void on_connected(Transport *transport, int error) noexcept nogil:
     cdef ClusterConf *conf
     timer_cancel(&session.engine.loop.wheel, &session.connecting)
     if error < 0:
+        keep_failure(session, &session.up_failure, transport)
         drop_upstream(session)
         count_connect_failure(session, error)
+        if session.up_failure != NULL:
+            session.failure = span(session.up_failure, strlen(session.up_failure))
         connect(session)
         return
     conf = session.cluster.conf
@@ -321,6 +337,10 @@ cdef void on_up_read(Transport *transport, const char *at, size_t n) noexcept no
 
 cdef void on_down_end(Transport *transport, int error) noexcept nogil:
     cdef TcpSession *session = <TcpSession *>transport.owner
+    if error == -EPROTO:           # no TLS: an alert has said so
+        keep_failure(session, &session.down_failure, transport)
+        finish(session, 0, False)
+        return
     if error < 0:
         session.down_close = CLOSE_REMOTE_RESET
         session.local_close = True
@@ -433,6 +453,8 @@ cdef void write_line(TcpSession *session, uint8_t kind) noexcept nogil:
     record.bytes_sent = record.downstream_wire_tx = record.upstream_wire_rx = session.sent
     record.flags = session.flags
     record.upstream_failure = session.failure
+    if session.down_failure != NULL:
+        record.downstream_failure = span(session.down_failure, strlen(session.down_failure))
     record.downstream_close_reason = session.down_reason
     record.upstream_close_reason = session.up_reason
     record.filter_chain = session.conn.chain.conf.name

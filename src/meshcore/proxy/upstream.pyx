@@ -49,7 +49,8 @@ cdef Upstream *upstream_dial(Pool *pool, Span *failure) noexcept nogil:
     failure[0] = span(b"", 0)
     if upstream == NULL:
         return NULL
-    upstream.transport = transport_dial(&engine.loop, &pool.host.address, &conf.bind_address, &dial_ops, upstream, &error)
+    upstream.transport = transport_dial(&engine.loop, &pool.host.address, &conf.bind_address, conf.tls, pool.host.hostname,
+                                        &dial_ops, upstream, &error)
     if upstream.transport == NULL:
         upstream.ops.free(upstream)
         failure[0] = error_text(error)
@@ -91,11 +92,18 @@ cdef Span error_text(int error) noexcept nogil:
     return span(text, strlen(text))
 
 
+cdef Span failure_text(Transport *transport, int error) noexcept nogil:
+    cdef Span text = transport_failure(transport)
+    if text.len > 0 or transport_is_tls(transport) and not transport.connecting and error != -ECONNREFUSED:
+        return text
+    return error_text(error)
+
+
 cdef void on_connected(Transport *transport, int error) noexcept nogil:
     cdef Upstream *upstream = <Upstream *>transport.owner
     cdef ClusterConf *conf = conf_of(upstream)
     if error < 0:
-        close_failed(upstream, RESET_CONNECT_REFUSED, error_text(error))
+        close_failed(upstream, RESET_CONNECT_REFUSED, failure_text(transport, error))
         return
     timer_cancel(&upstream.engine.loop.wheel, &upstream.timer)
     histogram_record(upstream.engine.stats, conf.cx_connect_ms,

@@ -1,0 +1,213 @@
+"""Choices of a handshake. See tls_choice.pxd for the law.
+
+The certificate: by the name that the client asks for, exact before wildcard, else the first one. Where several serve the name, one of each
+kind of key is offered and OpenSSL takes what the client can check, ECDSA before RSA.
+"""
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memchr, memcmp, memcpy, memset, strlen
+from posix.unistd cimport write
+
+from meshcore.base.span cimport lower
+from meshcore.conf.stat_ids cimport TLS_OCSP_FAILED, TLS_OCSP_OMITTED, TLS_OCSP_REQUESTS, TLS_OCSP_RESPONSES
+from meshcore.io.openssl cimport *
+from meshcore.io.tls cimport Tls
+from meshcore.io.tls_cert cimport KEY_KINDS, TlsCert, TlsOpened, tls_cert_open
+from meshcore.io.tls_context cimport (
+    STAPLE_MUST, TICKET_KEY, TlsContext, TlsProfile, tls_name_hash, tls_session_put,
+)
+from meshcore.observe.counters cimport stat_inc
+
+cdef extern from "<openssl/crypto.h>" nogil:
+    void *OPENSSL_malloc(size_t n) noexcept
+
+cdef enum:
+    NAME_MAX = 256
+    TICKET_NAME = 16
+    TICKET_HMAC = 32
+    LINE_MAX = 1024
+
+
+cdef inline Tls *tls_of_ssl(const SSL *ssl) noexcept nogil:
+    return <Tls *>SSL_get_ex_data(ssl, 0)
+
+
+# --- certificates ---------------------------------------------------------------------------------------------------
+
+
+cdef uint32_t first_of(TlsContext *context, uint64_t hash) noexcept nogil:
+    # Where a name begins in the index; names_len when it is not there.
+    cdef uint32_t low = 0
+    cdef uint32_t high = context.names_len
+    cdef uint32_t middle
+    while low < high:
+        middle = (low + high) // 2
+        if context.name_hashes[middle] < hash:
+            low = middle + 1
+        else:
+            high = middle
+    if low < context.names_len and context.name_hashes[low] == hash:
+        return low
+    return context.names_len
+
+
+cdef void offer(TlsContext *context, uint32_t index, TlsCert **offers) noexcept nogil:
+    cdef TlsCert *cert = context.certs[index]
+    if offers[cert.kind] == NULL:
+        offers[cert.kind] = cert
+
+
+cdef bint offer_named(TlsContext *context, uint64_t hash, TlsCert **offers) noexcept nogil:
+    cdef uint32_t i = first_of(context, hash)
+    if i == context.names_len:
+        return False
+    while i < context.names_len and context.name_hashes[i] == hash:
+        offer(context, context.name_certs[i], offers)
+        i += 1
+    return True
+
+
+cdef bint offer_by_sni(TlsContext *context, const char *sni, TlsCert **offers) noexcept nogil:
+    cdef char name[NAME_MAX]
+    cdef const char *dot
+    cdef size_t n = strlen(sni)
+    cdef size_t i
+    if n == 0 or n >= NAME_MAX - 1:
+        return False
+    for i in range(n):
+        name[i] = lower(sni[i])
+    if offer_named(context, tls_name_hash(name, n), offers):
+        return True
+    dot = <const char *>memchr(name, b'.', n)
+    if dot == NULL or dot == name:
+        return False
+    i = dot - name - 1
+    name[i] = b'*'
+    return offer_named(context, tls_name_hash(name + i, n - i), offers)
+
+
+cdef int choose_certificate(SSL *ssl, void *arg) noexcept nogil:
+    cdef Tls *tls = tls_of_ssl(ssl)
+    cdef TlsContext *context = tls.context
+    cdef const char *sni
+    cdef TlsCert **offers = tls.offers
+    cdef TlsOpened *opened
+    cdef uint32_t i
+    if context.certs_len == 0:
+        return 1
+    memset(offers, 0, KEY_KINDS * sizeof(TlsCert *))
+    sni = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) if tls.server and context.certs_len > 1 else NULL
+    if sni == NULL or not offer_by_sni(context, sni, offers):
+        if tls.server and (sni == NULL or context.full_scan):
+            for i in range(context.certs_len):
+                offer(context, i, offers)
+        else:
+            offer(context, 0, offers)
+    for i in range(KEY_KINDS):
+        if offers[i] == NULL:
+            continue
+        opened = tls_cert_open(offers[i])
+        if opened == NULL or opened.key == NULL or not SSL_use_cert_and_key(ssl, opened.leaf, opened.key, opened.chain, 1):
+            return 0
+    return 1
+
+
+# --- protocols ------------------------------------------------------------------------------------------------------
+
+
+cdef int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *offered, unsigned int n,
+                     void *profile) noexcept nogil:
+    cdef TlsProfile *ours = <TlsProfile *>profile
+    cdef unsigned char *found = NULL
+    cdef int result = SSL_select_next_proto(&found, out_len, <const unsigned char *>ours.alpn, ours.alpn_len, offered, n)
+    out[0] = found
+    return SSL_TLSEXT_ERR_OK if result == OPENSSL_NPN_NEGOTIATED else SSL_TLSEXT_ERR_NOACK
+
+
+# --- staples --------------------------------------------------------------------------------------------------------
+
+
+cdef TlsCert *shown(Tls *tls, SSL *ssl) noexcept nogil:
+    # Our certificate that OpenSSL has taken.
+    cdef X509 *leaf = SSL_get_certificate(ssl)
+    cdef uint32_t i
+    for i in range(KEY_KINDS):
+        if tls.offers[i] != NULL and tls.offers[i].opened.leaf == leaf:
+            return tls.offers[i]
+    return NULL
+
+
+cdef int choose_staple(SSL *ssl, void *arg) noexcept nogil:
+    cdef Tls *tls = tls_of_ssl(ssl)
+    cdef TlsCert *cert = shown(tls, ssl)
+    cdef uint64_t *stats = tls.transport.loop.stats
+    cdef unsigned char *copy
+    stat_inc(stats, tls.slot.stats[TLS_OCSP_REQUESTS])
+    if cert == NULL or cert.staple == NULL:
+        if cert != NULL and tls.context.staple_policy == STAPLE_MUST:
+            stat_inc(stats, tls.slot.stats[TLS_OCSP_FAILED])
+            return SSL_TLSEXT_ERR_ALERT_FATAL
+        stat_inc(stats, tls.slot.stats[TLS_OCSP_OMITTED])
+        return SSL_TLSEXT_ERR_NOACK
+    copy = <unsigned char *>OPENSSL_malloc(cert.staple_len)
+    if copy == NULL:
+        return SSL_TLSEXT_ERR_NOACK
+    memcpy(copy, cert.staple, cert.staple_len)
+    SSL_set_tlsext_status_ocsp_resp(ssl, copy, cert.staple_len)
+    stat_inc(stats, tls.slot.stats[TLS_OCSP_RESPONSES])
+    return SSL_TLSEXT_ERR_OK
+
+
+# --- sessions -------------------------------------------------------------------------------------------------------
+
+
+cdef bint set_mac(EVP_MAC_CTX *mac, unsigned char *key) noexcept nogil:
+    cdef OSSL_PARAM params[3]
+    params[0] = OSSL_PARAM_construct_octet_string(b"key", key, TICKET_HMAC)
+    params[1] = OSSL_PARAM_construct_utf8_string(b"digest", b"sha256", 0)
+    params[2] = OSSL_PARAM_construct_end()
+    return EVP_MAC_CTX_set_params(mac, params) == 1
+
+
+cdef int encrypt_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
+                        int encrypting) noexcept nogil:
+    # 1: done; 2: done, and the client should get a fresh ticket; 0: not one of ours; -1: failed.
+    cdef TlsProfile *profile = tls_of_ssl(ssl).context.profile
+    cdef unsigned char *key = profile.tickets
+    cdef uint32_t i
+    if encrypting:
+        if RAND_bytes(iv, 16) != 1:
+            return -1
+        memcpy(name, key, TICKET_NAME)
+        if not EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key + TICKET_NAME + TICKET_HMAC, iv):
+            return -1
+        return 1 if set_mac(mac, key + TICKET_NAME) else -1
+    for i in range(profile.tickets_len):
+        key = profile.tickets + i * TICKET_KEY
+        if memcmp(name, key, TICKET_NAME) == 0:
+            if not set_mac(mac, key + TICKET_NAME):
+                return -1
+            if not EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key + TICKET_NAME + TICKET_HMAC, iv):
+                return -1
+            return 1 if i == 0 else 2
+    return 0
+
+
+cdef int keep_session(SSL *ssl, SSL_SESSION *session) noexcept nogil:
+    # 1: the session is ours now.
+    cdef Tls *tls = tls_of_ssl(ssl)
+    if tls == NULL or tls.context.sessions_cap == 0:
+        return 0
+    tls_session_put(tls.context, session)
+    return 1
+
+
+cdef void write_keys(const SSL *ssl, const char *line) noexcept nogil:
+    # NSS key log format; one write per line, so that lines of several workers do not mix.
+    cdef Tls *tls = tls_of_ssl(ssl)
+    cdef char text[LINE_MAX]
+    cdef size_t n = strlen(line)
+    if tls == NULL or tls.context.keylog < 0 or n + 1 > LINE_MAX:
+        return
+    memcpy(text, line, n)
+    text[n] = b'\n'
+    write(tls.context.keylog, text, n + 1)

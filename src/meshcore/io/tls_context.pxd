@@ -1,0 +1,134 @@
+# TLS contexts: everything that a handshake needs to know, compiled.
+#
+# Three parts, so that what ten thousand contexts have in common is there once: a profile (OpenSSL's SSL_CTX: versions, ciphers, curves, ALPN,
+# session tickets, trusted authorities), rules (what a peer's certificate must be), and the context itself: its certificates with the names
+# they serve. All are immutable and counted; made on the main thread, used by every worker. A connection holds its context.
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from meshcore.base.arena cimport Arena
+from meshcore.base.span cimport Span
+from meshcore.conf.tls cimport TlsConf
+from meshcore.io.openssl cimport SSL_CTX, SSL_SESSION, X509_STORE
+from meshcore.io.tls_cert cimport TlsCert
+from meshcore.route.matcher cimport Regex, StringMatcher
+
+cdef enum:
+    TICKET_KEY = 80                # bytes of a session ticket key: name 16, HMAC 32, AES 32
+    SID_LEN = 32                   # of what ties sessions to a context
+
+cdef enum TlsError:
+    TLS_OK
+    TLS_NO_MEMORY
+    TLS_BAD_CIPHERS
+    TLS_BAD_CURVES
+    TLS_BAD_SIGALGS
+    TLS_BAD_CA
+    TLS_BAD_CRL
+
+cdef struct TlsTrust:
+    # Who may sign a peer's certificate.
+    int64_t refs                   # atomic
+    X509_STORE *store
+
+cdef struct TlsProfile:
+    int64_t refs                   # atomic
+    SSL_CTX *ctx
+    bint server
+    TlsTrust *trust                # a reference; NULL: nobody is checked against authorities
+    char *alpn                     # wire form, our preference first
+    uint32_t alpn_len
+    unsigned char *tickets         # keys of TICKET_KEY bytes, the first encrypts; NULL: OpenSSL's own
+    uint32_t tickets_len           # keys
+
+cdef struct ProfileSpec:
+    # What a profile is made of. Texts end with 0; empty = OpenSSL's default.
+    bint server
+    int least_version              # OpenSSL's numbers
+    int most_version
+    const char *ciphers            # of TLS 1.2 and before
+    const char *curves
+    const char *sigalgs
+    Span alpn
+    Span tickets                   # whole keys
+    bint stateless                 # session tickets
+    bint stateful                  # sessions kept here
+    bint client_prefers            # the client's order of ciphers counts
+    bint renegotiation             # clients: the server may ask for it
+    bint keylog                    # some context of it writes its keys
+    uint32_t session_s             # how long sessions live; 0 = default
+    TlsTrust *trust
+
+cdef enum SanKind:
+    SAN_DNS
+    SAN_URI
+    SAN_EMAIL
+    SAN_IP
+    SAN_OTHER
+
+cdef struct SanRule:
+    uint8_t kind                   # SanKind
+    StringMatcher matcher
+    Span oid                       # SAN_OTHER: dotted
+
+cdef struct TrustDomain:
+    Span name
+    TlsTrust *trust                # a reference
+
+cdef struct TlsRules:
+    int64_t refs                   # atomic
+    Arena arena
+    Regex *regexes
+    SanRule *sans                  # one of them must match; none: any name will do
+    uint32_t sans_len
+    unsigned char *hashes          # SHA-256 of the whole certificate, 32 bytes each
+    uint32_t hashes_len
+    unsigned char *spkis           # SHA-256 of the public key, 32 bytes each
+    uint32_t spkis_len
+    TrustDomain *domains           # SPIFFE: who may sign for which trust domain
+    uint32_t domains_len
+    bint require_peer              # no certificate is a failure
+    bint verify                    # a peer's certificate is asked for and looked at
+    bint accept_untrusted          # ... and its failure is only noted
+    bint allow_expired
+    int depth                      # max_verify_depth; -1: OpenSSL's
+
+cdef struct TlsContext:
+    TlsConf conf                   # must be first
+    TlsProfile *profile            # a reference
+    TlsRules *rules                # a reference
+    TlsCert **certs                # references
+    uint32_t certs_len
+    uint64_t *name_hashes          # of the names that the certificates serve, ascending; none with one certificate
+    uint32_t *name_certs           # ... and which certificate
+    uint32_t names_len
+    bint full_scan                 # an unknown name: any certificate that the client can use, instead of the first
+    uint8_t staple_policy          # StaplePolicy
+    unsigned char sid[SID_LEN]
+    char *sni                      # clients: what is asked for, 0 at its end; NULL: nothing
+    uint32_t sni_len
+    bint sni_of_host               # clients: the host's own name, when it has one
+    bint check_sni                 # clients: the certificate must be for the name that was asked for
+    bint enforce_usage             # clients: an RSA certificate must be allowed to sign
+    int64_t lock                   # of the sessions; atomic
+    SSL_SESSION **sessions         # clients: the newest first
+    uint32_t sessions_len
+    uint32_t sessions_cap
+    int keylog                     # a descriptor; -1: none
+
+cdef enum StaplePolicy:
+    STAPLE_LENIENT
+    STAPLE_STRICT
+    STAPLE_MUST
+
+cdef TlsTrust *tls_trust_new(Span authorities, Span revoked, bint leaf_alone, uint8_t *error) noexcept nogil
+cdef void tls_trust_unref(TlsTrust *trust) noexcept nogil
+cdef TlsProfile *tls_profile_new(const ProfileSpec *spec, uint8_t *error) noexcept nogil
+cdef void tls_profile_unref(TlsProfile *profile) noexcept nogil
+cdef TlsRules *tls_rules_new() noexcept nogil                            # all zero; bind/ fills it
+cdef void tls_rules_unref(TlsRules *rules) noexcept nogil
+# Takes references to all of it. `hashes` and `owners` are the sorted index of names; copied.
+cdef TlsContext *tls_context_new(TlsProfile *profile, TlsRules *rules, TlsCert **certs, uint32_t certs_len) noexcept nogil
+cdef bint tls_context_index(TlsContext *context) noexcept nogil          # after its certificates are settled; False: no memory
+cdef uint64_t tls_name_hash(const char *name, size_t n) noexcept nogil   # of a lower-case name
+cdef void tls_session_put(TlsContext *context, SSL_SESSION *session) noexcept nogil     # takes it over
+cdef SSL_SESSION *tls_session_take(TlsContext *context) noexcept nogil    # a reference; NULL: none is known
