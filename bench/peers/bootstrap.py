@@ -56,7 +56,7 @@ def write_hosts(folder: Path, port: int) -> None:
 
 
 def bootstrap(folder: Path, ports: Ports, shape: Shape) -> Message:
-    origin = _cluster(ports.upstream)
+    origin = _cluster(ports.upstream, shape)
     if shape.watched:
         write_hosts(folder, ports.upstream)
         (folder / "hosts.new").replace(folder / "hosts.json")
@@ -81,8 +81,8 @@ def _assignment(name: str, addresses: list[Message]) -> Message:
     return {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}} for address in addresses]}]}
 
 
-def _loopback(port: int) -> Message:
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+def _loopback(port: int, host: int = 1) -> Message:
+    return {"socket_address": {"address": f"127.0.0.{host}", "port_value": port}}
 
 
 def _listener(folder: Path, ports: Ports, shape: Shape) -> Message:
@@ -105,7 +105,7 @@ def _listener(folder: Path, ports: Ports, shape: Shape) -> Message:
 
 def _virtual_hosts(shape: Shape) -> list[Message]:
     if shape.hosts == 1 and shape.routes == 1:
-        routes = [_route("/")]
+        routes = [_route("/", shape)]
         if shape.revision:
             reply = {"status": 200, "body": {"inline_string": shape.revision}}
             routes.insert(0, {"match": {"path": "/revision"}, "direct_response": reply})
@@ -114,24 +114,37 @@ def _virtual_hosts(shape: Shape) -> list[Message]:
         {
             "name": f"h{host}",
             "domains": [f"h{host}.example"],
-            "routes": [_route(f"/r{route}") for route in range(shape.routes)],
+            "routes": [_route(f"/r{route}", shape) for route in range(shape.routes)],
         }
         for host in range(shape.hosts)
     ]
 
 
-def _route(prefix: str) -> Message:
-    policy = {"retry_on": "5xx", "num_retries": 1}
-    return {"match": {"prefix": prefix}, "route": {"cluster": "origin", "retry_policy": policy}}
+def _route(prefix: str, shape: Shape) -> Message:
+    action: Message = {"cluster": "origin"}
+    if shape.resilience != "bare":
+        action["retry_policy"] = {"retry_on": "5xx", "num_retries": 1}
+    if shape.resilience == "all":
+        action["retry_policy"] |= {"retry_on": "5xx,reset,connect-failure,retriable-4xx", "per_try_timeout": "10s"}
+        action["hedge_policy"] = {"hedge_on_per_try_timeout": True}
+    if shape.policy in ("RING_HASH", "MAGLEV"):
+        action["hash_policy"] = [{"header": {"header_name": ":authority"}}]
+    return {"match": {"prefix": prefix}, "route": action}
 
 
-def _cluster(port: int) -> Message:
-    limits = {"max_connections": BREAKER, "max_pending_requests": BREAKER, "max_requests": BREAKER}
-    return {
+def _cluster(port: int, shape: Shape) -> Message:
+    limits: Message = {"max_connections": BREAKER, "max_pending_requests": BREAKER, "max_requests": BREAKER}
+    made: Message = {
         "name": "origin",
         "type": "STATIC",
         "connect_timeout": "5s",
-        "lb_policy": "ROUND_ROBIN",
+        "lb_policy": shape.policy,
         "circuit_breakers": {"thresholds": [limits]},
-        "load_assignment": _assignment("origin", [_loopback(port)]),
+        "load_assignment": _assignment("origin", [_loopback(port, host) for host in range(1, shape.endpoints + 1)]),
     }
+    if shape.resilience == "all":
+        budget = {"budget_percent": {"value": 20}, "min_retry_concurrency": 3}
+        guarded = {**limits, "track_remaining": True, "retry_budget": budget}
+        made["circuit_breakers"] = {"thresholds": [guarded, {**guarded, "priority": "HIGH"}]}
+        made["outlier_detection"] = {"interval": "1s", "consecutive_gateway_failure": 3, "split_external_local_origin_errors": True}
+    return made

@@ -12,6 +12,7 @@ class Feature(Enum):
     HTTP = "http"  # it speaks HTTP at all, so its idle connections and its start are comparable
     ROUTES = "routes"  # virtual hosts and routes from the shape
     ACCESS_LOG = "access_log"  # Envoy's default text format to a file
+    POLICIES = "policies"  # Envoy's balancers, retries, breakers and outlier detection
     DISCOVERY = "discovery"  # clusters by the thousand, and hosts from a watched file
     RELOAD = "reload"  # SIGHUP re-reads the configuration
 
@@ -29,13 +30,18 @@ class Ports:
 class Shape:
     """What the configuration has to contain; a `revision` is answered by the proxy itself at `/revision`.
 
-    `clusters` idle ones of `cluster_hosts` each stand beside the one that serves, whose host comes from a file when it is `watched`.
+    The serving cluster balances by `policy` over `endpoints` addresses of the one upstream. `resilience`: bare | retries | all (retries
+    with a budget, hedging, breakers of both priorities, outlier detection; none of them has anything to do). `clusters` idle ones of
+    `cluster_hosts` each stand beside the one that serves, whose host comes from a file when it is `watched`.
     `form`: yaml | json | pb."""
 
     hosts: int = 1
     routes: int = 1
     access_log: bool = False
     revision: str = ""
+    policy: str = "ROUND_ROBIN"
+    endpoints: int = 1
+    resilience: str = "retries"
     clusters: int = 0
     cluster_hosts: int = 10
     watched: bool = False

@@ -16,7 +16,7 @@ from bench.load.wrk import Load
 from bench.peers.peer import Feature, Peer, Shape
 from bench.scenarios.scenario import Sample, Stand
 from bench.scenarios.serving import serving
-from bench.upstream.origin import FILES, SMALL_BODY
+from bench.upstream.origin import ADDRESSES, FILES, SMALL_BODY
 
 WARM_SHARE = 0.25
 WARM_MOST_S = 1.0
@@ -88,6 +88,19 @@ def _virtual_hosts(name: str, title: str, shape: Shape, baseline: str) -> LoadSc
     return LoadScenario(name, title, load, shape, needs=frozenset({Feature.ROUTES}), baseline=baseline)
 
 
+def _policy(policy: str) -> LoadScenario:
+    """A thousand hosts are asked for, so that a hash has something to spread."""
+    name = f"lb_{policy.lower()}"
+    title = f"{policy.lower().replace('_', ' ')} over {ADDRESSES} hosts"
+    shape = Shape(policy=policy, endpoints=ADDRESSES)
+    baseline = "" if policy == "ROUND_ROBIN" else "lb_round_robin"
+    return LoadScenario(name, title, Load(64, hosts=1000), shape, needs=frozenset({Feature.POLICIES}), baseline=baseline)
+
+
+def _resilience(name: str, title: str, what: str, baseline: str) -> LoadScenario:
+    return LoadScenario(name, title, Load(64), Shape(resilience=what), needs=frozenset({Feature.POLICIES}), baseline=baseline)
+
+
 SCENARIOS = (
     LoadScenario("get64", "small GET, 64 connections", Load(64)),
     LoadScenario("get1000", "small GET, 1,000 connections", Load(1000)),
@@ -104,4 +117,7 @@ SCENARIOS = (
     LoadScenario("resp1m", "1 MiB response", Load(64, "/1m"), body_len=FILES["1m"]),
     _virtual_hosts("vhosts1", "1,000 hosts asked for, one route", Shape(), ""),
     _virtual_hosts("vhosts1000", "1,000 virtual hosts x 10 routes", Shape(hosts=1000, routes=10), "vhosts1"),
+    _resilience("bare", "a route with no policy at all", "bare", ""),
+    _resilience("resilience", "retries, hedging, breakers, outlier detection, all idle", "all", "bare"),
+    *(_policy(policy) for policy in ("ROUND_ROBIN", "LEAST_REQUEST", "RING_HASH", "MAGLEV")),
 )

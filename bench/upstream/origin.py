@@ -16,6 +16,7 @@ from bench.machine import open_files
 from bench.running import await_ready, first_line, free_port, program, running
 
 SMALL_BODY = "a small answer of the upstream, as long as a health check's: 66 B."
+ADDRESSES = 10  # 127.0.0.1 and the nine after it
 FILES = {"64k": 64 * 1024, "1m": 1024 * 1024}
 
 CONFIG = """
@@ -42,7 +43,7 @@ http {{
     keepalive_timeout 3600s;
     client_header_buffer_size 8k;
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        {listen}
         location / {{ return 200 "{body}"; }}
         location = /64k {{ root {folder}/files; }}
         location = /1m {{ root {folder}/files; }}
@@ -77,7 +78,9 @@ def origin(folder: Path, core: int) -> Iterator[Origin]:
         (files / name).write_bytes(b"x" * size)
     port = free_port()
     config = folder / "nginx.conf"
-    given = {"folder": folder, "port": port, "body": SMALL_BODY, "user": runs_as()}
+    # Several addresses, so that a balancer has hosts to choose from.
+    listen = " ".join(f"listen 127.0.0.{host}:{port} backlog=4096;" for host in range(1, ADDRESSES + 1))
+    given = {"folder": folder, "port": port, "listen": listen, "body": SMALL_BODY, "user": runs_as()}
     config.write_text(CONFIG.format(**given, connections=min(16384, open_files())))
     log = folder / "output.log"
     with running([program("nginx"), "-c", str(config), "-e", str(log)], core, log) as process:
