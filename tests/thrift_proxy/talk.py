@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mesh.codec import thrift
-from mesh.codec.thrift import DecodeError, Decoder, Message, Type
+from mesh.codec.thrift import DecodeError, Decoder, Message, Trace, Type
 
 PACKAGE = "type.googleapis.com/envoy.extensions.filters.network.thrift_proxy.v3."
 LIMIT_S = 15.0
@@ -115,7 +115,8 @@ class Server:
     def _answer(self, wire: socket.socket, message: Message) -> bool:
         """Whether the connection goes on."""
         method = message.name.rpartition(":")[2]
-        reply = message._replace(type="reply", fields={0: message.fields.get(1, (Type.I32, 1))})
+        fields = {0: message.fields[1]} if message.fields else {}
+        reply = message._replace(type="reply", fields=fields, trace=message.trace and Trace())
         if message.type == "oneway":
             return True
         if method == "close":
@@ -174,6 +175,13 @@ class Client:
     def ask(self, message: Message | bytes) -> Message | None:
         self.send(message)
         return self.read()
+
+    def try_ask(self, message: Message) -> Message | None:
+        """The same; None too when the connection is no longer there to send on."""
+        try:
+            return self.ask(message)
+        except (BrokenPipeError, ConnectionResetError):
+            return None
 
     def closed(self) -> bool:
         return self.read() is None

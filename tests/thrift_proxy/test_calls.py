@@ -28,6 +28,10 @@ def free_port() -> Iterator[int]:
         yield int(held.getsockname()[1])
 
 
+def twitter(port: int) -> dict[str, Any]:
+    return cluster("twitter", port, transport="framed", protocol="twitter")
+
+
 class Running:
     def __init__(self, routes: list[dict[str, Any]], clusters: list[dict[str, Any]], **fields: Any) -> None:
         self.proxy = mesh.Proxy(bootstrap([listener("main", 0, routes, **fields)], clusters), concurrency=1)
@@ -146,6 +150,21 @@ def test_calls_arrive_byte_by_byte(server: Server, transport: str, protocol: str
         reply = client.read()
         assert reply is not None and (reply.seqid, reply.fields) == (3, {0: (Type.I32, 7)})
         assert (reply.transport, reply.protocol) == (transport, protocol)
+
+
+def test_a_call_that_waits_for_its_connection_keeps_its_payload(server: Server) -> None:
+    with (
+        Server("framed", "twitter") as finagle,
+        Running([route("twitter", "first"), route("up")], [cluster("up", server.port), twitter(finagle.port)]) as proxy,
+        proxy.client() as first,
+        proxy.client() as second,
+    ):
+        # The answer to the request for the Twitter protocol is read over the bytes of the call that waits for it.
+        first.send(call("first", 1, fields={1: (Type.STRING, b"kept")}))
+        reply = second.ask(call("add", 2, fields={1: (Type.STRING, b"other")}))
+        assert reply is not None and reply.fields == {0: (Type.STRING, b"other")}
+        reply = first.read()
+        assert reply is not None and reply.fields == {0: (Type.STRING, b"kept")}
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ from meshcore.proxy.thrift.log cimport call_log
 from meshcore.proxy.thrift.message cimport *
 from meshcore.proxy.thrift.objects cimport *
 from meshcore.proxy.thrift.pool cimport pool_cancel
+from meshcore.proxy.thrift.router cimport router_name_cluster
 from meshcore.proxy.thrift.upstream cimport upstream_drop, upstream_give_back, upstream_send
 
 cdef enum:
@@ -101,6 +102,12 @@ cdef void call_abandon(ThriftCall *call) noexcept nogil:
 
 cdef void drop(ThriftCall *call) noexcept nogil:
     if call.upstream != NULL:
+        # Envoy counts its own end of the connection as a failure, and the exception that nobody gets.
+        if call.reply_size > 0:
+            charge_cluster(call, CLUSTER_THRIFT_PARTIAL_CLOSE)
+        charge_local(call, CLUSTER_THRIFT_LOCAL_LOCAL_FAILURE)
+        if not conf_of(call.down).stays_open:
+            count(call, THRIFT_DRAIN_CLOSE)
         upstream_drop(call)
     else:
         pool_cancel(call)
@@ -163,9 +170,8 @@ cdef void call_upstream_closed(ThriftCall *call, bint local) noexcept nogil:
 
 cdef void call_reply_broken(ThriftCall *call, Span what) noexcept nogil:
     count(call, THRIFT_RS_DECODING_ERROR)
+    count(call, THRIFT_RS_EXCEPTION)           # once more, as Envoy does, for the connection that it closes itself
     charge_broken(call)
-    charge_cluster(call, CLUSTER_THRIFT_PARTIAL_CLOSE)
-    charge_local(call, CLUSTER_THRIFT_LOCAL_LOCAL_FAILURE)
     fail(call, CALL_REPLY_BROKEN, REASON_PROTOCOL_ERROR, what)
 
 
@@ -188,6 +194,9 @@ cdef void call_request_complete(ThriftCall *call) noexcept nogil:
     elif call.state == CALL_DONE:
         count_request(call)
         call_free(call)
+    elif message_hold(&call.request, call.engine) != THRIFT_NO_ERROR:
+        # It waits for its connection longer than the bytes of this event live.
+        call_fail_protocol(call, span(b"no memory", 9))
 
 
 cdef void send(ThriftCall *call) noexcept nogil:
@@ -202,14 +211,13 @@ cdef void send(ThriftCall *call) noexcept nogil:
         return
     thrift_call_happens(&call.state, CALL_ONEWAY_END)
     charge_time(call)
-    upstream_give_back(call, False)
+    upstream_give_back(call)
     call_free(call)
 
 
 cdef void discard(ThriftCall *call) noexcept nogil:
     # A client that sends replies: nothing is known of what the host would make of it.
     cdef ThriftDownstream *down = call.down
-    charge_local(call, CLUSTER_THRIFT_LOCAL_LOCAL_FAILURE)
     charge_time(call)
     charge_failed(call)
     thrift_call_happens(&call.state, CALL_DOWNSTREAM_CLOSED)
@@ -263,7 +271,10 @@ cdef void call_reply_complete(ThriftCall *call) noexcept nogil:
         count(call, THRIFT_DRAIN_CLOSE)
     error = message_write(&call.reply, call.engine, &call.arena, down.conn.transport, down.stream.transport, down.stream.protocol,
                           down.stream.upgraded, call.reply.envelope.name, call.request.envelope.seqid, &wire)
-    upstream_give_back(call, draining)
+    if draining:
+        upstream_drop(call)
+    else:
+        upstream_give_back(call)
     if error != THRIFT_NO_ERROR:
         downstream_close(down, True)
         return
@@ -328,6 +339,9 @@ cdef void agree(ThriftCall *call) noexcept nogil:
     transport_flush(down.conn.transport)
     down.stream.upgraded = True
     count(call, THRIFT_RS_SUCCESS)
+    call.kind = REPLY_SUCCESS
     call.state = CALL_DONE
+    if conf_of(down).logs_len > 0:
+        router_name_cluster(call)
     count_request(call)
     call_free(call)

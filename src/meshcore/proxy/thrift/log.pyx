@@ -30,10 +30,9 @@ cdef Span transport_name(uint8_t transport) noexcept nogil:
 
 
 cdef Span protocol_name(uint8_t protocol) noexcept nogil:
-    if protocol == THRIFT_BINARY:
+    # Envoy calls both forms of the binary protocol by one name here.
+    if protocol == THRIFT_BINARY or protocol == THRIFT_BINARY_LAX:
         return span(b"binary", 6)
-    if protocol == THRIFT_BINARY_LAX:
-        return span(b"binary/non-strict", 17)
     if protocol == THRIFT_COMPACT:
         return span(b"compact", 7)
     return span(b"twitter", 7) if protocol == THRIFT_TWITTER else span(b"auto", 4)

@@ -7,3 +7,4 @@ from meshcore.proxy.thrift.objects cimport ThriftCall
 
 # `size`: bytes of the payload, or THRIFT_UNBOUNDED. May free the call (see call_life).
 cdef void router_route(ThriftCall *call, uint64_t size) noexcept nogil
+cdef void router_name_cluster(ThriftCall *call) noexcept nogil                  # for the log line of one that goes nowhere

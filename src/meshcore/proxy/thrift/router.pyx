@@ -69,6 +69,13 @@ cdef void router_route(ThriftCall *call, uint64_t size) noexcept nogil:
     pool_request(call.pool, call)
 
 
+cdef void router_name_cluster(ThriftCall *call) noexcept nogil:
+    cdef ClusterChoice *choice = NULL
+    call.route = thrift_route_find(conf_of(call.down).routes, call.request.envelope.name, &call.request.headers)
+    if call.route != NULL:
+        call.cluster_name = thrift_route_cluster(call.route, &call.request.headers, random_u64(&call.engine.loop.random), &choice)
+
+
 cdef bint choose_host(ThriftCall *call, const Criteria *criteria) noexcept nogil:
     cdef Pick pick
     cdef Host *host
@@ -94,6 +101,7 @@ cdef void speak(ThriftCall *call) noexcept nogil:
     if call.up_transport == THRIFT_TRANSPORT_AUTO:
         call.up_transport = transport
     if call.up_protocol == THRIFT_PROTOCOL_AUTO:
-        call.up_protocol = protocol
-    call.passes = transport != THRIFT_UNFRAMED and call.up_transport != THRIFT_UNFRAMED and protocol == call.up_protocol and \
-        protocol != THRIFT_TWITTER
+        # The old envelope is the client's affair: Envoy goes on with the strict one.
+        call.up_protocol = THRIFT_BINARY if protocol == THRIFT_BINARY_LAX else protocol
+    call.passes = transport != THRIFT_UNFRAMED and call.up_transport != THRIFT_UNFRAMED and \
+        (protocol == call.up_protocol or (protocol == THRIFT_BINARY_LAX and call.up_protocol == THRIFT_BINARY)) and protocol != THRIFT_TWITTER

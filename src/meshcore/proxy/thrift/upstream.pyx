@@ -233,10 +233,11 @@ cdef void ask(ThriftUpstream *upstream) noexcept nogil:
     message.envelope.type = THRIFT_CALL
     message_take(&message, upstream.engine, span(b"\0", 1), True)
     message_write(&message, upstream.engine, &arena, upstream.transport, upstream.call.up_transport, THRIFT_TWITTER, False,
-                  thrift_upgrade_name(), take_seqid(upstream), &wire)
+                  thrift_upgrade_name(), 0, &wire)
     message_fini(&message, upstream.engine)
     arena_fini(&arena)
     count(upstream, CLUSTER_CX_TX_BYTES, <int64_t>wire)
+    upstream.call.request_size = wire
     transport_flush(upstream.transport)
 
 
@@ -248,7 +249,7 @@ cdef void upstream_send(ThriftCall *call) noexcept nogil:
                      upstream.stream.upgraded, call.request.envelope.name, take_seqid(upstream), &wire) != THRIFT_NO_ERROR:
         upstream.transport.failed = True
     count(upstream, CLUSTER_CX_TX_BYTES, <int64_t>wire)
-    call.request_size = wire
+    call.request_size += wire
     histogram_record(call.engine.stats, call.cluster.conf.thrift_rq_size, wire)
     transport_flush(upstream.transport)
 
@@ -262,11 +263,11 @@ cdef void detach(ThriftUpstream *upstream) noexcept nogil:
     atomic_add(&call.host.stats[HOST_RQ_ACTIVE], -1)
 
 
-cdef void upstream_give_back(ThriftCall *call, bint close) noexcept nogil:
+cdef void upstream_give_back(ThriftCall *call) noexcept nogil:
     cdef ThriftUpstream *upstream = call.upstream
     detach(upstream)
     held_fini(&upstream.held)
-    if close or upstream.close_after or upstream.transport.failed:
+    if upstream.close_after or upstream.transport.failed:
         upstream.local_close = True
         upstream_close(upstream)
         return
@@ -455,6 +456,7 @@ cdef void complete(ThriftUpstream *upstream) noexcept nogil:
     message_init(&call.reply, &call.arena)
     call.kind = REPLY_MORE
     call.first_len = 0
+    call.reply_size = 0
     expect(upstream)
     call_ready(call)
 
