@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -18,6 +13,7 @@ from thrift.transport.TTransport import TTransportBase
 from mesh.codec import thrift
 from mesh.codec.thrift import Decoder, Message, Type
 from tests.codec_thrift.apache import protocol_over
+from tests.codec_thrift.generated import generate
 from tests.codec_thrift.shapes import PAIRS
 
 pytestmark = pytest.mark.parametrize(("transport", "protocol"), PAIRS)
@@ -57,16 +53,8 @@ class Wire(TTransportBase):
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
-    compiler = shutil.which("thrift")
-    assert compiler is not None, "thrift-compiler (Debian) is not installed; `make test` installs it"
-    where = tmp_path_factory.mktemp("generated")
-    subprocess.run([compiler, "-r", "--gen", "py", "-out", str(where), str(Path(__file__).parent / "directory.thrift")], check=True)
-    sys.path.insert(0, str(where))
-    try:
-        yield importlib.import_module("directory.Directory")
-    finally:
-        sys.path.remove(str(where))
+def directory(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    return generate(tmp_path_factory.mktemp("generated"))
 
 
 def reply(call: Message, fields: dict[int, tuple[Type, object]]) -> bytes:

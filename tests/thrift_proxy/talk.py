@@ -115,7 +115,7 @@ class Server:
     def _answer(self, wire: socket.socket, message: Message) -> bool:
         """Whether the connection goes on."""
         method = message.name.rpartition(":")[2]
-        fields = {0: message.fields[1]} if message.fields else {}
+        fields = {0: message.fields[1]} if 1 in message.fields else {}
         reply = message._replace(type="reply", fields=fields, trace=message.trace and Trace())
         if message.type == "oneway":
             return True
