@@ -112,6 +112,13 @@ TLS = (
     "sigalgs.rsa_pss_rsae_sha384", "sigalgs.rsa_pss_rsae_sha512", "sigalgs.ed25519", "sigalgs.unknown_ssl_algorithm",
 )
 TLS_LAZY = frozenset(name for name in TLS if "." in name)
+# In the order of Http2Count in codec/http2: below `http2.` for all clients, below `cluster.<name>.http2.` for hosts.
+HTTP2 = (
+    "rx_reset", "tx_reset", "rx_messaging_error", "header_overflow", "dropped_headers_with_underscores",
+    "requests_rejected_with_underscores_in_headers", "stream_refused_errors", "trailers", "goaway_sent", "keepalive_timeout",
+    "inbound_empty_frames_flood", "inbound_priority_frames_flood", "inbound_window_update_frames_flood", "outbound_flood",
+    "outbound_control_flood", "streams_active",
+)
 # Open and remaining, as in cluster/breaker.
 BREAKERS = (("cx", "cx"), ("rq_pending", "pending"), ("rq", "rq"), ("rq_retry", "retries"), ("cx_pool", "cx_pools"))
 GAUGES = frozenset({
@@ -123,6 +130,7 @@ GAUGES = frozenset({
     "downstream_cx_upgrades_active",
     "downstream_rq_active",
     "request_active",
+    "streams_active",
     "upstream_cx_active",
     "upstream_rq_active",
     "upstream_rq_pending_active",

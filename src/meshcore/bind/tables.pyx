@@ -28,7 +28,7 @@ from meshcore.bind.stream_matchers cimport compile_cidrs
 from meshcore.bind.thrift_routes cimport thrift_routes_compile
 from meshcore.cluster.breaker cimport *
 from meshcore.codec.http1 cimport UNDERSCORES_ALLOW, UNDERSCORES_DROP, UNDERSCORES_REJECT, Http1Options
-from meshcore.codec.http2 cimport Http2Options
+from meshcore.codec.http2 cimport HTTP2_COUNTS, Http2Options
 from meshcore.codec.thrift cimport *
 from meshcore.bind.tls cimport tls_context_of
 from meshcore.conf.stat_ids cimport CLUSTER_LB_HEALTHY_PANIC, LISTENER_CX_TLS_TIMEOUT, TLS_STATS
@@ -90,6 +90,7 @@ cdef Layout cluster_layout = Layout(
     stat_names.members(stat_names.CLUSTER, stat_names.LAZY, stat_names.CLUSTER_CODES, stat_names.CLUSTER_TIMES, stat_names.CLUSTER_HOSTS))
 cdef Layout listener_layout = Layout(stat_names.members(stat_names.LISTENER, times=stat_names.LISTENER_TIMES))
 cdef Layout thrift_layout = Layout(stat_names.members(stat_names.THRIFT, times=stat_names.THRIFT_TIMES))
+cdef Layout http2_layout = Layout(stat_names.members(stat_names.HTTP2))
 cdef Layout tcp_layout = Layout(stat_names.members(stat_names.TCP))
 cdef Layout tls_layout = Layout(stat_names.members(stat_names.TLS, stat_names.TLS_LAZY))
 cdef Layout listener_http_layout = Layout(stat_names.members(stat_names.LISTENER_HTTP))
@@ -301,6 +302,7 @@ cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registr
     hcm.http1.max_headers = min(spec.max_headers_count, 1024)
     fill_http2(spec, spec.http2, &hcm.http1, &hcm.http2)
     hcm.codec = CODECS[spec.codec]
+    take_stats(registry, "http2.", http2_layout, owned, HTTP2_COUNTS, hcm.http2_stats)
     hcm.accept_http_10 = spec.http1.accept_http_10
     hcm.default_host = keep(arena, spec.http1.default_host_for_http_10)
     if not spec.http1.default_host_for_http_10:
@@ -613,6 +615,8 @@ cdef class ClusterTable:
         conf.http1.max_headers = min(spec.max_response_headers_count, 1024)
         fill_http2(spec, spec.http2, &conf.http1, &conf.http2)
         conf.protocol = PROTOCOLS[spec.protocol]
+        if conf.protocol != UPSTREAM_HTTP1:
+            take_stats(registry, f"{prefix}http2.", http2_layout, self.owned, HTTP2_COUNTS, conf.http2_stats)
         conf.send_full_url = spec.http1.send_fully_qualified_url
         if spec.tcp_keepalive is not None:
             conf.keepalive = True

@@ -49,6 +49,26 @@ cdef enum Http2StreamBits:
     HTTP2_RESET_AFTER = 2048       # when everything is sent, the rest of the request is not wanted
     HTTP2_CONNECT = 4096           # a tunnel
 
+cdef enum Http2Count:
+    # What a session counts; names are those of Envoy's codec, in bind/stat_names.
+    HTTP2_RX_RESET
+    HTTP2_TX_RESET
+    HTTP2_RX_MESSAGING_ERROR
+    HTTP2_HEADER_OVERFLOW
+    HTTP2_DROPPED_UNDERSCORES
+    HTTP2_REJECTED_UNDERSCORES
+    HTTP2_REFUSED_STREAMS
+    HTTP2_TRAILERS
+    HTTP2_GOAWAY_SENT
+    HTTP2_KEEPALIVE_TIMEOUT
+    HTTP2_EMPTY_FLOODS
+    HTTP2_PRIORITY_FLOODS
+    HTTP2_WINDOW_FLOODS
+    HTTP2_OUTBOUND_FLOODS
+    HTTP2_OUTBOUND_CONTROL_FLOODS
+    HTTP2_STREAMS_ACTIVE           # a gauge
+    HTTP2_COUNTS
+
 cdef struct Http2Options:
     # Http2ProtocolOptions and what it is limited by; names are Envoy's. Immutable, in a table.
     uint32_t hpack_table
@@ -123,6 +143,8 @@ cdef struct Http2Session:
     Http2Stream *borrowing         # those whose `out` points to bytes that end with this event
     uint32_t streams_len
     uint32_t opened                # in all
+    uint64_t *stats                # a worker's counters; NULL: nothing is counted
+    const uint32_t *slots          # where in them, by Http2Count
     bint server
     bint busy                      # http2_receive or http2_pull is on the stack
     bint dead                      # no more events
@@ -133,5 +155,11 @@ cdef struct Http2Session:
     uint32_t priority_frames
     uint32_t window_frames
     uint64_t data_frames           # sent
-    uint32_t outbound              # frames in `out` since it was last empty
-    uint32_t outbound_control
+    uint32_t outbound[2]           # frames that may still be in `out`: of this epoch, and of the one before
+    uint32_t outbound_control[2]
+    uint64_t pulled                # bytes in all
+    uint64_t epoch                 # `pulled` when this epoch began; when these bytes have left, the next one begins
+
+cdef inline void http2_count(Http2Session *session, int what, int n) noexcept nogil:
+    if session.stats != NULL:
+        session.stats[session.slots[what] + (n < 0)] += <uint64_t>(n if n > 0 else -n)     # a gauge's decrements lie behind its increments

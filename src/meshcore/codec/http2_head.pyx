@@ -87,7 +87,10 @@ cdef int http2_take_field(Http2Stream *stream, Head *head, const Http2Options *o
     if id == H_COOKIE and stream.cookie_at:
         return join_cookie(stream, head, value)
     if options.underscores != UNDERSCORES_ALLOW and not head.is_response and memchr(name.at, UNDERSCORE, name.len) != NULL:
-        return HTTP2_STREAM_UNDERSCORE if options.underscores == UNDERSCORES_REJECT else HTTP2_STREAM_OK
+        if options.underscores == UNDERSCORES_REJECT:
+            return HTTP2_STREAM_UNDERSCORE
+        http2_count(stream.session, HTTP2_DROPPED_UNDERSCORES, 1)
+        return HTTP2_STREAM_OK
     if not keep(head, &value, value_fixed):
         return HTTP2_STREAM_TOO_MANY
     if id == H_HOST and not head.is_response and head != stream.trailers:

@@ -45,6 +45,7 @@ cdef Http2Stream *stream_new(Http2Session *session, int32_t id) noexcept nogil:
         stream.next.link = &stream.next
     session.streams = stream
     session.streams_len += 1
+    http2_count(session, HTTP2_STREAMS_ACTIVE, 1)
     return stream
 
 
@@ -67,6 +68,7 @@ cdef void stream_free(Http2Stream *stream) noexcept nogil:
     if stream.next != NULL:
         stream.next.link = stream.link
     session.streams_len -= 1
+    http2_count(session, HTTP2_STREAMS_ACTIVE, -1)
     if session.current == stream:
         session.current = NULL
     slab_free(session.slab, stream)
@@ -77,8 +79,11 @@ cdef inline Http2Stream *stream_of(Http2Session *session, int32_t id) noexcept n
 
 
 cdef void fail(Http2Session *session, uint8_t error) noexcept nogil:
-    if session.error == HTTP2_OK:
-        session.error = error
+    if session.error != HTTP2_OK:
+        return
+    session.error = error
+    if error >= HTTP2_EMPTY_FLOOD and error <= HTTP2_OUTBOUND_CONTROL_FLOOD:
+        http2_count(session, HTTP2_EMPTY_FLOODS + error - HTTP2_EMPTY_FLOOD, 1)
 
 
 # --- in -------------------------------------------------------------------------------------------------------------
@@ -151,6 +156,8 @@ cdef int on_header(nghttp2_session *native, const nghttp2_frame *frame, nghttp2_
     head = stream.trailers if stream.bits & HTTP2_HEAD_IN else stream.head
     stream.wrong = http2_take_field(stream, head, session.options, bytes_of(name), nghttp2_rcbuf_is_static(name) != 0, bytes_of(value),
                                     nghttp2_rcbuf_is_static(value) != 0)
+    if stream.wrong:
+        http2_count(session, HTTP2_REJECTED_UNDERSCORES if stream.wrong == HTTP2_STREAM_UNDERSCORE else HTTP2_HEADER_OVERFLOW, 1)
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE if stream.wrong else 0
 
 
@@ -173,7 +180,10 @@ cdef int on_invalid_frame(nghttp2_session *native, const nghttp2_frame *frame, i
     if stream != NULL and stream.wrong == HTTP2_STREAM_OK:
         stream.wrong = HTTP2_STREAM_HEADER if error == NGHTTP2_ERR_HTTP_HEADER else HTTP2_STREAM_MESSAGE
     if error == NGHTTP2_ERR_REFUSED_STREAM:
+        http2_count(session, HTTP2_REFUSED_STREAMS, 1)
         return 0
+    if error == NGHTTP2_ERR_HTTP_HEADER or error == NGHTTP2_ERR_HTTP_MESSAGING:
+        http2_count(session, HTTP2_RX_MESSAGING_ERROR, 1)
     if (error == NGHTTP2_ERR_HTTP_HEADER or error == NGHTTP2_ERR_HTTP_MESSAGING) and session.options.stream_errors:
         return 0
     fail(session, HTTP2_PROTOCOL)
@@ -188,6 +198,7 @@ cdef void headers_done(Http2Session *session, const nghttp2_frame *frame) noexce
         return
     if stream.bits & HTTP2_HEAD_IN:
         stream.bits |= HTTP2_END_IN
+        http2_count(session, HTTP2_TRAILERS, 1)
         stream.trailers.bytes += <uint32_t>(frame.hd.length + FRAME_HEAD)
         session.ops.on_trailers(stream)
         return
@@ -215,6 +226,7 @@ cdef int on_frame(nghttp2_session *native, const nghttp2_frame *frame, void *use
                 if stream.owner != NULL:
                     session.ops.on_end(stream)
     elif frame.hd.type == NGHTTP2_RST_STREAM:
+        http2_count(session, HTTP2_RX_RESET, 1)
         stream = stream_of(session, frame.hd.stream_id)
         if stream != NULL:
             stream.bits |= HTTP2_PEER_RESET
@@ -334,7 +346,11 @@ cdef int on_frame_sent(nghttp2_session *native, const nghttp2_frame *frame, void
     if frame.hd.type == NGHTTP2_DATA:
         session.data_frames += 1
     elif frame.hd.type != NGHTTP2_HEADERS:
-        session.outbound_control += 1
+        session.outbound_control[0] += 1
+        if frame.hd.type == NGHTTP2_RST_STREAM:
+            http2_count(session, HTTP2_TX_RESET, 1)
+        elif frame.hd.type == NGHTTP2_GOAWAY:
+            http2_count(session, HTTP2_GOAWAY_SENT, 1)
         return 0
     stream = stream_of(session, frame.hd.stream_id)
     if stream == NULL:
@@ -360,20 +376,30 @@ cdef void resume_blocked(Http2Session *session) noexcept nogil:
         stream = stream.next
 
 
+cdef void begin_epoch(Http2Session *session) noexcept nogil:
+    # Frames leave in the order in which they were pulled: those of the last epoch but one are gone for certain.
+    session.outbound[1] = session.outbound[0]
+    session.outbound_control[1] = session.outbound_control[0]
+    session.outbound[0] = session.outbound_control[0] = 0
+    session.epoch = session.pulled
+
+
 cdef void pull_frames(Http2Session *session) noexcept nogil:
     cdef const uint8_t *at = NULL
+    cdef uint64_t before = session.out.len
     cdef ssize_t n = nghttp2_session_mem_send(session.native, &at)
     while n > 0:
-        session.outbound += 1
+        session.outbound[0] += 1
         if not buffer_copy(session.pool, session.out, <const char *>at, n):
             fail(session, HTTP2_MEMORY)
             return
         n = nghttp2_session_mem_send(session.native, &at)
+    session.pulled += session.out.len - before
     if n < 0:
         fail(session, HTTP2_MEMORY if n == NGHTTP2_ERR_NOMEM else HTTP2_PROTOCOL)
-    elif session.outbound_control > session.options.max_outbound_control:
+    elif session.outbound_control[0] + session.outbound_control[1] > session.options.max_outbound_control:
         fail(session, HTTP2_OUTBOUND_CONTROL_FLOOD)
-    elif session.outbound > session.options.max_outbound:
+    elif session.outbound[0] + session.outbound[1] > session.options.max_outbound:
         fail(session, HTTP2_OUTBOUND_FLOOD)
 
 
@@ -382,9 +408,10 @@ cdef bint http2_pull(Http2Session *session) noexcept nogil:
         return True                # whoever is on the stack goes on
     if session.error:
         return False
-    if session.out.len == 0:
-        session.outbound = 0
-        session.outbound_control = 0
+    if session.pulled - session.out.len >= session.epoch:
+        begin_epoch(session)
+        if session.out.len == 0:
+            begin_epoch(session)
     if session.blocked and session.out.len <= session.mark:
         resume_blocked(session)
     session.busy = True

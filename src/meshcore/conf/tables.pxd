@@ -9,7 +9,7 @@ from meshcore.cluster.balancer cimport LbConf
 from meshcore.cluster.breaker cimport Breaker
 from meshcore.cluster.outlier cimport OutlierConf
 from meshcore.codec.http1 cimport Http1Options
-from meshcore.codec.http2 cimport Http2Options
+from meshcore.codec.http2 cimport HTTP2_COUNTS, Http2Options
 from meshcore.conf.stat_ids cimport CLUSTER_STATS, HCM_STATS, LISTENER_HTTP_STATS, LISTENER_STATS, TCP_STATS, THRIFT_STATS
 from meshcore.conf.tls cimport TlsSlot
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
@@ -121,6 +121,7 @@ cdef struct HcmConf:
     uint32_t cx_length
     Http1Options http1
     Http2Options http2
+    uint32_t http2_stats[HTTP2_COUNTS]
     uint8_t codec                  # Codec
     bint accept_http_10
     StringMatcher *ignored_upgrades
@@ -300,6 +301,7 @@ cdef struct ClusterConf:
     uint32_t buffer_limit
     Http1Options http1
     Http2Options http2
+    uint32_t http2_stats[HTTP2_COUNTS]      # unless it speaks HTTP/1 alone
     uint8_t protocol               # UpstreamProtocol
     bint send_full_url
     bint keepalive

@@ -9,7 +9,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from meshcore.base.clock cimport clock_ms, clock_ns
 from meshcore.base.held cimport held_append, held_drop, held_fini
 from meshcore.base.slab cimport slab_free, slab_new
-from meshcore.base.span cimport span
+from meshcore.base.span cimport span, span_is
 from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.codec.head cimport H_TRANSFER_ENCODING, head_has
 from meshcore.codec.http1 cimport *
@@ -241,7 +241,8 @@ cdef void on_read(Transport *transport, const char *at, size_t n) noexcept nogil
     cdef size_t used
     if down.state >= DOWN_CLOSING:
         return                     # what a client sends after our last response is of no interest
-    if not down.spoke and hcm_of(down).codec == CODEC_AUTO and http2_preface_begins(at, n):
+    if not down.spoke and hcm_of(down).codec == CODEC_AUTO and (
+            http2_preface_begins(at, n) or span_is(transport_alpn(transport), b"h2", 2)):
         become_http2(down, at, n)
         return
     count(down, HCM_CX_RX_BYTES, <int64_t>n)

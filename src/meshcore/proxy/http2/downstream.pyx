@@ -32,6 +32,8 @@ from meshcore.proxy.stream cimport *
 cdef enum:
     PREFACE = 12                   # as many bytes as tell it from any HTTP/1 request
     NS_PER_MS = 1000000
+    EARLY_MS = 1000                # a stream that is taken back sooner counts as early
+    EARLY_STREAMS = 500
 
 
 cdef inline HcmConf *hcm_of(Http2Downstream *down) noexcept nogil:
@@ -76,6 +78,8 @@ cdef Http2Downstream *down_new(Engine *engine, HcmConf *hcm, uint64_t mark) noex
     session.slab = &engine.http2_streams
     session.mark = mark
     session.stream_mark = mark
+    session.stats = engine.stats
+    session.slots = hcm.http2_stats
     if not http2_session_init(session, True):
         slab_free(&engine.http2_downstreams, down)
         return NULL
@@ -273,6 +277,7 @@ cdef void arm_keepalive(Http2Downstream *down) noexcept nogil:
 cdef void on_keepalive(Timer *timer) noexcept nogil:
     cdef Http2Downstream *down = <Http2Downstream *>timer.owner
     if down.ping_out:
+        http2_count(&down.session, HTTP2_KEEPALIVE_TIMEOUT, 1)
         down.local_close = True
         close_now(down, False)
         return
@@ -470,8 +475,21 @@ cdef void on_stream_closed(Http2Stream *client, uint32_t code) noexcept nogil:
         stream.record.flags |= FLAG_DPE
     else:
         stream.record.flags |= FLAG_DR
+    if client.bits & HTTP2_PEER_RESET and now_ms(down) < stream.record.start_ns // NS_PER_MS + EARLY_MS:
+        down.early_resets += 1
     gone(stream, client, True)
+    down.ended += 1
+    if resets_too_early(down):
+        count(down, HCM_RQ_TOO_MANY_PREMATURE_RESETS, 1)
+        down.local_close = True
+        close_now(down, True)
+        return
     rest(down)
+
+
+cdef bint resets_too_early(Http2Downstream *down) noexcept nogil:
+    # Envoy's measure of a client that opens streams only to take them back: half of all, or so many that half of the first 500 are certain.
+    return 2 * <uint64_t>down.early_resets >= (down.ended if down.ended > EARLY_STREAMS else EARLY_STREAMS)
 
 
 cdef Span wrong_text(uint8_t wrong) noexcept nogil:
@@ -616,6 +634,7 @@ cdef void done(Downstream *base, Stream *stream) noexcept nogil:
         return
     stream.client = NULL
     down.live -= 1
+    down.ended += 1
     if stream.bits & STREAM_RESPONSE_END:
         http2_send_span(client, span(b"", 0), True)        # a reply to HEAD says its end with its head, others did
         http2_detach(client)

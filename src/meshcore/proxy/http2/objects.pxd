@@ -23,6 +23,7 @@ cdef struct Http2Downstream:
     bint ping_out                  # a keep-alive ping waits for its answer
     uint32_t live                  # streams that have not ended
     uint32_t early_resets          # streams that the client reset before they had lived for long
+    uint32_t ended                 # streams in all that have ended
     uint64_t idle_ns               # since when there is no stream
     uint64_t heard_ns              # when the last bytes came
     uint64_t unsent                # closing: bytes that waited when it was last looked at

@@ -64,6 +64,8 @@ cdef bint opened(Upstream *base) noexcept nogil:
     session.blocks = &base.engine.loop.blocks
     session.slab = &base.engine.http2_streams
     session.out = &base.transport.out
+    session.stats = base.engine.stats
+    session.slots = base.pool.cluster.conf.http2_stats
     session.mark = session.stream_mark = base.transport.high
     base.transport.ops = &ops
     upstream.heard_ns = clock_ns(&base.engine.loop.clock)
@@ -135,6 +137,7 @@ cdef void on_keepalive(Timer *timer) noexcept nogil:
     if upstream.base.state == UP_CLOSED:
         return
     if upstream.ping_out:
+        http2_count(&upstream.session, HTTP2_KEEPALIVE_TIMEOUT, 1)
         upstream.base.local_close = True
         fail(upstream, RESET_TERMINATION)
         return
