@@ -1,4 +1,5 @@
-"""Builds the native engine: every .pyx below src/meshcore becomes a module of the same name, all in one shared object, meshcore._engine.
+"""Builds the native engine: every .pyx below src/meshcore becomes a module of the same name. They are linked into meshcore._engine, those
+that need OpenSSL into meshcore._tls.
 
 Owns the compiler settings, the package layout and the version it reads from `mesh`; all other metadata lives in pyproject.toml. Must not
 download anything: the C source of picohttpparser comes from a pinned build dependency and is checked by its hash. Hot folders must compile
@@ -10,6 +11,7 @@ Environment: MESH_SANITIZE address,undefined    (used by `make asan`)
              MESH_CYTHON_CACHE   folder in which several trees share the C that Cython made (development)
 """
 
+import ast
 import fnmatch
 import os
 import pathlib
@@ -25,7 +27,7 @@ from setuptools.modified import newer_group
 ROOT = pathlib.Path(__file__).parent
 CORE = pathlib.Path("src/meshcore")
 COLD = {"bind"}  # the only folder that may hold Python objects
-LIBRARIES = ("libuv", "openssl >= 3.0")
+LIBRARIES = {"_engine": ["libuv"], "_tls": ["libuv", "openssl >= 3.0"]}  # by shared object
 DEVELOPMENT = ("*.bind.*test", "*.bind.*bench")  # faces that only our own tests and benchmarks use: not in a wheel
 JOBS = len(os.sched_getaffinity(0))
 # These read names and files and compile nothing: they need no Cython run and no libuv.
@@ -116,38 +118,54 @@ def init_name(module: str) -> str:
     return "PyInit_" + module.replace(".", "_")
 
 
-class Engine(Extension):
-    """The shared object of all modules: `modules` are Cython's, already C; its own source is the table that finds them."""
+def apart() -> dict[str, tuple[str, ...]]:
+    """`meshcore.APART`, read without importing it."""
+    source = ROOT / CORE / "__init__.py"
+    found = re.search(r"^APART = (.*)$", source.read_text(), re.MULTILINE)
+    return ast.literal_eval(found[1]) if found else {}
 
-    def __init__(self, modules: list[Extension]) -> None:
+
+class Engine(Extension):
+    """A shared object of modules, which are Cython's, already C; its own source is the table that finds them."""
+
+    def __init__(self, name: str, modules: list[Extension]) -> None:
         cflags, ldflags = compile_args()
         super().__init__(
-            "meshcore._engine",
+            f"meshcore.{name}",
             [f"{CORE}/_native/engine_module.c"],
             include_dirs=[str(CORE / "_native")],
             depends=[str(path) for path in (ROOT / CORE / "_native").glob("*.h")],
             libraries=sorted({library for module in modules for library in module.libraries}),
-            extra_compile_args=cflags + pkg_config("--cflags", *LIBRARIES),
-            extra_link_args=ldflags + pkg_config("--libs", *LIBRARIES),
+            extra_compile_args=cflags + pkg_config("--cflags", *LIBRARIES[name]),
+            extra_link_args=ldflags + pkg_config("--libs", *LIBRARIES[name]),
         )
         self.modules = modules
 
 
+def engines(modules: list[Extension]) -> list[Engine]:
+    shares = {library: [m for m in modules if f"{m.name}.".startswith(prefixes)] for library, prefixes in apart().items()}
+    taken = {module.name for share in shares.values() for module in share}
+    shares["_engine"] = [module for module in modules if module.name not in taken]
+    return [Engine(library, share) for library, share in shares.items() if share]
+
+
 class EngineBuild(build_ext):
-    """Compiles the C files of all modules side by side, only those that changed, and links them once."""
+    """Compiles the C files of all modules side by side, only those that changed, and links each shared object once."""
 
     def build_extension(self, extension: Extension) -> None:
         if not isinstance(extension, Engine):
             super().build_extension(extension)
             return
-        table = self.write_table(extension.modules)
-        work = [(extension.sources[0], [], [*extension.depends, str(table)])]
+        folder = pathlib.Path(self.build_temp) / extension.name
+        table = self.write_table(folder, extension.modules)
+        own_name = [("ENGINE_INIT", "PyInit_" + extension.name.rpartition(".")[2])]
+        work = [(extension.sources[0], own_name, [*extension.depends, str(table)])]
         for module in extension.modules:
             # Cython calls the first function of a module PyInit_<last part of its name>; some of those are the same.
-            own_init = [("PyInit_" + module.name.rpartition(".")[2], init_name(module.name))]
-            work += [(source, own_init, extension.depends) for source in module.sources]
+            own_name = [("PyInit_" + module.name.rpartition(".")[2], init_name(module.name))]
+            work += [(source, own_name, extension.depends) for source in module.sources]
         with ThreadPoolExecutor(JOBS) as threads:
-            objects = list(threads.map(lambda one: self.compile_one(extension, *one), work))
+            objects = list(threads.map(lambda one: self.compile_one(extension, folder, *one), work))
         target = self.get_ext_fullpath(extension.name)
         if self.force or newer_group(objects, target):
             self.compiler.link_shared_object(
@@ -159,23 +177,24 @@ class EngineBuild(build_ext):
                 target_lang="c++",
             )
 
-    def write_table(self, modules: list[Extension]) -> pathlib.Path:
-        table = pathlib.Path(self.build_temp) / "engine_modules.h"
+    def write_table(self, folder: pathlib.Path, modules: list[Extension]) -> pathlib.Path:
+        table = folder / "engine_modules.h"
         text = "".join(f'ENGINE_MODULE("{module.name}", {init_name(module.name)})\n' for module in modules)
         if not table.exists() or table.read_text() != text:
-            table.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             table.write_text(text)
         return table
 
-    def compile_one(self, extension: Engine, source: str, macros: list[tuple[str, str]], depends: list[str]) -> str:
-        objects = os.path.join(self.build_temp, "engine")
-        (target,) = self.compiler.object_filenames([source], output_dir=objects)
+    def compile_one(
+        self, extension: Engine, folder: pathlib.Path, source: str, macros: list[tuple[str, str]], depends: list[str]
+    ) -> str:
+        (target,) = self.compiler.object_filenames([source], output_dir=str(folder))
         if self.force or newer_group([source, *depends], target):
             self.compiler.compile(
                 [source],
-                output_dir=objects,
+                output_dir=str(folder),
                 macros=macros,
-                include_dirs=[*extension.include_dirs, self.build_temp],
+                include_dirs=[*extension.include_dirs, str(folder)],
                 extra_postargs=extension.extra_compile_args,
             )
         return target
@@ -188,7 +207,7 @@ def native() -> dict[str, object]:
         return {}
     forbid_hints()
     return {
-        "ext_modules": [Engine(cythonized(modules(wheel="bdist_wheel" in commands)))],
+        "ext_modules": engines(cythonized(modules(wheel="bdist_wheel" in commands))),
         "cffi_modules": [f"{CORE}/_native/picohttp_build.py:builder"],
         "cmdclass": {"build_ext": EngineBuild},
     }

@@ -1,46 +1,48 @@
-"""The engine. Its compiled modules live in one shared object, `meshcore._engine`; this finder hands them to `import` by their own names.
+"""The engine. Its compiled modules live in two shared objects; this finder hands them to `import` by their own names.
 
-Must not import any of them: `import mesh` alone loads no engine. Called by Python's import machinery.
+`meshcore._engine` holds all but those that need OpenSSL, which are in `meshcore._tls`: a configuration without TLS does not load it. Must
+not import any module: `import mesh` alone loads no engine. Called by Python's import machinery.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
+
+# Prefixes of module names, by shared object; setup.py reads this line.
+APART = {"_tls": ("meshcore.io.tls", "meshcore.bind.tls.")}
+
+
+def library_of(name: str) -> str:
+    """The shared object in which a compiled module of this name would be."""
+    return next((library for library, prefixes in APART.items() if f"{name}.".startswith(prefixes)), "_engine")
 
 
 class _Engine:
-    """Finder and loader of the modules that `meshcore._engine` holds."""
+    """Finder and loader of compiled modules."""
 
-    names: frozenset[str] | None = None
-
-    @classmethod
-    def find_spec(cls, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if not name.startswith("meshcore.") or name == "meshcore._engine":
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if not name.startswith("meshcore.") or name in ("meshcore._engine", "meshcore._tls"):
             return None
-        from meshcore import _engine
-
-        if cls.names is None:
-            cls.names = frozenset(_engine.names())
-        if name not in cls.names:
+        library: Any = importlib.import_module(f"meshcore.{library_of(name)}")
+        if not library.has(name):
             return None
-        spec = ModuleSpec(name, cls, origin=_engine.__file__)
+        spec = ModuleSpec(name, _Engine, origin=library.__file__, loader_state=library)
         spec.has_location = True
         return spec
 
     @staticmethod
     def create_module(spec: ModuleSpec) -> ModuleType:
-        from meshcore import _engine
-
-        return _engine.create(spec)
+        return spec.loader_state.create(spec)
 
     @staticmethod
     def exec_module(module: ModuleType) -> None:
-        from meshcore import _engine
-
-        _engine.execute(module)
+        module.__spec__.loader_state.execute(module)
 
 
 sys.meta_path.insert(0, _Engine)

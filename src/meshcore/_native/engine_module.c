@@ -1,8 +1,9 @@
-// meshcore._engine: every compiled module of the engine in one shared object.
+// A shared object of many compiled modules: meshcore._engine, and meshcore._tls (see meshcore/__init__.py for which is where).
 //
 // 170 objects of their own cost a start about 3 MiB and the hot path its locality: each has tables and a page or two half used. The build
-// writes engine_modules.h, one ENGINE_MODULE(name, init) for each Cython module; meshcore/__init__.py imports them through create and
-// execute, which are the two steps of PEP 489. Runs under the GIL, at imports only.
+// compiles this file once for each shared object: ENGINE_INIT is the name of its init function, and engine_modules.h has one
+// ENGINE_MODULE(name, init) for each Cython module in it. The finder imports them through create and execute, the two steps of PEP 489.
+// Runs under the GIL, at imports only.
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -21,17 +22,17 @@ static const struct {
 
 enum { MODULES = sizeof(modules) / sizeof(modules[0]) };
 
-static PyObject *names(PyObject *self, PyObject *unused) {
-    PyObject *all = PyTuple_New(MODULES);
-    for (Py_ssize_t i = 0; all != NULL && i < MODULES; i++) {
-        PyObject *name = PyUnicode_InternFromString(modules[i].name);
-        if (name == NULL) {
-            Py_CLEAR(all);
-            break;
-        }
-        PyTuple_SET_ITEM(all, i, name);
-    }
-    return all;
+static Py_ssize_t find(PyObject *name) {
+    Py_ssize_t i = 0;
+    while (i < MODULES && PyUnicode_CompareWithASCIIString(name, modules[i].name) != 0)
+        i++;
+    return i;
+}
+
+static PyObject *has(PyObject *self, PyObject *name) {
+    if (!PyUnicode_Check(name))
+        return PyErr_Format(PyExc_TypeError, "a module's name is a str, not %R", name);
+    return PyBool_FromLong(find(name) < MODULES);
 }
 
 static PyObject *create(PyObject *self, PyObject *spec) {
@@ -39,9 +40,7 @@ static PyObject *create(PyObject *self, PyObject *spec) {
     if (name == NULL)
         return NULL;
     PyObject *module = NULL;
-    Py_ssize_t i = 0;
-    while (i < MODULES && PyUnicode_CompareWithASCIIString(name, modules[i].name) != 0)
-        i++;
+    Py_ssize_t i = PyUnicode_Check(name) ? find(name) : MODULES;
     if (i == MODULES) {
         PyErr_Format(PyExc_ImportError, "the engine has no module %R", name);
     } else {
@@ -63,14 +62,14 @@ static PyObject *execute(PyObject *self, PyObject *module) {
 }
 
 static PyMethodDef methods[] = {
-    {"names", names, METH_NOARGS, "The full names of all modules: tuple of str."},
+    {"has", has, METH_O, "Whether a module of this full name is here."},
     {"create", create, METH_O, "A module for a ModuleSpec; not executed yet."},
     {"execute", execute, METH_O, "Runs the body of a module made by create."},
     {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "meshcore._engine", "All compiled modules of the engine; see meshcore/__init__.py.", 0, methods, NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "meshcore._engine", "Compiled modules of the engine; see meshcore/__init__.py.", 0, methods, NULL, NULL, NULL, NULL,
 };
 
-PyMODINIT_FUNC PyInit__engine(void) { return PyModuleDef_Init(&definition); }
+PyMODINIT_FUNC ENGINE_INIT(void) { return PyModuleDef_Init(&definition); }

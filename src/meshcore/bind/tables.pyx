@@ -30,10 +30,9 @@ from meshcore.cluster.breaker cimport *
 from meshcore.codec.http1 cimport UNDERSCORES_ALLOW, UNDERSCORES_DROP, UNDERSCORES_REJECT, Http1Options
 from meshcore.codec.http2 cimport HTTP2_COUNTS, Http2Options
 from meshcore.codec.thrift cimport *
-from meshcore.bind.tls cimport tls_context_of
 from meshcore.conf.stat_ids cimport CLUSTER_LB_HEALTHY_PANIC, LISTENER_CX_TLS_TIMEOUT, TLS_STATS
 from meshcore.conf.tables cimport *
-from meshcore.conf.tls cimport TlsSlot
+from meshcore.conf.tls cimport TlsConf, TlsSlot
 from meshcore.route.mutation cimport Mutation
 from meshcore.observe.format cimport Format
 from meshcore.observe.record cimport *
@@ -405,6 +404,12 @@ cdef int resolve_routes(RouteTable *routes, dict cluster_index, StatsRegistry re
                 if name:
                     route.mirrors[c].index = cluster_index.setdefault(name, len(cluster_index))
     return 0
+
+
+cdef TlsConf *tls_context_of(object spec) except NULL:
+    # A reference for the caller. OpenSSL is loaded by the first configuration that has a TLS context.
+    from meshcore.bind import tls
+    return <TlsConf *><size_t>tls.context_address(spec)
 
 
 cdef uint32_t *tls_stats_of(Arena *arena, StatsRegistry registry, str prefix, list owned) except NULL:

@@ -17,6 +17,9 @@ from meshcore.conf.tls cimport tls_conf_unref
 from meshcore.io cimport tls_cert as certs
 from meshcore.io.openssl cimport SSL_SESSION
 from meshcore.io cimport tls_context as contexts
+from meshcore.io.tls cimport tls_load
+
+tls_load()
 
 CERT_ERRORS = {
     certs.CERT_NO_MEMORY: "no memory",
@@ -240,10 +243,11 @@ cdef Context context_of(spec):
     return found
 
 
-cdef TlsConf *tls_context_of(object spec) except NULL:
+def context_address(spec):
+    """The TlsConf of a TlsContext, with a reference for the caller; bind/tables alone, which must not be linked with this module."""
     cdef Context context = context_of(spec)
     atomic_ref(&context.context.conf.refs)
-    return &context.context.conf
+    return <size_t>&context.context.conf
 
 
 def check(spec):

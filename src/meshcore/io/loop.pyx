@@ -11,8 +11,7 @@ from meshcore.base.clock cimport clock_init, clock_ms, clock_stale
 from meshcore.base.random cimport random_init
 from meshcore.base.slab cimport slab_fini, slab_init
 from meshcore.base.wheel cimport wheel_advance, wheel_init, wheel_next
-from meshcore.io.tls cimport tls_loop_end
-from meshcore.io.transport cimport transport_flush_all, transport_size
+from meshcore.io.transport cimport transport_flush_all, transport_loop_end, transport_size
 from meshcore.io.uv cimport *
 
 cdef uint64_t NEVER = <uint64_t>-1
@@ -113,7 +112,7 @@ cdef void loop_fini(Loop *loop) noexcept nogil:
     buffers_fini(&loop.buffers)
     pool_fini(&loop.blocks)
     slab_fini(&loop.transports)
-    tls_loop_end(loop)
+    transport_loop_end(loop)
     free(loop.scratch)
 
 

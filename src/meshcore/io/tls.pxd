@@ -50,6 +50,7 @@ cdef struct Tls:
     uint8_t verify_detail          # VerifyFault of io/tls_verify
     bint peer_validated
 
+cdef void tls_load() noexcept nogil                                      # makes transports know of TLS; once, before the first context
 cdef bint tls_begin(Transport *transport, const TlsSlot *slot, bint server, Span host) noexcept nogil      # False: no memory
 cdef void tls_connected(Transport *transport) noexcept nogil             # the socket of a dialled one is there: says hello
 cdef void tls_readable(Transport *transport) noexcept nogil              # the socket has bytes, or an end
@@ -59,8 +60,11 @@ cdef bint tls_sent_all(Transport *transport) noexcept nogil
 cdef void tls_leave(Transport *transport) noexcept nogil                 # the transport closes: a last close_notify, if it can go at once
 cdef void tls_end(Transport *transport) noexcept nogil                   # frees
 cdef void tls_loop_end(Loop *loop) noexcept nogil
+cdef void tls_move(Transport *transport, const TlsSlot *slot) noexcept nogil        # the table moved; the slot is an equal one
+# Facts; empty: there is none.
 cdef Span tls_alpn(Transport *transport) noexcept nogil
 cdef Span tls_sni(Transport *transport) noexcept nogil
+cdef Span tls_failure(Transport *transport) noexcept nogil               # why the handshake failed
 
 cdef inline Tls *tls_of(Transport *transport) noexcept nogil:
     return <Tls *>transport.tls

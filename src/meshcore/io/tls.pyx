@@ -5,14 +5,14 @@ plain bytes are never more than its ciphertext, and of an earlier read at most o
 """
 from libc.errno cimport EAGAIN, EINTR, ECONNRESET, errno
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, strlen
 
 from meshcore.base.buffer cimport (
     buffer_copy, buffer_drain, buffer_fini, buffer_iovecs, buffer_own, buffer_read, iovec,
 )
 from meshcore.base.clock cimport clock_ms
 from meshcore.base.held cimport held_append, held_fini
-from meshcore.base.span cimport span
+from meshcore.base.span cimport Span, span
 from meshcore.base.wheel cimport timer_cancel, timer_init, wheel_arm
 from meshcore.conf.tls cimport tls_conf_unref, tls_slot_take
 from meshcore.io.loop cimport SCRATCH
@@ -20,7 +20,9 @@ from meshcore.io.openssl cimport *
 from meshcore.io.tls_context cimport SID_LEN, tls_session_take
 from meshcore.io.tls_count cimport tls_count_handshake
 from meshcore.io.tls_failure cimport tls_failure_text
-from meshcore.io.transport cimport EPROTO, transport_close, transport_flush, transport_read_start, transport_read_stop, transport_watch
+from meshcore.io.transport cimport (
+    EPROTO, TlsOps, transport_close, transport_flush, transport_read_start, transport_read_stop, transport_tls, transport_watch,
+)
 from meshcore.io.uv cimport MSG_DONTWAIT, MSG_NOSIGNAL, SHUT_RDWR, msghdr, recv, send, sendmsg, shutdown
 from meshcore.observe.counters cimport stat_inc
 
@@ -535,3 +537,22 @@ cdef Span tls_sni(Transport *transport) noexcept nogil:
         while found.at != NULL and found.at[found.len] != 0:
             found.len += 1
     return found
+
+
+cdef Span tls_failure(Transport *transport) noexcept nogil:
+    cdef Tls *tls = tls_of(transport)
+    return span(tls.failure, strlen(tls.failure)) if tls.failure != NULL else span(NULL, 0)
+
+
+cdef void tls_move(Transport *transport, const TlsSlot *slot) noexcept nogil:
+    tls_of(transport).slot = slot
+
+
+cdef TlsOps ops = TlsOps(
+    begin=tls_begin, move=tls_move, connected=tls_connected, readable=tls_readable, read_started=tls_read_started, send=tls_send,
+    sent_all=tls_sent_all, leave=tls_leave, end=tls_end, alpn=tls_alpn, sni=tls_sni, failure=tls_failure, loop_end=tls_loop_end,
+)
+
+
+cdef void tls_load() noexcept nogil:
+    transport_tls(&ops)

@@ -54,6 +54,22 @@ cdef struct Transport:
     void *tls                        # io/tls's; NULL: plain bytes
     uv_poll_t poll
 
+cdef struct TlsOps:
+    # What io/tls does for a transport, each function as io/tls.pxd says. A table, because OpenSSL is loaded only when TLS is configured.
+    bint (*begin)(Transport *transport, const TlsSlot *slot, bint server, Span host) noexcept nogil
+    void (*move)(Transport *transport, const TlsSlot *slot) noexcept nogil
+    void (*connected)(Transport *transport) noexcept nogil
+    void (*readable)(Transport *transport) noexcept nogil
+    void (*read_started)(Transport *transport) noexcept nogil
+    void (*send)(Transport *transport) noexcept nogil
+    bint (*sent_all)(Transport *transport) noexcept nogil
+    void (*leave)(Transport *transport) noexcept nogil
+    void (*end)(Transport *transport) noexcept nogil
+    Span (*alpn)(Transport *transport) noexcept nogil
+    Span (*sni)(Transport *transport) noexcept nogil
+    Span (*failure)(Transport *transport) noexcept nogil
+    void (*loop_end)(Loop *loop) noexcept nogil
+
 cdef size_t transport_size() noexcept nogil
 
 cdef Transport *transport_adopt(Loop *loop, int fd) noexcept nogil           # a connected socket, which it owns from here; NULL: no memory
@@ -81,6 +97,9 @@ cdef void transport_watch(Transport *transport) noexcept nogil                # 
 cdef Span transport_alpn(Transport *transport) noexcept nogil                 # the protocol that a TLS handshake settled; empty: none
 cdef Span transport_sni(Transport *transport) noexcept nogil                  # the name that a TLS client asked for; empty: none
 cdef Span transport_failure(Transport *transport) noexcept nogil              # why TLS failed; empty: it did not. As long as the transport
+
+cdef void transport_tls(const TlsOps *ops) noexcept nogil                     # io/tls alone: it is loaded
+cdef void transport_loop_end(Loop *loop) noexcept nogil                       # io/loop alone
 
 cdef inline bint transport_is_tls(Transport *transport) noexcept nogil:
     return transport.tls != NULL

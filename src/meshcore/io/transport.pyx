@@ -5,7 +5,6 @@ copied into owned chunks and goes on when the socket is writable. Watching chang
 send and no epoll_ctl. A failed write closes nothing by itself: the owner hears on_end from a later event, not inside its own call.
 """
 from libc.errno cimport EAGAIN, EINPROGRESS, EINTR, EINVAL, ENOMEM, errno
-from libc.string cimport strlen
 from posix.unistd cimport close
 
 from meshcore.base.buffer cimport (
@@ -16,13 +15,12 @@ from meshcore.base.slab cimport slab_free, slab_new
 from meshcore.base.span cimport Span, span
 from meshcore.io.address cimport address_from_kernel, address_to_kernel
 from meshcore.io.loop cimport SCRATCH
-from meshcore.io.tls cimport (
-    tls_alpn, tls_begin, tls_connected, tls_end, tls_leave, tls_of, tls_read_started, tls_readable, tls_send, tls_sent_all, tls_sni,
-)
 from meshcore.io.uv cimport *
 
 cdef extern from "<netinet/tcp.h>" nogil:
     int IPPROTO_TCP, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY
+
+cdef const TlsOps *layer = NULL    # set once, when io/tls is loaded, before there is a slot
 
 cdef enum:
     IOVECS = 64                    # slices per write
@@ -118,7 +116,7 @@ cdef Transport *transport_dial(Loop *loop, const IpAddress *address, const IpAdd
         error[0] = -ENOMEM
         close(fd)
         return NULL
-    if tls != NULL and not tls_begin(transport, tls, False, host):
+    if tls != NULL and not layer.begin(transport, tls, False, host):
         error[0] = -ENOMEM
         transport_close(transport)
         return NULL
@@ -131,12 +129,12 @@ cdef Transport *transport_dial(Loop *loop, const IpAddress *address, const IpAdd
 
 
 cdef bint transport_secure(Transport *transport, const TlsSlot *slot) noexcept nogil:
-    return tls_begin(transport, slot, True, span(NULL, 0))
+    return layer.begin(transport, slot, True, span(NULL, 0))
 
 
 cdef void transport_resecure(Transport *transport, const TlsSlot *slot) noexcept nogil:
     if transport.tls != NULL:
-        tls_of(transport).slot = slot
+        layer.move(transport, slot)
 
 
 cdef void on_closed(uv_handle_t *handle) noexcept nogil:
@@ -144,7 +142,8 @@ cdef void on_closed(uv_handle_t *handle) noexcept nogil:
     cdef Loop *loop = transport.loop
     if transport.ops != NULL and transport.ops.on_closed != NULL:
         transport.ops.on_closed(transport)
-    tls_end(transport)
+    if transport.tls != NULL:
+        layer.end(transport)
     buffer_fini(&loop.buffers, &transport.out)
     loop.handles -= 1
     slab_free(&loop.transports, transport)
@@ -154,7 +153,7 @@ cdef void transport_close(Transport *transport) noexcept nogil:
     if transport.closing:
         return
     if transport.tls != NULL:
-        tls_leave(transport)
+        layer.leave(transport)
     transport.closing = True
     transport.reading = False
     uv_close(<uv_handle_t *>&transport.poll, on_closed)
@@ -219,7 +218,7 @@ cdef void finish_connect(Transport *transport) noexcept nogil:
     getsockopt(transport.fd, SOL_SOCKET, SO_ERROR, &error, &n)
     transport.connecting = False
     if transport.tls != NULL and error == 0:
-        tls_connected(transport)
+        layer.connected(transport)
     else:
         transport.ops.on_connected(transport, -error)
     transport_watch(transport)
@@ -228,7 +227,7 @@ cdef void finish_connect(Transport *transport) noexcept nogil:
 cdef void read_once(Transport *transport) noexcept nogil:
     cdef ssize_t n
     if transport.tls != NULL:
-        tls_readable(transport)
+        layer.readable(transport)
         return
     n = recv(transport.fd, transport.loop.scratch, SCRATCH, MSG_DONTWAIT)
     if n > 0:
@@ -246,7 +245,7 @@ cdef void transport_read_start(Transport *transport) noexcept nogil:
         transport.reading = True
         transport_watch(transport)
         if transport.tls != NULL:
-            tls_read_started(transport)
+            layer.read_started(transport)
 
 
 cdef void transport_read_stop(Transport *transport) noexcept nogil:
@@ -344,7 +343,7 @@ cdef void flush_one(Transport *transport) noexcept nogil:
         if transport.closing:
             return
     if transport.tls != NULL:
-        tls_send(transport)
+        layer.send(transport)
     elif transport.out.len > 0:
         send_all(transport)
     if transport.out.len == 0 and transport.out.first != NULL:
@@ -352,7 +351,7 @@ cdef void flush_one(Transport *transport) noexcept nogil:
     if transport.high:
         check_marks(transport)
     if transport.finishing and transport.out.len == 0 and not transport.finished and not transport.closing and (
-            transport.tls == NULL or tls_sent_all(transport)):
+            transport.tls == NULL or layer.sent_all(transport)):
         transport.finished = True
         shutdown(transport.fd, SHUT_WR)
         if transport.ops.on_flushed != NULL:
@@ -417,14 +416,22 @@ cdef void transport_remote(Transport *transport, IpAddress *out) noexcept nogil:
 
 
 cdef Span transport_alpn(Transport *transport) noexcept nogil:
-    return tls_alpn(transport)
+    return layer.alpn(transport) if transport.tls != NULL else span(NULL, 0)
 
 
 cdef Span transport_sni(Transport *transport) noexcept nogil:
-    return tls_sni(transport)
+    return layer.sni(transport) if transport.tls != NULL else span(NULL, 0)
 
 
 cdef Span transport_failure(Transport *transport) noexcept nogil:
-    if transport.tls == NULL or tls_of(transport).failure == NULL:
-        return span(NULL, 0)
-    return span(tls_of(transport).failure, strlen(tls_of(transport).failure))
+    return layer.failure(transport) if transport.tls != NULL else span(NULL, 0)
+
+
+cdef void transport_tls(const TlsOps *ops) noexcept nogil:
+    global layer
+    layer = ops
+
+
+cdef void transport_loop_end(Loop *loop) noexcept nogil:
+    if loop.tls != NULL:
+        layer.loop_end(loop)
