@@ -16,6 +16,7 @@ from bench.peers.peer import Ports, Shape
 TYPE = "type.googleapis.com/envoy.extensions"
 MANAGER = f"{TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = f"{TYPE}.filters.http.router.v3.Router"
+THRIFT = f"{TYPE}.filters.network.thrift_proxy.v3.ThriftProxy"
 FILE_LOG = f"{TYPE}.access_loggers.file.v3.FileAccessLog"
 BREAKER = 100_000
 
@@ -85,6 +86,13 @@ def _loopback(port: int, host: int = 1) -> Message:
     return {"socket_address": {"address": f"127.0.0.{host}", "port_value": port}}
 
 
+def _thrift_filter() -> Message:
+    """Calls of any name to the one cluster; the payload passes unread in Envoy too."""
+    routes = [{"match": {"method_name": ""}, "route": {"cluster": "origin"}}]
+    proxy = {"@type": THRIFT, "stat_prefix": "ingress", "route_config": {"name": "local", "routes": routes}, "payload_passthrough": True}
+    return {"name": "envoy.filters.network.thrift_proxy", "typed_config": proxy}
+
+
 def _listener(folder: Path, ports: Ports, shape: Shape) -> Message:
     manager: Message = {
         "@type": MANAGER,
@@ -96,6 +104,8 @@ def _listener(folder: Path, ports: Ports, shape: Shape) -> Message:
         log = {"@type": FILE_LOG, "path": str(folder / "access.log")}
         manager["access_log"] = [{"name": "envoy.access_loggers.file", "typed_config": log}]
     network_filter = {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
+    if shape.thrift:
+        network_filter = _thrift_filter()
     return {
         "name": "entry",
         "address": _loopback(ports.listen),

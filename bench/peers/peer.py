@@ -14,6 +14,7 @@ class Feature(Enum):
     ACCESS_LOG = "access_log"  # Envoy's default text format to a file
     POLICIES = "policies"  # Envoy's balancers, retries, breakers and outlier detection
     DISCOVERY = "discovery"  # clusters by the thousand, and hosts from a watched file
+    THRIFT = "thrift"  # calls of Apache Thrift
     RELOAD = "reload"  # SIGHUP re-reads the configuration
 
 
@@ -38,6 +39,7 @@ class Shape:
     hosts: int = 1
     routes: int = 1
     access_log: bool = False
+    thrift: bool = False
     revision: str = ""
     policy: str = "ROUND_ROBIN"
     endpoints: int = 1

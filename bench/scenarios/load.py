@@ -6,16 +6,17 @@ large one was made on a busy machine.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from bench import account, ask
 from bench.failure import BenchFailure
 from bench.load import wrk
-from bench.load.wrk import Load
+from bench.load.wrk import Load, Outcome
 from bench.peers.peer import Feature, Peer, Shape
 from bench.scenarios.scenario import Sample, Stand
-from bench.scenarios.serving import serving
+from bench.scenarios.serving import Serving, serving
 from bench.upstream.origin import ADDRESSES, FILES, SMALL_BODY
 
 WARM_SHARE = 0.25
@@ -33,6 +34,29 @@ class _Account:
     @classmethod
     def now(cls, pids: list[int], core: int) -> "_Account":
         return cls(time.monotonic_ns(), account.cpu_ns(pids), account.core_busy_ns(core))
+
+
+def under_load(stand: Stand, peer: Peer, place: Serving, connections: int, drive: Callable[..., Outcome]) -> Sample:
+    """What the proxy spends while `drive(seconds=...)` loads it."""
+    drive(seconds=min(WARM_MOST_S, stand.seconds * WARM_SHARE))
+    pids = place.pids()
+    before = _Account.now(pids, stand.cores.proxy)
+    outcome = drive(seconds=stand.seconds)
+    after = _Account.now(pids, stand.cores.proxy)
+    if place.pids() != pids:
+        raise BenchFailure(f"{peer.name} started or lost a process under load")
+    if outcome.requests == 0:
+        raise BenchFailure(f"{peer.name} answered no request; the load saw {outcome.errors or 'no error'}")
+    cpu_ns, wall_ns = after.cpu_ns - before.cpu_ns, after.wall_ns - before.wall_ns
+    metrics = {
+        "us_per_request": cpu_ns / 1000 / outcome.requests,
+        "rps": outcome.requests / outcome.seconds,
+        "p50_us": float(outcome.p50_us),
+        "p99_us": float(outcome.p99_us),
+        "cpu_share": cpu_ns / wall_ns,
+        "others_share": max(0, after.busy_ns - before.busy_ns - cpu_ns) / wall_ns,
+    }
+    return Sample(metrics, connections, outcome.requests, outcome.errors)
 
 
 @dataclass(frozen=True)
@@ -55,25 +79,8 @@ class LoadScenario:
             port, load_core = place.ports.listen, stand.cores.load
             if self.load.hosts == 0:
                 self._check_body(peer, port)
-            wrk.drive(self.load, port, min(WARM_MOST_S, stand.seconds * WARM_SHARE), load_core, place.folder)
-            pids = place.pids()
-            before = _Account.now(pids, stand.cores.proxy)
-            outcome = wrk.drive(self.load, port, stand.seconds, load_core, place.folder)
-            after = _Account.now(pids, stand.cores.proxy)
-            if place.pids() != pids:
-                raise BenchFailure(f"{peer.name} started or lost a process under load")
-        if outcome.requests == 0:
-            raise BenchFailure(f"{peer.name} answered no request; wrk saw {outcome.errors or 'no error'}")
-        cpu_ns, wall_ns = after.cpu_ns - before.cpu_ns, after.wall_ns - before.wall_ns
-        metrics = {
-            "us_per_request": cpu_ns / 1000 / outcome.requests,
-            "rps": outcome.requests / outcome.seconds,
-            "p50_us": float(outcome.p50_us),
-            "p99_us": float(outcome.p99_us),
-            "cpu_share": cpu_ns / wall_ns,
-            "others_share": max(0, after.busy_ns - before.busy_ns - cpu_ns) / wall_ns,
-        }
-        return Sample(metrics, self.load.connections, outcome.requests, outcome.errors)
+            drive = partial(wrk.drive, self.load, port, core=load_core, folder=place.folder)
+            return under_load(stand, peer, place, self.load.connections, drive)
 
     def _check_body(self, peer: Peer, port: int) -> None:
         status, body = ask.get(port, self.load.path)
