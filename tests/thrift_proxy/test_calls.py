@@ -167,6 +167,17 @@ def test_a_call_that_waits_for_its_connection_keeps_its_payload(server: Server) 
         assert reply is not None and reply.fields == {0: (Type.STRING, b"kept")}
 
 
+@pytest.mark.parametrize("up", [("auto", "auto"), ("framed", "compact")], ids="_".join)
+def test_a_compressed_call_goes_on_inflated(server: Server, up: tuple[str, str]) -> None:
+    packed = thrift.encode(call("add", 3, "header", fields={1: (Type.STRING, b"x" * 500)}), zlib=True)
+    assert len(packed) < 200
+    clusters = [cluster("up", server.port, transport=up[0], protocol=up[1])]
+    with Running([route("up")], clusters) as proxy, proxy.client() as client:
+        for _ in range(2):
+            reply = client.ask(packed)
+            assert reply is not None and (reply.seqid, reply.fields) == (3, {0: (Type.STRING, b"x" * 500)})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("transport", ["framed", "unframed", "header"])
 def test_a_payload_of_many_reads_is_the_same_behind_the_proxy(server: Server, transport: str) -> None:

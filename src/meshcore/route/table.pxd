@@ -142,6 +142,17 @@ cdef struct ClusterChoice:
     const Criteria *criteria       # subset wanted; NULL: none
     const RouteFilters *filters    # NULL: those of the route
 
+cdef inline ClusterChoice *choice_at(ClusterChoice *choices, uint16_t n, uint32_t total, uint64_t random) noexcept nogil:
+    # By weight; there is at least one choice.
+    cdef uint32_t at
+    cdef uint16_t i
+    if n > 1 and total > 0:
+        at = <uint32_t>(random % total)
+        for i in range(n):
+            if at < choices[i].until:
+                return &choices[i]
+    return choices
+
 cdef struct UpgradeRule:
     Span type                      # lower case
     bint enabled

@@ -274,18 +274,11 @@ cdef ClusterChoice *choose_by_runtime(const Route *route, uint64_t random) noexc
 
 
 cdef ClusterChoice *route_choose(const Route *route, uint64_t random) noexcept nogil:
-    cdef uint32_t at
-    cdef uint16_t i
     if route.choices_len == 0:
         return NULL
     if route.runtime_weights:
         return choose_by_runtime(route, random)
-    if route.choices_len > 1 and route.total_weight > 0:
-        at = <uint32_t>(random % route.total_weight)
-        for i in range(route.choices_len):
-            if at < route.choices[i].until:
-                return &route.choices[i]
-    return &route.choices[0]
+    return choice_at(route.choices, route.choices_len, route.total_weight, random)
 
 
 cdef ClusterChoice *route_choose_for(const Route *route, Head *request, uint64_t random) noexcept nogil:

@@ -4,7 +4,7 @@ Routes with a name that is not inverted are filed under a hash of it. A call ask
 ends in a colon (services), with one hash that grows along the name; then for what stands in `rest`. Each list is ascending, so the
 first route that takes the call in a list decides for it, and the smallest of those decides.
 """
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
@@ -16,6 +16,7 @@ from meshcore.codec.head cimport Header, head_find_name, header_value
 from meshcore.codec.thrift_message cimport thrift_name_split
 from meshcore.route.matcher cimport headers_match_all
 from meshcore.route.regex cimport regex_free_all
+from meshcore.route.table cimport choice_at
 from meshcore.route.value_index cimport Conditions, ValueSlot, ValueWalk, value_index_build, value_walk_next, value_walk_start
 
 cdef enum:
@@ -210,19 +211,11 @@ cdef const ThriftRoute *thrift_route_find(const ThriftRouteTable *table, Span na
 
 cdef Span thrift_route_cluster(const ThriftRoute *route, Head *headers, uint64_t random, ClusterChoice **choice) noexcept nogil:
     cdef Header *header
-    cdef uint32_t at
-    cdef uint16_t i
     choice[0] = NULL
     if route.cluster_header.len > 0:
         header = head_find_name(headers, route.cluster_header)
         return header_value(header) if header != NULL else span(NULL, 0)
-    choice[0] = &route.choices[0]
-    if route.choices_len > 1 and route.total_weight > 0:
-        at = <uint32_t>(random % route.total_weight)
-        for i in range(route.choices_len):
-            if at < route.choices[i].until:
-                choice[0] = &route.choices[i]
-                break
+    choice[0] = choice_at(route.choices, route.choices_len, route.total_weight, random)
     return choice[0].name
 
 

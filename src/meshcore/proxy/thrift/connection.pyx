@@ -4,10 +4,10 @@ Input is used where it was read; only what cannot be used yet (a part of a head,
 call_life.pyx.
 """
 from libc.stdint cimport uint8_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free
 from libc.string cimport memset
 
-from meshcore.base.buffer cimport Buffer, buffer_copy, buffer_fini, buffer_init, buffer_read
+from meshcore.base.buffer cimport buffer_copy, buffer_fini
 from meshcore.base.clock cimport clock_ms
 from meshcore.base.held cimport held_append, held_drop, held_fini
 from meshcore.base.slab cimport slab_free, slab_new
@@ -16,7 +16,6 @@ from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.codec.thrift cimport *
 from meshcore.codec.thrift_stream cimport *
 from meshcore.codec.thrift_twitter cimport thrift_is_upgrade
-from meshcore.codec.thrift_zlib cimport thrift_inflate
 from meshcore.conf.stat_ids cimport *
 from meshcore.io.transport cimport *
 from meshcore.observe.counters cimport stat_inc
@@ -241,20 +240,11 @@ cdef void take(ThriftDownstream *down, Span piece) noexcept nogil:
 
 cdef void unpack(ThriftDownstream *down) noexcept nogil:
     # A compressed frame is complete: what was in it becomes a call.
-    cdef Buffer plain
-    cdef char *block
-    cdef uint64_t n
-    cdef int error
-    buffer_init(&plain)
-    error = thrift_inflate(&down.engine.loop.buffers, &down.packed, &plain, message_limits().max_inflated_bytes)
-    buffer_fini(&down.engine.loop.buffers, &down.packed)
-    n = plain.len
-    block = <char *>malloc(n + 1) if error == THRIFT_NO_ERROR else NULL
-    if block != NULL:
-        buffer_read(&plain, block, n)
-    buffer_fini(&down.engine.loop.buffers, &plain)
+    cdef uint64_t n = 0
+    cdef int error = THRIFT_NO_ERROR
+    cdef char *block = message_inflate(down.engine, &down.packed, &n, &error)
     if block == NULL:
-        broken(down, error if error != THRIFT_NO_ERROR else THRIFT_NO_MEMORY)
+        broken(down, error)
         return
     begin_unpacked(down, block, n)
     free(block)

@@ -5,6 +5,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 
 from meshcore.base.arena cimport Arena
+from meshcore.base.buffer cimport Buffer
 from meshcore.base.span cimport Span
 from meshcore.codec.thrift cimport ThriftLimits
 from meshcore.codec.thrift_stream cimport ThriftStream
@@ -26,6 +27,8 @@ cdef int message_write(ThriftMessage *message, Engine *engine, Arena *arena, Tra
                        Span name, int32_t seqid, uint64_t *wire) noexcept nogil
 # The header struct of the Twitter protocol for it, in the arena. Calls have another than replies.
 cdef int message_lead(ThriftMessage *message, Engine *engine, Arena *arena, bint reply, Span *lead) noexcept nogil
+# What was compressed, in one block that the caller frees; `packed` is used up. NULL: `error` says why.
+cdef char *message_inflate(Engine *engine, Buffer *packed, uint64_t *n, int *error) noexcept nogil
 cdef void message_fini(ThriftMessage *message, Engine *engine) noexcept nogil
 
 cdef ThriftWalk *walk_new(Engine *engine) noexcept nogil                           # NULL: no memory

@@ -1,5 +1,6 @@
 """Thrift messages between two connections. See message.pxd for the law."""
 from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.stdlib cimport malloc
 from libc.string cimport memset
 
 from meshcore.base.arena cimport arena_copy, arena_take
@@ -15,6 +16,7 @@ from meshcore.codec.thrift_read cimport READ_DONE, thrift_read_begin
 from meshcore.codec.thrift_reply cimport thrift_head_write
 from meshcore.codec.thrift_twitter cimport thrift_twitter_read, thrift_twitter_write
 from meshcore.codec.thrift_write cimport thrift_convert, thrift_write_begin
+from meshcore.codec.thrift_zlib cimport thrift_inflate
 from meshcore.io.transport cimport transport_copy, transport_move
 
 cdef enum:
@@ -161,6 +163,23 @@ cdef int message_write(ThriftMessage *message, Engine *engine, Arena *arena, Tra
         transport_move(to, &message.body)
     wire[0] += to.out.len - before
     return THRIFT_NO_ERROR
+
+
+cdef char *message_inflate(Engine *engine, Buffer *packed, uint64_t *n, int *error) noexcept nogil:
+    cdef Buffer plain
+    cdef char *block = NULL
+    buffer_init(&plain)
+    error[0] = thrift_inflate(&engine.loop.buffers, packed, &plain, limits.max_inflated_bytes)
+    buffer_fini(&engine.loop.buffers, packed)
+    n[0] = plain.len
+    if error[0] == THRIFT_NO_ERROR:
+        block = <char *>malloc(plain.len + 1)
+        if block != NULL:
+            buffer_read(&plain, block, plain.len)
+        else:
+            error[0] = THRIFT_NO_MEMORY
+    buffer_fini(&engine.loop.buffers, &plain)
+    return block
 
 
 cdef void message_fini(ThriftMessage *message, Engine *engine) noexcept nogil:

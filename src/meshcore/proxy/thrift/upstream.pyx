@@ -1,11 +1,11 @@
 """Thrift upstream connections. See upstream.pxd for the law."""
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free
 from libc.string cimport memset, strlen
 
 from meshcore.base.arena cimport Arena, arena_fini, arena_init
 from meshcore.base.atomics cimport atomic_add
-from meshcore.base.buffer cimport Buffer, buffer_copy, buffer_fini, buffer_init, buffer_read
+from meshcore.base.buffer cimport buffer_copy, buffer_fini
 from meshcore.base.clock cimport clock_ms, clock_ns
 from meshcore.base.held cimport held_append, held_drop, held_fini
 from meshcore.base.slab cimport slab_free, slab_new
@@ -18,7 +18,6 @@ from meshcore.codec.thrift cimport *
 from meshcore.codec.thrift_reply cimport REPLY_MORE, thrift_reply_kind
 from meshcore.codec.thrift_stream cimport *
 from meshcore.codec.thrift_twitter cimport thrift_upgrade_name
-from meshcore.codec.thrift_zlib cimport thrift_inflate
 from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport ClusterConf
 from meshcore.io.transport cimport *
@@ -409,20 +408,11 @@ cdef void look(ThriftCall *call, Span piece, uint8_t protocol) noexcept nogil:
 
 cdef int unpack(ThriftUpstream *upstream) noexcept nogil:
     # A compressed reply is complete.
-    cdef Buffer plain
-    cdef char *block
-    cdef uint64_t n
-    cdef int error
-    buffer_init(&plain)
-    error = thrift_inflate(&upstream.engine.loop.buffers, &upstream.packed, &plain, upstream.stream.limits.max_inflated_bytes)
-    buffer_fini(&upstream.engine.loop.buffers, &upstream.packed)
-    n = plain.len
-    block = <char *>malloc(n + 1) if error == THRIFT_NO_ERROR else NULL
-    if block != NULL:
-        buffer_read(&plain, block, n)
-    buffer_fini(&upstream.engine.loop.buffers, &plain)
+    cdef uint64_t n = 0
+    cdef int error = THRIFT_NO_ERROR
+    cdef char *block = message_inflate(upstream.engine, &upstream.packed, &n, &error)
     if block == NULL:
-        return error if error != THRIFT_NO_ERROR else THRIFT_NO_MEMORY
+        return error
     error = begin_unpacked(upstream, block, n)
     free(block)
     return error
