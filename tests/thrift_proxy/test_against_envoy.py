@@ -122,8 +122,8 @@ def settled(look: Callable[[], Any]) -> Any:
 def through_envoy(directory: Path) -> Seen:
     async def run() -> Seen:
         with PortReservation() as reserved, running_servers() as servers:
-            ports = {case.name: reserved.pick() for case in CASES}
-            admin, dead = reserved.pick(), reserved.pick()
+            ports = {case.name: reserved.reserve() for case in CASES}
+            admin, dead = reserved.pick(), reserved.reserve()
             file, log = directory / "envoy.json", directory / "envoy.log"
             tree = {"admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": admin}}}}
             file.write_text(json.dumps(tree | config(ports, servers, dead, log)))
@@ -143,7 +143,7 @@ def through_envoy(directory: Path) -> Seen:
 
 def through_mesh(directory: Path) -> Seen:
     with PortReservation() as reserved, running_servers() as servers:
-        dead, log = reserved.pick(), directory / "mesh.log"
+        dead, log = reserved.reserve(), directory / "mesh.log"
         with mesh.Proxy(config({}, servers, dead, log), concurrency=1) as proxy:
             ports = {name: address.port for name, address in proxy.listeners.items()}
             found = hold(servers, ports, dead)
