@@ -9,6 +9,9 @@ from meshcore.bind import spec
 from tests.config.boot import bootstrap
 from tests.config.plans import everything, plan
 
+NETWORK = "type.googleapis.com/envoy.extensions.filters.network"
+ECHO = {"name": "echo", "typed_config": {"@type": f"{NETWORK}.echo.v3.Echo"}}
+SNI = {"name": "sni", "typed_config": {"@type": f"{NETWORK}.sni_cluster.v3.SniCluster"}}
 LISTENER = "static_resources.listeners[0]"
 
 
@@ -60,11 +63,13 @@ def test_the_command_line_names_the_node() -> None:
             {"chain": {"filter_chain_match": {"address_suffix": "a"}}},
             f"{LISTENER}.filter_chains[0].filter_chain_match.address_suffix: ",
         ),
-        ({"listener": {"listener_filters": [{"name": "a"}]}}, f"{LISTENER}.listener_filters: "),
+        ({"listener": {"listener_filters": [{"name": "a"}]}}, f"{LISTENER}.listener_filters[0].typed_config: required, and not set"),
         ({"listener": {"use_original_dst": True}}, f"{LISTENER}.use_original_dst: "),
         ({"listener": {"bind_to_port": False}}, f"{LISTENER}.bind_to_port: "),
         ({"listener": {"socket_options": [{"level": 1, "name": 1, "int_value": 1}]}}, f"{LISTENER}.socket_options: "),
         ({"chain": {"filters": []}}, f"{LISTENER}.filter_chains[0].filters: must have an HTTP connection manager"),
+        ({"chain": {"filters": [ECHO, ECHO]}}, f"{LISTENER}.filter_chains[0].filters[0].typed_config: "),
+        ({"chain": {"filters": [SNI]}}, f"{LISTENER}.filter_chains[0].filters[0].typed_config: "),
         ({"listener": {"address": {"socket_address": {"protocol": "UDP"}}}}, f"{LISTENER}.address.socket_address.prot"),
     ],
 )

@@ -41,7 +41,7 @@ def lower(message: Any, low: Lowering, path: str) -> filter_spec.LocalRateLimit:
     return filter_spec.LocalRateLimit(
         stat_prefix=message.stat_prefix,
         status=message.status.code if message.status.code >= 400 else TOO_MANY,
-        token_bucket=_bucket(message.token_bucket, low, join(path, "token_bucket")) if message.HasField("token_bucket") else None,
+        token_bucket=lower_bucket(message.token_bucket, low, join(path, "token_bucket")) if message.HasField("token_bucket") else None,
         filter_enabled=_part(message, "filter_enabled", low, path),
         filter_enforced=_part(message, "filter_enforced", low, path),
         request_headers_to_add=header_mutation.lower_add(
@@ -74,7 +74,7 @@ def _part(message: Any, name: str, low: Lowering, path: str) -> spec.RuntimeFrac
     return runtime.lower_fraction(getattr(message, name), low, join(path, name))
 
 
-def _bucket(message: Any, low: Lowering, path: str) -> filter_spec.TokenBucket:
+def lower_bucket(message: Any, low: Lowering, path: str) -> filter_spec.TokenBucket:
     BUCKET.check(message, low.report, path)
     interval = milliseconds(message.fill_interval)
     if interval < FILL_MIN_MS:
@@ -91,6 +91,6 @@ def _descriptors(items: Any, low: Lowering, path: str) -> tuple[filter_spec.Loca
         if entries in seen:
             low.refuse(join(at, "entries"), "another descriptor has the same entries")
         seen.add(entries)
-        return filter_spec.LocalDescriptor(entries, _bucket(item.token_bucket, low, join(at, "token_bucket")))
+        return filter_spec.LocalDescriptor(entries, lower_bucket(item.token_bucket, low, join(at, "token_bucket")))
 
     return each(items, path, one)

@@ -1,15 +1,15 @@
-"""envoy.config.listener.v3.Listener: addresses and filter chains, each with an HTTP connection manager, a TCP proxy or a Thrift proxy.
+"""envoy.config.listener.v3.Listener: addresses, listener filters, and filter chains with what chooses among them.
 
-Listener filters are refused by name. Called by bootstrap.py."""
+Called by bootstrap.py."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import address, chain_match, hcm, match_tree, tcp_proxy, thrift_proxy, tls
+from mesh.config import address, chain_match, listener_filter, match_tree, network_filter, tls
 from mesh.config.errors import join, nearest
 from mesh.config.fields import Fields, anything, false, true, unset
-from mesh.config.lowering import Lowering, milliseconds_or, wrapped_or
+from mesh.config.lowering import Lowering, each, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
 LISTENER = Fields(
@@ -17,11 +17,11 @@ LISTENER = Fields(
     {
         "name", "address", "additional_addresses", "stat_prefix", "filter_chains", "default_filter_chain",
         "filter_chain_matcher", "per_connection_buffer_limit_bytes", "enable_reuse_port", "tcp_backlog_size", "drain_type",
+        "listener_filters", "listener_filters_timeout", "continue_on_listener_filters_timeout",
     },
     described={"metadata", "traffic_direction"},
     harmless={
         "use_original_dst": false, "transparent": false, "freebind": false, "bind_to_port": true,
-        "listener_filters_timeout": anything, "continue_on_listener_filters_timeout": anything,
         "deprecated_v1": unset,
         "ignore_global_conn_limit": anything, "bypass_overload_manager": anything,
     },
@@ -32,11 +32,10 @@ CHAIN = Fields(
     described={"metadata"},
     harmless={"use_proxy_proto": false},
 )
-FILTER = Fields("envoy.config.listener.v3.Filter", {"name", "typed_config"})
 ADDITIONAL = Fields("envoy.config.listener.v3.AdditionalAddress", {"address"}, harmless={"socket_options": unset})
-NETWORK_TYPES = {hcm.HCM.message: hcm, tcp_proxy.TCP.message: tcp_proxy, thrift_proxy.THRIFT.message: thrift_proxy}
 CHAIN_NAME = "google.protobuf.StringValue"
 MIB = 1024 * 1024
+FILTERS_TIMEOUT_MS = 15_000
 MODIFY_ONLY = 1  # Listener.DrainType
 
 
@@ -52,6 +51,8 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Listener | None:
     matcher = None
     if message.HasField("filter_chain_matcher"):
         matcher = _matcher(message, found, low, path)
+    at = join(path, "listener_filters")
+    filters = each(message.listener_filters, at, lambda item, here: listener_filter.lower(item, low, here))
     extra = []
     for index, item in enumerate(message.additional_addresses):
         at = f"{path}.additional_addresses[{index}]"
@@ -68,6 +69,9 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Listener | None:
         additional_addresses=tuple(extra),
         drain_modify_only=message.drain_type == MODIFY_ONLY,
         matcher=matcher,
+        filters=tuple(one for one in filters if one is not None),
+        filters_timeout_ms=milliseconds_or(message, "listener_filters_timeout", FILTERS_TIMEOUT_MS),
+        filters_continue=message.continue_on_listener_filters_timeout,
     )
 
 
@@ -119,26 +123,15 @@ def _chain(chain: Any, low: Lowering, at: str, fallback: bool) -> spec.FilterCha
     match = chain_match.NO_MATCH
     if chain.HasField("filter_chain_match"):
         match = chain_match.lower(chain.filter_chain_match, low, join(at, "filter_chain_match"))
-    every: dict[str, Any] = {
-        "name": chain.name,
-        "match": match,
-        "fallback": fallback,
-        "tls": tls.lower_downstream(chain, low, at),
-        "handshake_timeout_ms": milliseconds_or(chain, "transport_socket_connect_timeout", 0),
-    }
-    if not chain.filters:
-        low.refuse(join(at, "filters"), "must have an HTTP connection manager, a TCP proxy or a Thrift proxy")
+    secure = tls.lower_downstream(chain, low, at)
+    found = network_filter.lower_all(chain.filters, low, join(at, "filters"))
+    if found is None:
         return None
-    for index in range(1, len(chain.filters)):
-        low.refuse(f"{at}.filters[{index}]", "more than one network filter is not implemented yet in mesh; keep one")
-    at = f"{at}.filters[0]"
-    FILTER.check(chain.filters[0], low.report, at)
-    config, kind = low.unpack(chain.filters[0].typed_config, join(at, "typed_config"), NETWORK_TYPES, "a network filter")
-    if config is None:
-        return None
-    if kind is tcp_proxy:
-        return spec.FilterChain(tcp=tcp_proxy.lower(config, low, join(at, "typed_config")), **every)
-    if kind is thrift_proxy:
-        return spec.FilterChain(thrift=thrift_proxy.lower(config, low, join(at, "typed_config")), **every)
-    return spec.FilterChain(hcm.lower(config, low, join(at, "typed_config")), **every)
-
+    return spec.FilterChain(
+        name=chain.name,
+        match=match,
+        fallback=fallback,
+        tls=secure,
+        handshake_timeout_ms=milliseconds_or(chain, "transport_socket_connect_timeout", 0),
+        **found,
+    )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from meshcore.bind.filter_spec import TokenBucket
     from meshcore.bind.spec import AccessLog, Address, Hcm, MatchTree
     from meshcore.bind.thrift_spec import ThriftProxy
     from meshcore.bind.tls_spec import TlsContext
@@ -58,8 +59,30 @@ class ChainMatch:
 
 
 @dataclass(slots=True, frozen=True)
+class ListenerFilter:
+    """`kind`: tls_inspector | http_inspector | proxy_protocol | original_dst. The rest is proxy_protocol's: with `optional` a
+    connection without a header is taken too, one of `disallowed_versions` counts as none."""
+
+    kind: str
+    stat_prefix: str = ""
+    optional: bool = False
+    disallowed_versions: tuple[int, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class NetworkFilter:
+    """`kind`: connection_limit (`max_connections`) | local_ratelimit (`token_bucket`) | sni_cluster."""
+
+    kind: str
+    stat_prefix: str = ""
+    max_connections: int = 0
+    token_bucket: TokenBucket | None = None
+
+
+@dataclass(slots=True, frozen=True)
 class FilterChain:
-    """What is done with a connection: `hcm` speaks HTTP, `tcp` carries its bytes to a cluster, `thrift` its calls. Exactly one is set.
+    """What is done with a connection: `hcm` speaks HTTP, `tcp` carries its bytes to a cluster, `thrift` its calls, `echo` sends them
+    back, `text` is said and then the connection ends. Exactly one of them is set. `filters` see the connection before.
 
     `fallback`: default_filter_chain, for connections that match no other."""
 
@@ -71,6 +94,9 @@ class FilterChain:
     fallback: bool = False
     tls: TlsContext | None = None  # None: plain bytes
     handshake_timeout_ms: int = 0  # transport_socket_connect_timeout
+    echo: bool = False
+    text: bytes | None = None
+    filters: tuple[NetworkFilter, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)
@@ -87,6 +113,10 @@ class Listener:
     additional_addresses: tuple[Address, ...] = ()
     drain_modify_only: bool = False  # drain_type: a failing health check does not drain it
     matcher: MatchTree | None = None  # chooses the chain in place of their conditions: its actions are positions in `chains`
+
+    filters: tuple[ListenerFilter, ...] = ()
+    filters_timeout_ms: int = 15_000
+    filters_continue: bool = False  # after that time the connection goes on
 
     @property
     def managers(self) -> tuple[Hcm, ...]:

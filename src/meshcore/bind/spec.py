@@ -15,14 +15,15 @@ from typing import Any, NamedTuple
 from meshcore.bind.health_spec import EndpointCheck, HealthCheck, OutlierDetection
 from meshcore.bind.http2_spec import Http2Options
 from meshcore.bind.lb_spec import HashRule, LoadBalancer, SlowStart, Subsets, SubsetSelector, ZoneAware
-from meshcore.bind.listener_spec import ChainMatch, FilterChain, Listener, TcpProxy
+from meshcore.bind.listener_spec import ChainMatch, FilterChain, Listener, ListenerFilter, NetworkFilter, TcpProxy
 from meshcore.bind.resilience_spec import ENVOYS_THRESHOLDS, HedgePolicy, InternalRedirect, RequestQueue, Thresholds
 from meshcore.bind.tls_spec import SanMatch, TlsCertificate, TlsContext, TlsParameters, TlsRules, TlsTrust
 
 __all__ = [
-    "ChainMatch", "FilterChain", "HashRule", "HedgePolicy", "Http2Options", "InternalRedirect", "Listener", "LoadBalancer", "RequestQueue",
-    "SanMatch", "SlowStart", "SubsetSelector", "Subsets", "TcpProxy", "Thresholds", "TlsCertificate", "TlsContext", "TlsParameters",
-    "TlsRules", "TlsTrust", "ZoneAware",
+    "ChainMatch", "FilterChain", "HashRule", "HedgePolicy", "Http2Options", "InternalRedirect", "Listener",
+    "ListenerFilter", "LoadBalancer", "NetworkFilter", "RequestQueue", "SanMatch", "SlowStart", "SubsetSelector",
+    "Subsets", "TcpProxy", "Thresholds", "TlsCertificate", "TlsContext", "TlsParameters", "TlsRules", "TlsTrust",
+    "ZoneAware",
 ]  # fmt: skip
 
 

@@ -33,7 +33,19 @@ HCM = (
     "passthrough_internal_redirect_predicate",
 )
 LISTENER = ("downstream_cx_total", "downstream_cx_active", "downstream_cx_destroy", "no_filter_chain_match",
-            "downstream_cx_no_descriptor", "downstream_cx_transport_socket_connect_timeout")
+            "downstream_pre_cx_active", "downstream_pre_cx_timeout", "downstream_listener_filter_remote_close",
+            "downstream_listener_filter_error", "downstream_cx_no_descriptor",
+            "downstream_cx_transport_socket_connect_timeout")
+TLS_INSPECTOR = (
+    "tls_found", "tls_not_found", "alpn_found", "alpn_not_found", "sni_found", "sni_not_found", "client_hello_too_large",
+)
+HTTP_INSPECTOR = ("http10_found", "http11_found", "http2_found", "http_not_found", "read_error")
+PROXY_PROTOCOL = (
+    "not_found_allowed", "not_found_disallowed", "versions.v1.found", "versions.v1.disallowed", "versions.v1.error", "versions.v2.found",
+    "versions.v2.disallowed", "versions.v2.error",
+)
+CONNECTION_LIMIT = ("active_connections", "limited_connections")
+NETWORK_RATELIMIT = ("rate_limited",)
 LISTENER_HTTP = (
     "downstream_rq_1xx", "downstream_rq_2xx", "downstream_rq_3xx", "downstream_rq_4xx", "downstream_rq_5xx",
     "downstream_rq_completed",
@@ -122,6 +134,8 @@ HTTP2 = (
 # Open and remaining, as in cluster/breaker.
 BREAKERS = (("cx", "cx"), ("rq_pending", "pending"), ("rq", "rq"), ("rq_retry", "retries"), ("cx_pool", "cx_pools"))
 GAUGES = frozenset({
+    "active_connections",
+    "downstream_pre_cx_active",
     "downstream_cx_active",
     "lb_subsets_active",
     "downstream_cx_http1_active",

@@ -16,6 +16,7 @@ from meshcore.bind.chain_index cimport compile_chains
 from meshcore.bind.cluster_hosts cimport ClusterHosts
 from meshcore.bind.filter_set cimport FilterSet, filter_set
 from meshcore.bind.format cimport compile_json, compile_text
+from meshcore.bind.listener_filters cimport compile_listener_filters, compile_network_filters
 from meshcore.bind.load_balancer cimport compile_balancer
 from meshcore.bind.match_trees cimport compile_tree
 from meshcore.bind.matchers cimport compile_headers, compile_string, keep, keep_lower, take
@@ -448,12 +449,22 @@ cdef class ListenerTable:
             raise MemoryError
         conf.chains = <ChainConf *>take(&conf.arena, len(spec.chains) * sizeof(ChainConf))
         conf.chains_len = len(spec.chains)
+        conf.filters = compile_listener_filters(&conf.arena, spec.filters, registry, self.owned)
+        conf.filters_len = len(spec.filters)
+        conf.filters_ms = spec.filters_timeout_ms
+        conf.filters_continue = spec.filters_continue
         keep_on = []
         for i, chain in enumerate(spec.chains):
             conf.chains[<int>i].name = keep(&conf.arena, chain.name)
             if chain.tls is not None:
                 conf.chains[<int>i].tls = self.tls_slot(chain, registry)
-            if chain.thrift is not None:
+            conf.chains[<int>i].filters = compile_network_filters(
+                &conf.arena, chain.filters, (spec.name, chain.name, chain.match), registry, self.owned, &conf.chains[<int>i].filters_len)
+            conf.chains[<int>i].by_server_name = any(one.kind == "sni_cluster" for one in chain.filters)
+            if chain.echo or chain.text is not None:
+                conf.chains[<int>i].kind = CHAIN_ECHO if chain.echo else CHAIN_DIRECT
+                conf.chains[<int>i].text = keep(&conf.arena, chain.text or b"")
+            elif chain.thrift is not None:
                 self.fill_thrift(chain.thrift, &conf.chains[<int>i], registry, cluster_index, files)
             elif chain.tcp is not None:
                 self.fill_tcp(chain.tcp, &conf.chains[<int>i], registry, cluster_index, files)

@@ -71,9 +71,44 @@ cdef enum:                         # ListenerStat: listener.<address>.*
     LISTENER_CX_ACTIVE
     LISTENER_CX_DESTROY
     LISTENER_NO_CHAIN_MATCH
+    LISTENER_PRE_CX_ACTIVE         # listener filters look at it
+    LISTENER_PRE_CX_TIMEOUT
+    LISTENER_FILTER_REMOTE_CLOSE
+    LISTENER_FILTER_ERROR
     LISTENER_CX_NO_DESCRIPTOR      # not Envoy's: dropped, because the process had no descriptor left
     LISTENER_CX_TLS_TIMEOUT        # downstream_cx_transport_socket_connect_timeout
     LISTENER_STATS
+
+cdef enum:                         # TlsInspectorStat: tls_inspector.*
+    TLS_INSPECTOR_TLS_FOUND
+    TLS_INSPECTOR_TLS_NOT_FOUND
+    TLS_INSPECTOR_ALPN_FOUND
+    TLS_INSPECTOR_ALPN_NOT_FOUND
+    TLS_INSPECTOR_SNI_FOUND
+    TLS_INSPECTOR_SNI_NOT_FOUND
+    TLS_INSPECTOR_TOO_LARGE
+
+cdef enum:                         # HttpInspectorStat: http_inspector.*
+    HTTP_INSPECTOR_HTTP10_FOUND
+    HTTP_INSPECTOR_HTTP11_FOUND
+    HTTP_INSPECTOR_HTTP2_FOUND
+    HTTP_INSPECTOR_HTTP_NOT_FOUND
+
+cdef enum:                         # ProxyProtocolStat: proxy_proto.*; those of version 2 follow those of version 1 in their order
+    PROXY_NOT_FOUND_ALLOWED
+    PROXY_NOT_FOUND_DISALLOWED
+    PROXY_V1_FOUND
+    PROXY_V1_DISALLOWED
+    PROXY_V1_ERROR
+    PROXY_V2_FOUND
+    PROXY_V2_DISALLOWED
+    PROXY_V2_ERROR
+    LISTENER_FILTER_STATS          # no listener filter has more
+
+cdef enum:                         # ConnectionLimitStat: connection_limit.<stat_prefix>.*; and local_rate_limit.<stat_prefix>.*
+    LIMIT_ACTIVE = 0
+    LIMIT_LIMITED = 1
+    NETWORK_FILTER_STATS = 2       # no network filter has more
 
 cdef enum:                         # ListenerHttpStat: listener.<address>.http.<stat_prefix>.downstream_rq_*
     LISTENER_HTTP_1XX

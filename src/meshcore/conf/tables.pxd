@@ -5,12 +5,15 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from meshcore.base.arena cimport Arena
 from meshcore.base.runtime cimport RuntimeCell, RuntimeFraction
 from meshcore.base.span cimport Span
+from meshcore.base.token_bucket cimport TokenBucket
 from meshcore.cluster.balancer cimport LbConf
 from meshcore.cluster.breaker cimport Breaker
 from meshcore.cluster.outlier cimport OutlierConf
 from meshcore.codec.http1 cimport Http1Options
 from meshcore.codec.http2 cimport HTTP2_COUNTS, Http2Options
-from meshcore.conf.stat_ids cimport CLUSTER_STATS, HCM_STATS, LISTENER_HTTP_STATS, LISTENER_STATS, TCP_STATS, THRIFT_STATS
+from meshcore.conf.stat_ids cimport (
+    CLUSTER_STATS, HCM_STATS, LISTENER_FILTER_STATS, LISTENER_HTTP_STATS, LISTENER_STATS, NETWORK_FILTER_STATS, TCP_STATS, THRIFT_STATS,
+)
 from meshcore.conf.tls cimport TlsSlot
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
 from meshcore.observe.format cimport Format
@@ -184,11 +187,39 @@ cdef struct HcmConf:
     ReplyMapper *mappers
     uint16_t mappers_len
 
+cdef enum ListenerFilterKind:
+    LISTENER_TLS_INSPECTOR
+    LISTENER_HTTP_INSPECTOR
+    LISTENER_PROXY_PROTOCOL
+    LISTENER_ORIGINAL_DST
+
+cdef struct ListenerFilter:
+    # What looks at a connection before a filter chain has it.
+    uint8_t kind                   # ListenerFilterKind
+    uint32_t stats[LISTENER_FILTER_STATS]
+    bint optional                  # proxy_protocol: a connection without a header is taken too
+    uint8_t refused                # proxy_protocol: 1 << version of those that are not taken
+
+cdef enum NetworkFilterKind:
+    NETWORK_CONNECTION_LIMIT
+    NETWORK_LOCAL_RATELIMIT
+    NETWORK_SNI_CLUSTER
+
+cdef struct NetworkFilter:
+    # What sees a new connection before the one that ends its filter chain.
+    uint8_t kind                   # NetworkFilterKind
+    uint32_t stats[NETWORK_FILTER_STATS]
+    uint64_t most                  # connection_limit
+    int64_t *used                  # connection_limit: atomic; of all workers and tables that have this filter, never freed
+    TokenBucket *bucket            # local_ratelimit: of all workers
+
 cdef enum ChainKind:
     # What ends a filter chain: who speaks with the client.
     CHAIN_HTTP                     # an HTTP connection manager
     CHAIN_TCP                      # a TCP proxy
     CHAIN_THRIFT                   # a Thrift proxy
+    CHAIN_ECHO                     # sends back what comes
+    CHAIN_DIRECT                   # says `text` and ends
 
 cdef struct TcpConf:
     # TcpProxy; times in ms, 0 = off.
@@ -227,6 +258,10 @@ cdef struct ChainConf:
     TcpConf *tcp                   # CHAIN_TCP
     ThriftConf *thrift             # CHAIN_THRIFT
     TlsSlot *tls                   # NULL: plain bytes
+    Span text                      # CHAIN_DIRECT
+    NetworkFilter *filters         # before it, in order
+    uint32_t filters_len
+    bint by_server_name            # sni_cluster: the name that the client asked for is the cluster's
     uint32_t was                   # 1 + its place in the table before this one, when connections cannot tell the two apart; 0: it is new
 
 cdef struct ListenerConf:
@@ -244,6 +279,10 @@ cdef struct ListenerConf:
     ChainConf *chains
     uint32_t chains_len            # at least one
     ChainIndex *choose             # which chain takes a connection; NULL: the one there is, or `matcher` says it
+    ListenerFilter *filters        # in order
+    uint32_t filters_len
+    uint64_t filters_ms            # how long they may take; 0: as long as they like
+    bint filters_continue          # ... and then the connection goes on
     MatchTree *matcher             # the same by a tree, whose actions are places in `chains`; NULL: none
     uint32_t fallback              # 1 + the default chain's place; 0: there is none
     Regex *regexes                 # of `matcher`, to be freed with it

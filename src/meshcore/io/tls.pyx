@@ -21,9 +21,10 @@ from meshcore.io.tls_context cimport SID_LEN, tls_session_take
 from meshcore.io.tls_count cimport tls_count_handshake
 from meshcore.io.tls_failure cimport tls_failure_text
 from meshcore.io.transport cimport (
-    EPROTO, TlsOps, transport_close, transport_flush, transport_read_start, transport_read_stop, transport_tls, transport_watch,
+    EPROTO, TlsOps, transport_close, transport_flush, transport_read_start, transport_read_stop, transport_take, transport_tls,
+    transport_watch,
 )
-from meshcore.io.uv cimport MSG_DONTWAIT, MSG_NOSIGNAL, SHUT_RDWR, msghdr, recv, send, sendmsg, shutdown
+from meshcore.io.uv cimport MSG_DONTWAIT, MSG_NOSIGNAL, SHUT_RDWR, msghdr, send, sendmsg, shutdown
 from meshcore.observe.counters cimport stat_inc
 
 cdef enum:
@@ -279,7 +280,7 @@ cdef bint opened(Tls *tls) noexcept nogil:
 cdef void tls_readable(Transport *transport) noexcept nogil:
     cdef Tls *tls = tls_of(transport)
     cdef char *at = transport.loop.scratch + MARGIN
-    cdef ssize_t n = recv(transport.fd, at, SCRATCH - MARGIN, MSG_DONTWAIT)
+    cdef ssize_t n = transport_take(transport, at, SCRATCH - MARGIN)
     if n > 0:
         if tls.held.len > 0:
             if held_append(&tls.held, at, n):

@@ -12,6 +12,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from meshcore.base.buffer cimport Buffer
+from meshcore.base.held cimport Held
 from meshcore.base.span cimport Span
 from meshcore.conf.tls cimport TlsSlot
 from meshcore.io.loop cimport Loop
@@ -36,6 +37,7 @@ cdef struct Transport:
     const TransportOps *ops
     void *owner
     Buffer out                     # appended, not yet taken by the kernel
+    Held unread                    # was read and given back: on_read gets it again, before anything new
     Transport *next_dirty
     uint64_t sent                  # bytes the kernel took
     int fd                         # -1: closed
@@ -80,6 +82,9 @@ cdef bint transport_secure(Transport *transport, const TlsSlot *slot) noexcept n
 cdef void transport_resecure(Transport *transport, const TlsSlot *slot) noexcept nogil        # the table moves; an equal one takes its place
 cdef void transport_read_start(Transport *transport) noexcept nogil
 cdef void transport_read_stop(Transport *transport) noexcept nogil
+# Gives back what was read, and all of `held` with it; reading stops. Once whoever has the transport then is set up, transport_watch is due.
+cdef void transport_unread(Transport *transport, Held *held) noexcept nogil
+cdef bint transport_original(Transport *transport, IpAddress *out) noexcept nogil            # the address before a REDIRECT; False: none
 cdef void transport_copy(Transport *transport, const char *at, size_t n) noexcept nogil      # appends a copy
 cdef void transport_append(Transport *transport, const char *at, size_t n) noexcept nogil    # appends; bytes must live until this event is over
 cdef char *transport_reserve(Transport *transport, size_t n) noexcept nogil   # room for n <= CHUNK bytes; transport_commit says how many were used
@@ -93,7 +98,8 @@ cdef void transport_keepalive(Transport *transport, uint32_t probes, uint32_t ti
 cdef void transport_local(Transport *transport, IpAddress *out) noexcept nogil
 cdef void transport_remote(Transport *transport, IpAddress *out) noexcept nogil
 
-cdef void transport_watch(Transport *transport) noexcept nogil                # io/ alone: what the loop should look for has changed
+cdef void transport_watch(Transport *transport) noexcept nogil                # what the loop should look for has changed
+cdef ssize_t transport_take(Transport *transport, char *at, size_t n) noexcept nogil          # io/ alone: what recv says; what was given back first
 cdef Span transport_alpn(Transport *transport) noexcept nogil                 # the protocol that a TLS handshake settled; empty: none
 cdef Span transport_sni(Transport *transport) noexcept nogil                  # the name that a TLS client asked for; empty: none
 cdef Span transport_failure(Transport *transport) noexcept nogil              # why TLS failed; empty: it did not. As long as the transport

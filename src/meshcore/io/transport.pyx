@@ -5,17 +5,22 @@ copied into owned chunks and goes on when the socket is writable. Watching chang
 send and no epoll_ctl. A failed write closes nothing by itself: the owner hears on_end from a later event, not inside its own call.
 """
 from libc.errno cimport EAGAIN, EINPROGRESS, EINTR, EINVAL, ENOMEM, errno
+from libc.string cimport memcpy
 from posix.unistd cimport close
 
 from meshcore.base.buffer cimport (
     buffer_borrow, buffer_commit, buffer_copy, buffer_drain, buffer_fini, buffer_init, buffer_iovecs, buffer_move, buffer_own,
     buffer_reserve, iovec,
 )
+from meshcore.base.held cimport held_drop, held_fini
 from meshcore.base.slab cimport slab_free, slab_new
 from meshcore.base.span cimport Span, span
 from meshcore.io.address cimport address_from_kernel, address_to_kernel
 from meshcore.io.loop cimport SCRATCH
 from meshcore.io.uv cimport *
+
+cdef extern from "<netinet/in.h>" nogil:
+    int IPPROTO_IP, IPPROTO_IPV6
 
 cdef extern from "<netinet/tcp.h>" nogil:
     int IPPROTO_TCP, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY
@@ -24,6 +29,7 @@ cdef const TlsOps *layer = NULL    # set once, when io/tls is loaded, before the
 
 cdef enum:
     IOVECS = 64                    # slices per write
+    SO_ORIGINAL_DST = 80           # linux/netfilter_ipv4.h; the same number for IPv6
 
 
 cdef size_t transport_size() noexcept nogil:
@@ -45,6 +51,9 @@ cdef Transport *transport_new(Loop *loop, int fd) noexcept nogil:
     transport.ops = NULL
     transport.owner = NULL
     buffer_init(&transport.out)
+    transport.unread.at = NULL
+    transport.unread.len = 0
+    transport.unread.cap = 0
     transport.sent = 0
     transport.fd = fd
     transport.high = 0
@@ -145,6 +154,7 @@ cdef void on_closed(uv_handle_t *handle) noexcept nogil:
     if transport.tls != NULL:
         layer.end(transport)
     buffer_fini(&loop.buffers, &transport.out)
+    held_fini(&transport.unread)
     loop.handles -= 1
     slab_free(&loop.transports, transport)
 
@@ -156,17 +166,24 @@ cdef void transport_close(Transport *transport) noexcept nogil:
         layer.leave(transport)
     transport.closing = True
     transport.reading = False
+    if transport.unread.len:
+        lose(transport)            # as the kernel does with what nobody has read
     uv_close(<uv_handle_t *>&transport.poll, on_closed)
     close(transport.fd)
     transport.fd = -1
 
 
-cdef void transport_reset(Transport *transport) noexcept nogil:
+cdef void lose(Transport *transport) noexcept nogil:
+    # The close will send a reset.
     cdef linger hard
+    hard.l_onoff = 1
+    hard.l_linger = 0
+    setsockopt(transport.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard))
+
+
+cdef void transport_reset(Transport *transport) noexcept nogil:
     if not transport.closing:
-        hard.l_onoff = 1
-        hard.l_linger = 0
-        setsockopt(transport.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard))
+        lose(transport)
         transport.failed = True    # nothing is said any more
         transport_close(transport)
 
@@ -180,7 +197,8 @@ cdef void transport_watch(Transport *transport) noexcept nogil:
     if transport.closing:
         return
     if transport.reading or transport.shaking:
-        events = UV_READABLE
+        # A socket is nearly always writable: that calls for what was given back.
+        events = UV_READABLE if transport.unread.len == 0 else UV_READABLE | UV_WRITABLE
     if transport.blocked or transport.connecting:
         events |= UV_WRITABLE
     if events == transport.events:
@@ -205,7 +223,7 @@ cdef void on_event(uv_poll_t *poll, int status, int events) noexcept nogil:
         if events & UV_WRITABLE and transport.blocked:
             transport.blocked = False
             transport_flush(transport)
-        if events & UV_READABLE and (transport.reading or transport.shaking or status < 0):
+        if (events & UV_READABLE or transport.unread.len > 0) and (transport.reading or transport.shaking or status < 0):
             read_once(transport)
     if status < 0:
         transport_watch(transport)
@@ -229,7 +247,7 @@ cdef void read_once(Transport *transport) noexcept nogil:
     if transport.tls != NULL:
         layer.readable(transport)
         return
-    n = recv(transport.fd, transport.loop.scratch, SCRATCH, MSG_DONTWAIT)
+    n = transport_take(transport, transport.loop.scratch, SCRATCH)
     if n > 0:
         transport.ops.on_read(transport, transport.loop.scratch, <size_t>n)
     elif n == 0:
@@ -238,6 +256,25 @@ cdef void read_once(Transport *transport) noexcept nogil:
     elif errno != EAGAIN and errno != EINTR:
         transport_read_stop(transport)
         transport.ops.on_end(transport, -errno)
+
+
+cdef ssize_t transport_take(Transport *transport, char *at, size_t n) noexcept nogil:
+    if transport.unread.len == 0:
+        return recv(transport.fd, at, n, MSG_DONTWAIT)
+    if n > transport.unread.len:
+        n = transport.unread.len
+    memcpy(at, transport.unread.at, n)
+    held_drop(&transport.unread, n)
+    transport_watch(transport)
+    return <ssize_t>n
+
+
+cdef void transport_unread(Transport *transport, Held *held) noexcept nogil:
+    transport.unread = held[0]
+    held.at = NULL
+    held.len = 0
+    held.cap = 0
+    transport.reading = False
 
 
 cdef void transport_read_start(Transport *transport) noexcept nogil:
@@ -405,6 +442,17 @@ cdef void transport_local(Transport *transport, IpAddress *out) noexcept nogil:
     out.family = 0
     if getsockname(transport.fd, <sockaddr *>&kernel, &n) == 0:
         address_from_kernel(<sockaddr *>&kernel, out)
+
+
+cdef bint transport_original(Transport *transport, IpAddress *out) noexcept nogil:
+    cdef sockaddr_storage kernel
+    cdef unsigned int n = sizeof(kernel)
+    if getsockopt(transport.fd, IPPROTO_IP, SO_ORIGINAL_DST, &kernel, &n) < 0:
+        n = sizeof(kernel)
+        if getsockopt(transport.fd, IPPROTO_IPV6, SO_ORIGINAL_DST, &kernel, &n) < 0:
+            return False
+    address_from_kernel(<sockaddr *>&kernel, out)
+    return out.family == 4 or out.family == 6
 
 
 cdef void transport_remote(Transport *transport, IpAddress *out) noexcept nogil:

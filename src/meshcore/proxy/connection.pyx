@@ -6,24 +6,28 @@ by the engine when a listener drains or the server stops.
 """
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from meshcore.base.clock cimport clock_ms, clock_ns
 from meshcore.base.span cimport Span, span
+from meshcore.codec.sniff cimport sniff_protocol
 from meshcore.conf.stat_ids cimport (
     HCM_CX_SSL_ACTIVE, HCM_CX_SSL_TOTAL, LISTENER_CX_ACTIVE, LISTENER_CX_DESTROY, LISTENER_CX_NO_DESCRIPTOR, LISTENER_CX_TOTAL,
     LISTENER_NO_CHAIN_MATCH,
 )
-from meshcore.conf.tables cimport CHAIN_TCP, CHAIN_THRIFT, CODEC_HTTP2
+from meshcore.conf.tables cimport CHAIN_HTTP, CHAIN_TCP, CHAIN_THRIFT, CODEC_HTTP2
 from meshcore.io.listener cimport Server
 from meshcore.io.transport cimport (
     Transport, transport_close, transport_is_tls, transport_local, transport_remote, transport_resecure, transport_secure,
 )
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_inc
 from meshcore.observe.record cimport IpAddress, Record
+from meshcore.proxy.accepted cimport accepted_start
+from meshcore.proxy.answerer cimport answerer_start
 from meshcore.proxy.downstream cimport downstream_start
 from meshcore.proxy.engine cimport listener_unuse
 from meshcore.proxy.http2.downstream cimport http2_downstream_start
+from meshcore.proxy.network_filter cimport network_filters_end
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.tcp_proxy cimport tcp_start
 from meshcore.proxy.thrift.connection cimport thrift_start
@@ -33,56 +37,100 @@ from meshcore.route.match_tree cimport match_tree_find
 cdef enum:
     SHORTAGE_LOG_MS = 5000         # a shortage of descriptors is logged so often
     NS_PER_MS = 1000000
+    PROTOCOLS_MAX = 32             # of a client's application protocols that are looked at
+    JOINED_MAX = 512
 
 cdef Span RAW_BUFFER = span(b"raw_buffer", 10)
+cdef Span TLS = span(b"tls", 3)
+
 
 cdef void connection_accept(Server *server, Transport *transport) noexcept nogil:
     cdef ListenerLocal *listener = <ListenerLocal *>server.owner
-    cdef Engine *engine = listener.engine
-    cdef ChainLocal *chain
     cdef Arrival arrival
     if listener.retired:
         transport_close(transport)
         return
-    chain = &listener.chains[0]
-    if listener.conf.choose != NULL or listener.conf.matcher != NULL:
-        engine.arriving = &arrival
-        chain = choose(listener, transport, &arrival)
-        if chain == NULL:
-            stat_inc(engine.stats, listener.conf.stats[LISTENER_NO_CHAIN_MATCH])
+    if listener.conf.filters_len:
+        accepted_start(listener, transport)
+    elif listener.conf.choose == NULL and listener.conf.matcher == NULL:
+        start(&listener.chains[0], transport)
+    else:
+        memset(&arrival, 0, sizeof(Arrival))
+        transport_remote(transport, &arrival.remote)
+        if not connection_give(listener, transport, &arrival):
             transport_close(transport)
-            engine.arriving = NULL
-            return
+
+
+cdef bint connection_give(ListenerLocal *listener, Transport *transport, Arrival *arrival) noexcept nogil:
+    cdef Engine *engine = listener.engine
+    cdef ChainLocal *chain = choose(listener, transport, arrival)
+    if chain == NULL:
+        stat_inc(engine.stats, listener.conf.stats[LISTENER_NO_CHAIN_MATCH])
+        return False
+    engine.arriving = arrival
     start(chain, transport)
     engine.arriving = NULL
+    return True
 
 
 cdef ChainLocal *choose(ListenerLocal *listener, Transport *transport, Arrival *arrival) noexcept nogil:
     # NULL: no chain takes it.
     cdef ChainFacts facts
+    cdef Span protocols[PROTOCOLS_MAX]
+    cdef Span rest = arrival.protocols
     cdef int found
-    memset(&facts, 0, sizeof(ChainFacts))
-    transport_remote(transport, &arrival.remote)
-    arrival.local.family = 0
     if listener.conf.matcher != NULL:
-        transport_local(transport, &arrival.local)
+        know_local(transport, arrival)
         return choose_by_tree(listener, arrival)
+    if listener.conf.choose == NULL:
+        return &listener.chains[0]
     if listener.conf.choose.local:
-        transport_local(transport, &arrival.local)
+        know_local(transport, arrival)
+    memset(&facts, 0, sizeof(ChainFacts))
     facts.local = &arrival.local
-    facts.remote = facts.direct_remote = &arrival.remote
-    facts.transport_protocol = RAW_BUFFER
+    facts.remote = &arrival.remote
+    facts.direct_remote = &arrival.direct_remote if arrival.direct_remote.family else &arrival.remote
+    facts.server_name = arrival.server_name
+    facts.transport_protocol = TLS if arrival.tls else RAW_BUFFER
+    facts.application_protocols = protocols
+    while facts.application_protocols_len < PROTOCOLS_MAX and sniff_protocol(&rest, &protocols[facts.application_protocols_len]):
+        facts.application_protocols_len += 1
     found = chain_index_find(listener.conf.choose, &facts)
     return &listener.chains[found] if found >= 0 else NULL
 
 
+cdef void know_local(Transport *transport, Arrival *arrival) noexcept nogil:
+    if arrival.local.family == 0:
+        transport_local(transport, &arrival.local)
+
+
+cdef Span join_protocols(const Arrival *arrival, char *room) noexcept nogil:
+    # 'h2','http/1.1': as inputs of a matcher see them.
+    cdef Span rest = arrival.protocols
+    cdef Span one
+    cdef size_t n = 0
+    while sniff_protocol(&rest, &one) and n + one.len + 3 < JOINED_MAX:
+        if n:
+            room[n] = 44
+            n += 1
+        room[n] = 39
+        memcpy(room + n + 1, one.at, one.len)
+        room[n + 1 + one.len] = 39
+        n += one.len + 2
+    return span(room, n)
+
+
 cdef ChainLocal *choose_by_tree(ListenerLocal *listener, Arrival *arrival) noexcept nogil:
     cdef Record record
+    cdef char room[JOINED_MAX]
     cdef uint32_t found = 0
     memset(&record, 0, sizeof(Record))
     record.downstream_local = record.downstream_direct_local = &arrival.local
-    record.downstream_remote = record.downstream_direct_remote = &arrival.remote
-    record.transport_protocol = RAW_BUFFER
+    record.downstream_remote = &arrival.remote
+    record.downstream_direct_remote = &arrival.direct_remote if arrival.direct_remote.family else &arrival.remote
+    record.server_name = arrival.server_name
+    record.transport_protocol = TLS if arrival.tls else RAW_BUFFER
+    record.application_protocols = join_protocols(arrival, room)
     if match_tree_find(listener.conf.matcher, NULL, &record, &found) and found < listener.conf.chains_len:
         return &listener.chains[found]
     return &listener.chains[listener.conf.fallback - 1] if listener.conf.fallback else NULL
@@ -96,6 +144,8 @@ cdef void start(ChainLocal *chain, Transport *transport) noexcept nogil:
         tcp_start(chain, transport)
     elif chain.conf.kind == CHAIN_THRIFT:
         thrift_start(chain, transport)
+    elif chain.conf.kind != CHAIN_HTTP:
+        answerer_start(chain, transport)
     elif chain.conf.hcm.codec == CODEC_HTTP2:
         http2_downstream_start(chain, transport)
     else:
@@ -125,8 +175,10 @@ cdef void connection_begin(Connection *connection, const ConnectionOps *ops, Cha
     engine.next_id += 1
     connection.id = engine.next_id
     connection.local = NULL
+    connection.arrival = NULL
+    connection.counted = 0
     if engine.arriving != NULL:
-        connection.remote = engine.arriving.remote
+        adopt(connection, engine.arriving)
     else:
         transport_remote(transport, &connection.remote)
     transport.high = listener.conf.buffer_limit
@@ -136,6 +188,22 @@ cdef void connection_begin(Connection *connection, const ConnectionOps *ops, Cha
     if transport_is_tls(transport) and chain.conf.hcm != NULL:
         stat_inc(engine.stats, chain.conf.hcm.stats[HCM_CX_SSL_TOTAL])
         gauge_add(engine.stats, chain.conf.hcm.stats[HCM_CX_SSL_ACTIVE], 1)
+
+
+cdef void adopt(Connection *connection, Arrival *arrival) noexcept nogil:
+    # What a log line or a filter may ask for later is kept, and only where there is such a thing.
+    connection.remote = arrival.remote
+    if arrival.texts == NULL and not arrival.direct_remote.family and not arrival.redirected and not arrival.protocols.len:
+        return
+    connection.arrival = <Arrival *>malloc(sizeof(Arrival))
+    if connection.arrival == NULL:
+        return
+    connection.arrival[0] = arrival[0]
+    arrival.texts = NULL
+    if arrival.redirected:
+        connection.local = <IpAddress *>malloc(sizeof(IpAddress))
+        if connection.local != NULL:
+            connection.local[0] = arrival.local
 
 
 cdef void link(Connection *connection, ListenerLocal *listener) noexcept nogil:
@@ -185,6 +253,11 @@ cdef void connection_end(Connection *connection) noexcept nogil:
     stat_inc(engine.stats, listener.conf.stats[LISTENER_CX_DESTROY])
     histogram_record(engine.stats, listener.conf.cx_length, (clock_ns(&engine.loop.clock) - connection.started_ns) // NS_PER_MS)
     unlink(connection)
+    if connection.counted:
+        network_filters_end(connection)
+    if connection.arrival != NULL:
+        free(connection.arrival.texts)
+        free(connection.arrival)
     free(connection.local)
     listener_unuse(listener)
 
@@ -194,6 +267,12 @@ cdef void connection_move(Connection *source, Connection *to) noexcept nogil:
     to.link[0] = to
     if to.next != NULL:
         to.next.link = &to.next
+
+
+cdef IpAddress *connection_direct_local(Connection *connection) noexcept nogil:
+    if connection.arrival != NULL and connection.arrival.direct_local.family:
+        return &connection.arrival.direct_local
+    return connection_local(connection)
 
 
 cdef IpAddress *connection_local(Connection *connection) noexcept nogil:

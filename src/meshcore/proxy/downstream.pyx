@@ -24,6 +24,7 @@ from meshcore.observe.record cimport FLAG_DPE
 from meshcore.proxy.connection cimport connection_begin, connection_end
 from meshcore.proxy.downstream_write cimport *
 from meshcore.proxy.http2.downstream cimport http2_downstream_take_over, http2_preface_begins
+from meshcore.proxy.network_filter cimport network_filters_pass
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.stream cimport *
 from meshcore.proxy.stream_end cimport stream_free
@@ -80,6 +81,10 @@ cdef void downstream_start(ChainLocal *chain, Transport *transport) noexcept nog
     count(down, HCM_CX_TOTAL, 1)
     gauge(down, HCM_CX_ACTIVE, 1)
     down.spoke = False
+    if chain.conf.filters_len and not network_filters_pass(&down.base.conn):
+        down.local_close = True
+        close_now(down, False)
+        return
     arm_idle(down)
     transport_read_start(transport)
 

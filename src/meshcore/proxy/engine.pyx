@@ -19,6 +19,7 @@ from meshcore.io.listener cimport server_close, server_open, server_set_backlog
 from meshcore.io.logfile cimport logfile_busy, logfile_fini, logfile_flush, logfile_init
 from meshcore.io.loop cimport loop_fini, loop_init
 from meshcore.io.transport cimport transport_flush_all
+from meshcore.proxy.accepted cimport accepted_end_all, accepted_move
 from meshcore.proxy.connection cimport connection_accept, connection_refused, connections_abort, connections_drain, connections_move
 from meshcore.proxy.drain cimport drain_start
 from meshcore.proxy.http2.objects cimport Http2Downstream, Http2Upstream
@@ -63,6 +64,8 @@ cdef int engine_init(Engine *engine, uint32_t index, uint64_t *stats, LoopHook o
     slab_init(&engine.thrift_calls, sizeof(ThriftCall))
     slab_init(&engine.thrift_upstreams, sizeof(ThriftUpstream))
     slab_init(&engine.thrift_walks, sizeof(ThriftWalk))
+    slab_init(&engine.accepted, sizeof(Accepted))
+    slab_init(&engine.answerers, sizeof(Answerer))
     batch_init(&engine.batch)
     return 0
 
@@ -91,6 +94,8 @@ cdef void engine_fini(Engine *engine) noexcept nogil:
     slab_fini(&engine.thrift_calls)
     slab_fini(&engine.thrift_upstreams)
     slab_fini(&engine.thrift_walks)
+    slab_fini(&engine.accepted)
+    slab_fini(&engine.answerers)
 
 
 cdef void free_ended(Engine *engine) noexcept nogil:
@@ -243,6 +248,7 @@ cdef void retire_listener(ListenerLocal *listener) noexcept nogil:
     for i in range(listener.servers_len):
         server_close(listener.servers[i])
     listener.servers_len = 0
+    accepted_end_all(listener)
     listener.retired = True
     listener.next = listener.engine.retired
     listener.link = &listener.engine.retired
@@ -278,6 +284,7 @@ cdef void engine_update_listener(Engine *engine, ListenerConf *conf, RouteSet *r
     old.servers_len = 0
     engine.listeners[conf.index] = listener
     connections_move(old, listener)
+    accepted_move(old, listener)
     retire_listener(old)
 
 
@@ -354,6 +361,7 @@ cdef void engine_abort(Engine *engine) noexcept nogil:
     for i in range(engine.listeners_cap):
         if engine.listeners[i] != NULL:
             connections_abort(engine.listeners[i])
+            accepted_end_all(engine.listeners[i])
             engine_drop_listener(engine, i)
     for i in range(engine.clusters_cap):
         engine_drop_cluster(engine, i)
@@ -551,4 +559,4 @@ cdef uint64_t engine_live(Engine *engine) noexcept nogil:
     return <uint64_t>engine.downstreams.live + engine.http2_downstreams.live + engine.http2_streams.live \
         + engine.upstreams.live + engine.http2_upstreams.live + engine.streams.live + engine.attempts.live \
         + engine.thrift_downstreams.live + engine.thrift_calls.live + engine.thrift_upstreams.live \
-        + engine.tcp_sessions.live + engine.loop.handles
+        + engine.tcp_sessions.live + engine.accepted.live + engine.answerers.live + engine.loop.handles

@@ -58,6 +58,8 @@ cdef struct Engine:
     Slab thrift_calls
     Slab thrift_upstreams
     Slab thrift_walks
+    Slab accepted
+    Slab answerers
     Stream *ended                  # freed at the end of the iteration
     Stream *shadows                # mirrored requests under way
     Arrival *arriving              # of the connection that a filter chain is being given; NULL: nobody has asked yet
@@ -93,13 +95,32 @@ cdef struct ListenerLocal:
     uint64_t drain_since_ms        # 0: it does not drain
     Timer drain_end                # of a retired one: what is still open closes
     Connection *connections
+    Accepted *accepted             # that no filter chain has yet
     ListenerLocal *next            # in Engine.retired
     ListenerLocal **link           # NULL: not retired
 
 cdef struct Arrival:
     # What is known of a connection before a filter chain has it.
-    IpAddress remote
+    IpAddress remote               # as a listener filter said, else the peer
+    IpAddress direct_remote        # the peer; family 0: it is `remote`
     IpAddress local                # family 0: not asked for
+    IpAddress direct_local         # family 0: it is `local`
+    bint redirected                # a listener filter said `local`
+    bint tls                       # it begins with a ClientHello
+    Span server_name               # lower case; empty: none
+    Span protocols                 # ALPN: a length before each name; empty: none
+    char *texts                    # what the two point into; NULL: nothing that must be freed
+
+cdef struct Accepted:
+    # A connection while listener filters look at its first bytes.
+    ListenerLocal *listener        # a use of it
+    Transport *transport
+    Accepted *next                 # in the listener's list
+    Accepted **link                # NULL: it has left
+    uint32_t at                    # which filter looks
+    Held held                      # what has come
+    Timer timer
+    Arrival arrival
 
 cdef struct ConnectionOps:
     # How a listener ends its connections, whatever they speak.
@@ -117,6 +138,8 @@ cdef struct Connection:
     uint64_t started_ns
     IpAddress remote
     IpAddress *local               # NULL: the listener's own address
+    Arrival *arrival               # what listener filters learnt; NULL: nothing
+    uint32_t counted               # network filters that have counted it
 
 cdef enum DownState:
     # HTTP/1 downstream, one value per thing that may come next from the client.
@@ -337,6 +360,11 @@ cdef struct TcpSession:
     Timer connecting
     Timer idle
     Timer duration
+
+cdef struct Answerer:
+    # A connection of a CHAIN_ECHO or CHAIN_DIRECT.
+    Connection conn                # must be first
+    bint closed
 
 cdef struct RequestQueue:
     Attempt *oldest

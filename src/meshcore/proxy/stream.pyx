@@ -16,7 +16,7 @@ from meshcore.observe.counters cimport gauge_add, stat_inc
 from meshcore.observe.record cimport *
 from meshcore.proxy.chain cimport *
 from meshcore.proxy.client cimport client_no_more
-from meshcore.proxy.connection cimport connection_local
+from meshcore.proxy.connection cimport connection_direct_local, connection_direct_remote, connection_local, connection_server_name
 from meshcore.proxy.local_reply cimport local_reply_fill
 from meshcore.proxy.mirror cimport mirror_end
 from meshcore.proxy.objects cimport *
@@ -78,8 +78,10 @@ cdef void stream_begin(Stream *stream) noexcept nogil:
     record.request = &stream.request
     record.start_wall_us = clock_wall_us(&engine.loop.clock)
     record.downstream_remote = &down.conn.remote
-    record.downstream_direct_remote = &down.conn.remote
+    record.downstream_direct_remote = connection_direct_remote(&down.conn)
+    record.server_name = connection_server_name(&down.conn)
     record.downstream_local = connection_local(&down.conn)
+    record.downstream_direct_local = record.downstream_local if down.conn.arrival == NULL else connection_direct_local(&down.conn)
     record.connection_id = down.conn.id
     record.protocol = stream.request.version
     record.downstream_header_rx = stream.request.bytes

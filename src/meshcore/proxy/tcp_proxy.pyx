@@ -25,8 +25,11 @@ from meshcore.io.transport cimport *
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add
 from meshcore.observe.record cimport *
 from meshcore.proxy.access_log cimport write_logs
-from meshcore.proxy.connection cimport connection_begin, connection_end, connection_local
-from meshcore.proxy.engine cimport cluster_unuse
+from meshcore.proxy.connection cimport (
+    connection_begin, connection_direct_local, connection_direct_remote, connection_end, connection_local, connection_server_name,
+)
+from meshcore.proxy.engine cimport cluster_unuse, engine_find_cluster
+from meshcore.proxy.network_filter cimport network_filters_pass
 from meshcore.proxy.objects cimport *
 
 cdef extern from "<errno.h>" nogil:
@@ -79,6 +82,11 @@ cdef void tcp_start(ChainLocal *chain, Transport *transport) noexcept nogil:
     transport.owner = session
     session.open = 1
     count(session, TCP_CX_TOTAL, 1)
+    if chain.conf.filters_len and not network_filters_pass(&session.conn):
+        session.local_close = True
+        session.log_at_end = True
+        finish(session, FLAG_URX, False)       # what Envoy logs for a connection that it never looked at
+        return
     if conf_of(session).duration_ms:
         wheel_arm(&engine.loop.wheel, &session.duration, now_ms(session) + conf_of(session).duration_ms)
     session.cluster = cluster_of(session)
@@ -96,6 +104,9 @@ cdef ClusterLocal *cluster_of(TcpSession *session) noexcept nogil:
     cdef uint64_t at
     cdef uint32_t index
     cdef uint32_t i = 0
+    cdef Span name = connection_server_name(&session.conn)
+    if session.conn.chain.conf.by_server_name and name.len > 0:
+        return engine_find_cluster(engine, name)
     if conf.choices_len > 1:
         at = random_u64(&engine.loop.random) % conf.total_weight
         while at >= conf.weights[i]:
@@ -458,8 +469,11 @@ cdef void write_line(TcpSession *session, uint8_t kind) noexcept nogil:
     record.downstream_close_reason = session.down_reason
     record.upstream_close_reason = session.up_reason
     record.filter_chain = session.conn.chain.conf.name
-    record.downstream_remote = record.downstream_direct_remote = &session.conn.remote
-    record.downstream_local = record.downstream_direct_local = connection_local(&session.conn)
+    record.downstream_remote = &session.conn.remote
+    record.downstream_direct_remote = connection_direct_remote(&session.conn)
+    record.downstream_local = connection_local(&session.conn)
+    record.downstream_direct_local = connection_direct_local(&session.conn)
+    record.server_name = connection_server_name(&session.conn)
     record.connection_id = session.conn.id
     record.attempts = session.attempts
     record.protocol = record.upstream_protocol = NO_PROTOCOL

@@ -26,6 +26,7 @@ from meshcore.observe.record cimport FLAG_DPE, FLAG_DR
 from meshcore.proxy.connection cimport connection_begin, connection_end, connection_move
 from meshcore.proxy.drain cimport drain_closes
 from meshcore.proxy.http2.objects cimport *
+from meshcore.proxy.network_filter cimport network_filters_pass
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.stream cimport *
 
@@ -108,6 +109,8 @@ cdef void http2_downstream_start(ChainLocal *chain, Transport *transport) noexce
     count(down, HCM_CX_TOTAL, 1)
     gauge(down, HCM_CX_ACTIVE, 1)
     begin(down, transport)
+    if chain.conf.filters_len and not network_filters_pass(&down.base.conn):
+        abort(&down.base.conn)
 
 
 cdef bint http2_downstream_take_over(Connection *connection, const char *at, size_t n) noexcept nogil:

@@ -1,0 +1,77 @@
+"""The network filters of a chain: those that see a connection first, and the one that ends the chain.
+
+The last one is an HTTP connection manager, a TCP or Thrift proxy, echo or direct_response; before it may stand connection_limit,
+local_ratelimit and sni_cluster. Called by listener.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mesh.config import filter_local_ratelimit, hcm, tcp_proxy, thrift_proxy
+from mesh.config.errors import join
+from mesh.config.fields import Fields
+from mesh.config.lowering import Lowering
+from meshcore.bind import spec
+
+PACKAGE = "envoy.extensions.filters.network"
+FILTER = Fields("envoy.config.listener.v3.Filter", {"name", "typed_config"})
+ECHO = Fields(f"{PACKAGE}.echo.v3.Echo", ())
+DIRECT = Fields(f"{PACKAGE}.direct_response.v3.Config", {"response"})
+CONNECTION_LIMIT = Fields(f"{PACKAGE}.connection_limit.v3.ConnectionLimit", {"stat_prefix", "max_connections"})
+LOCAL_RATELIMIT = Fields(f"{PACKAGE}.local_ratelimit.v3.LocalRateLimit", {"stat_prefix", "token_bucket"})
+SNI_CLUSTER = Fields(f"{PACKAGE}.sni_cluster.v3.SniCluster", ())
+LAST = {
+    hcm.HCM.message: hcm,
+    tcp_proxy.TCP.message: tcp_proxy,
+    thrift_proxy.THRIFT.message: thrift_proxy,
+    ECHO.message: ECHO,
+    DIRECT.message: DIRECT,
+}
+BEFORE = {one.message: one for one in (CONNECTION_LIMIT, LOCAL_RATELIMIT, SNI_CLUSTER)}
+
+
+def lower_all(items: Any, low: Lowering, path: str) -> dict[str, Any] | None:
+    """The fields of a spec.FilterChain; None after a refusal."""
+    if not items:
+        low.refuse(path, "must have an HTTP connection manager, a TCP proxy, a Thrift proxy, an echo or a direct_response")
+        return None
+    before = [_before(item, low, f"{path}[{index}]") for index, item in enumerate(items[:-1])]
+    last = _last(items[-1], low, f"{path}[{len(items) - 1}]")
+    if last is None or None in before:
+        return None
+    if "thrift" in last and before:
+        low.refuse(f"{path}[0]", "a network filter before a Thrift proxy is not implemented yet in mesh; remove it")
+    return {**last, "filters": tuple(before)}
+
+
+def _before(item: Any, low: Lowering, path: str) -> spec.NetworkFilter | None:
+    FILTER.check(item, low.report, path)
+    at = join(path, "typed_config")
+    config, kind = low.unpack(item.typed_config, at, BEFORE, "a network filter before the last one")
+    if config is None:
+        return None
+    kind.check(config, low.report, at)
+    if kind is CONNECTION_LIMIT:
+        return spec.NetworkFilter("connection_limit", config.stat_prefix, max_connections=config.max_connections.value)
+    if kind is LOCAL_RATELIMIT:
+        bucket = filter_local_ratelimit.lower_bucket(config.token_bucket, low, join(at, "token_bucket"))
+        return spec.NetworkFilter("local_ratelimit", config.stat_prefix, token_bucket=bucket)
+    return spec.NetworkFilter("sni_cluster")
+
+
+def _last(item: Any, low: Lowering, path: str) -> dict[str, Any] | None:
+    FILTER.check(item, low.report, path)
+    at = join(path, "typed_config")
+    config, kind = low.unpack(item.typed_config, at, LAST, "the last network filter of a chain")
+    if config is None:
+        return None
+    if kind is tcp_proxy:
+        return {"tcp": tcp_proxy.lower(config, low, at)}
+    if kind is thrift_proxy:
+        return {"thrift": thrift_proxy.lower(config, low, at)}
+    if kind is hcm:
+        return {"hcm": hcm.lower(config, low, at)}
+    kind.check(config, low.report, at)
+    if kind is ECHO:
+        return {"echo": True}
+    return {"text": low.bytes_of(config.response, join(at, "response"))}

@@ -1,0 +1,92 @@
+"""Compiles listener filters and network filters; see listener_filters.pxd for the law.
+
+The connections that a connection_limit counts outlive its table, and so does their number: it is kept by the filter's place for as long as
+the process runs.
+"""
+from libc.stdint cimport int64_t, uint32_t
+from libc.stdlib cimport calloc
+
+from meshcore.base.token_bucket cimport TokenBucket
+from meshcore.bind.matchers cimport take
+from meshcore.bind.stats cimport Group, Layout
+from meshcore.conf.tables cimport (
+    LISTENER_HTTP_INSPECTOR, LISTENER_ORIGINAL_DST, LISTENER_PROXY_PROTOCOL, LISTENER_TLS_INSPECTOR, NETWORK_CONNECTION_LIMIT,
+    NETWORK_LOCAL_RATELIMIT, NETWORK_SNI_CLUSTER,
+)
+
+from meshcore.bind import stat_names
+
+LISTENER_KINDS = {
+    "tls_inspector": LISTENER_TLS_INSPECTOR, "http_inspector": LISTENER_HTTP_INSPECTOR, "proxy_protocol": LISTENER_PROXY_PROTOCOL,
+    "original_dst": LISTENER_ORIGINAL_DST,
+}
+NETWORK_KINDS = {
+    "connection_limit": NETWORK_CONNECTION_LIMIT, "local_ratelimit": NETWORK_LOCAL_RATELIMIT, "sni_cluster": NETWORK_SNI_CLUSTER,
+}
+LAYOUTS = {
+    kind: Layout(stat_names.members(names))
+    for kind, names in {
+        "tls_inspector": stat_names.TLS_INSPECTOR, "http_inspector": stat_names.HTTP_INSPECTOR, "proxy_protocol": stat_names.PROXY_PROTOCOL,
+        "connection_limit": stat_names.CONNECTION_LIMIT, "local_ratelimit": stat_names.NETWORK_RATELIMIT,
+    }.items()
+}
+NETWORK_PREFIXES = {"connection_limit": "connection_limit.", "local_ratelimit": "local_rate_limit."}
+
+_counts = {}                       # place of a connection_limit -> address of its number
+
+
+def listener_prefix(spec):
+    """Where the statistics of a listener filter stand."""
+    if spec.kind == "proxy_protocol":
+        return f"proxy_proto.{spec.stat_prefix}." if spec.stat_prefix else "proxy_proto."
+    return f"{spec.kind}."
+
+
+cdef int name_stats(StatsRegistry registry, str kind, str prefix, list owned, uint32_t *slots) except -1:
+    cdef Layout layout = LAYOUTS[kind]
+    cdef Group group = registry.group(prefix, layout)
+    owned.append(prefix)
+    for i in range(len(layout.names)):
+        slots[<int>i] = group.slot + layout.at[<int>i]
+    return 0
+
+
+cdef ListenerFilter *compile_listener_filters(Arena *arena, object specs, StatsRegistry registry, list owned) except NULL:
+    cdef ListenerFilter *filters = <ListenerFilter *>take(arena, len(specs) * sizeof(ListenerFilter))
+    for i, spec in enumerate(specs):
+        filters[<int>i].kind = LISTENER_KINDS[spec.kind]
+        filters[<int>i].optional = spec.optional
+        for version in spec.disallowed_versions:
+            filters[<int>i].refused |= 1 << <int>version
+        if spec.kind in LAYOUTS:
+            name_stats(registry, spec.kind, listener_prefix(spec), owned, filters[<int>i].stats)
+    return filters
+
+
+cdef int64_t *count_of(object place) except NULL:
+    cdef int64_t *word
+    if place not in _counts:
+        word = <int64_t *>calloc(1, sizeof(int64_t))
+        if word == NULL:
+            raise MemoryError
+        _counts[place] = <size_t>word
+    return <int64_t *><size_t>_counts[place]
+
+
+cdef NetworkFilter *compile_network_filters(Arena *arena, object specs, object place, StatsRegistry registry, list owned, uint32_t *n) except NULL:
+    cdef NetworkFilter *filters = <NetworkFilter *>take(arena, len(specs) * sizeof(NetworkFilter))
+    cdef TokenBucket *bucket
+    n[0] = len(specs)
+    for i, spec in enumerate(specs):
+        filters[<int>i].kind = NETWORK_KINDS[spec.kind]
+        if spec.kind in LAYOUTS:
+            name_stats(registry, spec.kind, f"{NETWORK_PREFIXES[spec.kind]}{spec.stat_prefix}.", owned, filters[<int>i].stats)
+        filters[<int>i].most = spec.max_connections
+        if spec.kind == "connection_limit":
+            filters[<int>i].used = count_of((*place, i, spec.stat_prefix))
+        if spec.token_bucket is not None:
+            bucket = <TokenBucket *>take(arena, sizeof(TokenBucket))
+            bucket.max = spec.token_bucket.max_tokens
+            bucket.per_second = spec.token_bucket.tokens_per_fill * 1000.0 / spec.token_bucket.fill_interval_ms
+            filters[<int>i].bucket = bucket
+    return filters

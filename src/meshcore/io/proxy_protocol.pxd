@@ -1,0 +1,27 @@
+# PROXY protocol, versions 1 and 2: the header in which a proxy says who connected to it. Bytes in, addresses out, and back; no I/O.
+#
+# The specification is HAProxy's. A header that is incomplete is asked about again with more bytes; `len` says how many bytes it has, which
+# whoever reads takes from the connection. Leaf code, any thread.
+from libc.stdint cimport uint8_t
+
+from meshcore.observe.record cimport IpAddress
+
+cdef enum ProxyHeaderResult:
+    PROXY_MORE
+    PROXY_FOUND
+    PROXY_NONE                     # the bytes begin no header
+    PROXY_BAD                      # they do, and it is wrong
+
+cdef enum:
+    PROXY_V1_MAX = 108             # longer lines are wrong
+    PROXY_HEADER_MAX = 232         # room that proxy_header_write needs
+
+cdef struct ProxyHeader:
+    uint8_t version                # 1 or 2; also set when it is wrong
+    bint local                     # the proxy speaks for itself (LOCAL), or does not know (UNKNOWN): the connection's own addresses count
+    IpAddress source
+    IpAddress destination
+    size_t len                     # of the whole header
+
+cdef int proxy_header_parse(const char *at, size_t n, ProxyHeader *header) noexcept nogil
+cdef size_t proxy_header_write(int version, const IpAddress *source, const IpAddress *destination, char *out) noexcept nogil    # bytes written

@@ -1,0 +1,315 @@
+"""Listener filters at work; see accepted.pxd for the law.
+
+An Accepted lives from accept until its connection belongs to a chain, or until its closed transport is gone.
+"""
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+from meshcore.base.clock cimport clock_ms
+from meshcore.base.held cimport held_append, held_drop, held_fini
+from meshcore.base.slab cimport slab_free, slab_new
+from meshcore.base.span cimport Span, lower, span
+from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
+from meshcore.codec.sniff cimport (
+    HELLO_MAX, HTTP_1_0, HTTP_2, SNIFF_FOUND, SNIFF_MORE, SNIFF_OTHER, SNIFF_TOO_LARGE, ClientHello, HttpKind, sniff_http, sniff_tls,
+)
+from meshcore.conf.stat_ids cimport *
+from meshcore.conf.tables cimport (
+    LISTENER_HTTP_INSPECTOR, LISTENER_PROXY_PROTOCOL, LISTENER_TLS_INSPECTOR, ListenerFilter,
+)
+from meshcore.io.proxy_protocol cimport (
+    PROXY_BAD, PROXY_FOUND, PROXY_MORE, PROXY_NONE, ProxyHeader, proxy_header_parse,
+)
+from meshcore.io.transport cimport *
+from meshcore.observe.counters cimport gauge_add, stat_inc
+from meshcore.proxy.connection cimport connection_give
+from meshcore.proxy.engine cimport listener_unuse
+from meshcore.proxy.objects cimport *
+
+cdef enum Verdict:
+    LOOK_ON                        # the next filter
+    LOOK_AGAIN                     # the same one, when more has come
+    LOOK_CLOSE
+
+cdef enum:
+    BYTES_MAX = 64 * 1024          # who has so many asks for no more
+
+cdef Span HTTP_1_0_NAME = span(b"\x08http/1.0", 9)
+cdef Span HTTP_1_1_NAME = span(b"\x08http/1.1", 9)
+cdef Span HTTP_2_NAME = span(b"\x03h2c", 4)
+
+
+# --- life -----------------------------------------------------------------------------------------------------------
+
+
+cdef inline void count(Accepted *accepted, const ListenerFilter *filter, int stat) noexcept nogil:
+    stat_inc(accepted.listener.engine.stats, filter.stats[stat])
+
+
+cdef inline void count_listener(Accepted *accepted, int stat) noexcept nogil:
+    stat_inc(accepted.listener.engine.stats, accepted.listener.conf.stats[stat])
+
+
+cdef void join(Accepted *accepted, ListenerLocal *listener) noexcept nogil:
+    accepted.listener = listener
+    listener.users += 1
+    accepted.next = listener.accepted
+    accepted.link = &listener.accepted
+    if accepted.next != NULL:
+        accepted.next.link = &accepted.next
+    listener.accepted = accepted
+
+
+cdef void leave(Accepted *accepted) noexcept nogil:
+    # Nobody looks any more. The use of the listener stays.
+    if accepted.link == NULL:
+        return
+    gauge_add(accepted.listener.engine.stats, accepted.listener.conf.stats[LISTENER_PRE_CX_ACTIVE], -1)
+    timer_cancel(&accepted.listener.engine.loop.wheel, &accepted.timer)
+    unlink(accepted)
+    accepted.link = NULL
+
+
+cdef void unlink(Accepted *accepted) noexcept nogil:
+    accepted.link[0] = accepted.next
+    if accepted.next != NULL:
+        accepted.next.link = accepted.link
+
+
+cdef void dispose(Accepted *accepted) noexcept nogil:
+    cdef ListenerLocal *listener = accepted.listener
+    held_fini(&accepted.held)
+    free(accepted.arrival.texts)
+    slab_free(&listener.engine.accepted, accepted)
+    listener_unuse(listener)
+
+
+cdef void on_gone(Transport *transport) noexcept nogil:
+    dispose(<Accepted *>transport.owner)
+
+
+cdef void give_up(Accepted *accepted) noexcept nogil:
+    leave(accepted)
+    transport_unread(accepted.transport, &accepted.held)
+    transport_close(accepted.transport)
+
+
+cdef void accepted_start(ListenerLocal *listener, Transport *transport) noexcept nogil:
+    cdef Accepted *accepted = <Accepted *>slab_new(&listener.engine.accepted)
+    if accepted == NULL:
+        transport_close(transport)
+        return
+    memset(accepted, 0, sizeof(Accepted))
+    join(accepted, listener)
+    accepted.transport = transport
+    timer_init(&accepted.timer, on_timeout, accepted)
+    transport_remote(transport, &accepted.arrival.remote)
+    transport.ops = &ops
+    transport.owner = accepted
+    gauge_add(listener.engine.stats, listener.conf.stats[LISTENER_PRE_CX_ACTIVE], 1)
+    look(accepted)
+
+
+cdef void accepted_move(ListenerLocal *old, ListenerLocal *listener) noexcept nogil:
+    cdef Accepted *accepted = old.accepted
+    cdef Accepted *next
+    while accepted != NULL:
+        next = accepted.next
+        if accepted.at < listener.conf.filters_len:
+            unlink(accepted)
+            join(accepted, listener)
+            listener_unuse(old)
+        accepted = next
+
+
+cdef void accepted_end_all(ListenerLocal *listener) noexcept nogil:
+    while listener.accepted != NULL:
+        give_up(listener.accepted)
+
+
+# --- the filters, one after the other ---------------------------------------------------------------------------------
+
+
+cdef void look(Accepted *accepted) noexcept nogil:
+    cdef const ListenerFilter *filter
+    cdef Verdict verdict
+    while accepted.at < accepted.listener.conf.filters_len:
+        filter = &accepted.listener.conf.filters[accepted.at]
+        verdict = ask(accepted, filter)
+        if verdict == LOOK_CLOSE:
+            give_up(accepted)
+            return
+        if verdict == LOOK_AGAIN:
+            wait(accepted)
+            return
+        accepted.at += 1
+    deliver(accepted)
+
+
+cdef void wait(Accepted *accepted) noexcept nogil:
+    cdef Engine *engine = accepted.listener.engine
+    if accepted.timer.link == NULL and accepted.listener.conf.filters_ms:
+        wheel_arm(&engine.loop.wheel, &accepted.timer, clock_ms(&engine.loop.clock) + accepted.listener.conf.filters_ms)
+    transport_read_start(accepted.transport)
+
+
+cdef void deliver(Accepted *accepted) noexcept nogil:
+    cdef Transport *transport = accepted.transport
+    leave(accepted)
+    if transport.reading or accepted.held.len:
+        transport_unread(transport, &accepted.held)
+    transport.ops = NULL           # nobody's, until a chain has it
+    if connection_give(accepted.listener, transport, &accepted.arrival):
+        transport_watch(transport)
+    else:
+        transport_close(transport)
+    dispose(accepted)
+
+
+cdef void on_read(Transport *transport, const char *at, size_t n) noexcept nogil:
+    cdef Accepted *accepted = <Accepted *>transport.owner
+    if accepted.held.len > BYTES_MAX or not held_append(&accepted.held, at, n):
+        count_listener(accepted, LISTENER_FILTER_ERROR)
+        give_up(accepted)
+        return
+    look(accepted)
+
+
+cdef void on_end(Transport *transport, int error) noexcept nogil:
+    cdef Accepted *accepted = <Accepted *>transport.owner
+    count_listener(accepted, LISTENER_FILTER_REMOTE_CLOSE)
+    give_up(accepted)
+
+
+cdef void on_timeout(Timer *timer) noexcept nogil:
+    cdef Accepted *accepted = <Accepted *>timer.owner
+    count_listener(accepted, LISTENER_PRE_CX_TIMEOUT)
+    if accepted.listener.conf.filters_continue:
+        deliver(accepted)
+    else:
+        give_up(accepted)
+
+
+cdef Verdict ask(Accepted *accepted, const ListenerFilter *filter) noexcept nogil:
+    if filter.kind == LISTENER_TLS_INSPECTOR:
+        return inspect_tls(accepted, filter)
+    if filter.kind == LISTENER_HTTP_INSPECTOR:
+        return inspect_http(accepted, filter)
+    if filter.kind == LISTENER_PROXY_PROTOCOL:
+        return read_proxy_header(accepted, filter)
+    return restore_destination(accepted)
+
+
+cdef bint keep_hello(Arrival *arrival, const ClientHello *hello) noexcept nogil:
+    cdef uint32_t i
+    arrival.texts = <char *>malloc(hello.server_name.len + hello.protocols.len + 1)
+    if arrival.texts == NULL:
+        return False
+    for i in range(hello.server_name.len):
+        arrival.texts[i] = lower(hello.server_name.at[i])
+    memcpy(arrival.texts + hello.server_name.len, hello.protocols.at, hello.protocols.len)
+    arrival.server_name = span(arrival.texts, hello.server_name.len)
+    arrival.protocols = span(arrival.texts + hello.server_name.len, hello.protocols.len)
+    return True
+
+
+cdef Verdict inspect_tls(Accepted *accepted, const ListenerFilter *filter) noexcept nogil:
+    cdef ClientHello hello
+    cdef char room[HELLO_MAX]
+    cdef int found
+    if accepted.held.len == 0:
+        return LOOK_AGAIN
+    found = sniff_tls(accepted.held.at, accepted.held.len, room, &hello)
+    if found == SNIFF_MORE:
+        return LOOK_AGAIN
+    if found == SNIFF_TOO_LARGE:
+        count(accepted, filter, TLS_INSPECTOR_TOO_LARGE)
+        return LOOK_CLOSE
+    if found == SNIFF_OTHER or accepted.arrival.texts != NULL:
+        count(accepted, filter, TLS_INSPECTOR_TLS_NOT_FOUND)
+        return LOOK_ON
+    if not keep_hello(&accepted.arrival, &hello):
+        return LOOK_CLOSE
+    accepted.arrival.tls = True
+    count(accepted, filter, TLS_INSPECTOR_TLS_FOUND)
+    count(accepted, filter, TLS_INSPECTOR_ALPN_FOUND if hello.protocols.len else TLS_INSPECTOR_ALPN_NOT_FOUND)
+    count(accepted, filter, TLS_INSPECTOR_SNI_FOUND if hello.server_name.len else TLS_INSPECTOR_SNI_NOT_FOUND)
+    return LOOK_ON
+
+
+cdef Verdict inspect_http(Accepted *accepted, const ListenerFilter *filter) noexcept nogil:
+    cdef HttpKind kind
+    cdef int found
+    if accepted.arrival.tls:
+        return LOOK_ON
+    if accepted.held.len == 0:
+        return LOOK_AGAIN
+    found = sniff_http(accepted.held.at, accepted.held.len, &kind)
+    if found == SNIFF_MORE and accepted.held.len < BYTES_MAX:
+        return LOOK_AGAIN
+    if found != SNIFF_FOUND:
+        count(accepted, filter, HTTP_INSPECTOR_HTTP_NOT_FOUND)
+    elif kind == HTTP_2:
+        accepted.arrival.protocols = HTTP_2_NAME
+        count(accepted, filter, HTTP_INSPECTOR_HTTP2_FOUND)
+    elif kind == HTTP_1_0:
+        accepted.arrival.protocols = HTTP_1_0_NAME
+        count(accepted, filter, HTTP_INSPECTOR_HTTP10_FOUND)
+    else:
+        accepted.arrival.protocols = HTTP_1_1_NAME
+        count(accepted, filter, HTTP_INSPECTOR_HTTP11_FOUND)
+    return LOOK_ON
+
+
+cdef Verdict read_proxy_header(Accepted *accepted, const ListenerFilter *filter) noexcept nogil:
+    cdef Arrival *arrival = &accepted.arrival
+    cdef ProxyHeader header
+    cdef int found
+    cdef int later
+    if accepted.held.len == 0:
+        return LOOK_AGAIN
+    found = proxy_header_parse(accepted.held.at, accepted.held.len, &header)
+    later = PROXY_V2_FOUND - PROXY_V1_FOUND if header.version == 2 else 0
+    if found == PROXY_MORE:
+        return LOOK_AGAIN
+    if found == PROXY_NONE:
+        count(accepted, filter, PROXY_NOT_FOUND_ALLOWED if filter.optional else PROXY_NOT_FOUND_DISALLOWED)
+        return LOOK_ON if filter.optional else LOOK_CLOSE
+    if filter.refused >> header.version & 1:
+        if found == PROXY_FOUND:
+            count(accepted, filter, PROXY_V1_FOUND + later)
+        count(accepted, filter, PROXY_V1_DISALLOWED + later)
+        return LOOK_ON if filter.optional else LOOK_CLOSE
+    if found == PROXY_BAD:
+        count(accepted, filter, PROXY_V1_ERROR + later)
+        return LOOK_CLOSE
+    count(accepted, filter, PROXY_V1_FOUND + later)
+    held_drop(&accepted.held, header.len)
+    if not header.local:
+        redirect(accepted, &header.destination)
+        arrival.direct_remote = arrival.remote
+        arrival.remote = header.source
+    return LOOK_ON
+
+
+cdef void redirect(Accepted *accepted, const IpAddress *destination) noexcept nogil:
+    transport_local(accepted.transport, &accepted.arrival.direct_local)
+    accepted.arrival.local = destination[0]
+    accepted.arrival.redirected = True
+
+
+cdef Verdict restore_destination(Accepted *accepted) noexcept nogil:
+    cdef IpAddress original
+    if transport_original(accepted.transport, &original):
+        redirect(accepted, &original)
+    return LOOK_ON
+
+
+cdef TransportOps ops
+ops.on_connected = NULL
+ops.on_read = on_read
+ops.on_end = on_end
+ops.on_high = NULL
+ops.on_low = NULL
+ops.on_flushed = NULL
+ops.on_closed = on_gone

@@ -1,0 +1,171 @@
+"""Connections in the hands of listener and network filters: big first bytes, changes and ends meanwhile, limits over all workers."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any
+
+import pytest
+
+import mesh
+from mesh.testing.upstream import Upstream
+from mesh.testing.wire import Wire
+
+pytestmark = pytest.mark.slow
+
+TYPES = "type.googleapis.com/envoy.extensions.filters"
+LIMIT_S = 20.0
+HTTP = {"name": "http", "typed_config": {"@type": TYPES + ".listener.http_inspector.v3.HttpInspector"}}
+ECHO = {"name": "echo", "typed_config": {"@type": TYPES + ".network.echo.v3.Echo"}}
+PROXY = {"name": "proxied", "typed_config": {"@type": TYPES + ".listener.proxy_protocol.v3.ProxyProtocol"}}
+
+
+def bootstrap(*filters: dict[str, Any], name: str = "", cluster: int = 0, **listener: Any) -> dict[str, Any]:
+    """A listener with one chain of these network filters."""
+    main = {
+        "name": "main",
+        "stat_prefix": "main",
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
+        "filter_chains": [{"name": name, "filters": list(filters)}],
+        **listener,
+    }
+    host = {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": cluster}}}}
+    up = {"name": "up", "load_assignment": {"cluster_name": "up", "endpoints": [{"lb_endpoints": [host]}]}}
+    return {"static_resources": {"listeners": [main], "clusters": [up] if cluster else []}}
+
+
+def dial(proxy: mesh.Proxy) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", proxy.listeners["main"].port), timeout=LIMIT_S)
+
+
+def ended(wire: socket.socket) -> bool:
+    try:
+        return wire.recv(100) == b""
+    except ConnectionResetError:
+        return True
+
+
+def under_inspection(proxy: mesh.Proxy, wanted: int) -> None:
+    """Waits until listener filters look at so many connections."""
+    becomes(proxy, "listener.main.downstream_pre_cx_active", wanted)
+
+
+def becomes(proxy: mesh.Proxy, gauge: str, wanted: int) -> None:
+    end = time.monotonic() + LIMIT_S
+    while proxy.stats[gauge] != wanted:
+        assert time.monotonic() < end, f"{gauge} is {proxy.stats[gauge]}"
+        time.sleep(0.01)
+
+
+def hears(wire: socket.socket, words: bytes) -> bool:
+    wire.sendall(words)
+    got = b""
+    while len(got) < len(words):
+        if not (part := wire.recv(65536)):
+            return False
+        got += part
+    return got == words
+
+
+def test_a_big_first_write_goes_on_whole_and_in_order() -> None:
+    words = b"POST / HTTP/1.1\r\n" + bytes(range(256)) * 8192
+    got: list[bytes] = []
+
+    def take(wire: Wire) -> None:
+        while part := wire.socket.recv(1 << 16):
+            got.append(part)
+        wire.send(b"thanks")
+
+    tcp = {"name": "tcp", "typed_config": {"@type": TYPES + ".network.tcp_proxy.v3.TcpProxy", "stat_prefix": "t", "cluster": "up"}}
+    with Upstream(take) as up, mesh.Proxy(bootstrap(tcp, cluster=up.port, listener_filters=[HTTP]), concurrency=1) as proxy:
+        with dial(proxy) as wire:
+            wire.sendall(words)
+            wire.shutdown(socket.SHUT_WR)
+            assert wire.recv(100) == b"thanks"
+        assert b"".join(got) == words
+    assert proxy.live_objects() == 0
+
+
+def test_stopping_ends_connections_that_filters_still_look_at() -> None:
+    with mesh.Proxy(bootstrap(ECHO, listener_filters=[HTTP]), concurrency=2) as proxy:
+        wires = [dial(proxy) for _ in range(20)]
+        for wire in wires:
+            wire.sendall(b"GET")
+        under_inspection(proxy, 20)
+        proxy.stop()
+        assert all(ended(wire) for wire in wires)
+    assert proxy.live_objects() == 0
+
+
+def test_a_connection_under_inspection_goes_on_with_the_changed_listener() -> None:
+    with mesh.Proxy(bootstrap(ECHO, name="old", listener_filters=[PROXY]), concurrency=1) as proxy:
+        wire, other = dial(proxy), dial(proxy)
+        wire.sendall(b"PROXY TCP4 1.2.3.4 5.6.7.8 ")
+        other.sendall(b"PROXY UNKNOWN\r\n")
+        assert hears(other, b"here")
+        under_inspection(proxy, 1)
+        proxy.apply(bootstrap(ECHO, name="new", listener_filters=[PROXY]))
+        wire.sendall(b"1 2\r\n")
+        assert hears(wire, b"hello")
+        wire.close()
+        other.close()
+    assert proxy.live_objects() == 0
+
+
+def test_another_listener_filter_ends_those_under_inspection() -> None:
+    with mesh.Proxy(bootstrap(ECHO, listener_filters=[PROXY]), concurrency=1) as proxy, dial(proxy) as wire:
+        wire.sendall(b"PROXY TCP4 1.2.3.4 5.6.7.8 ")
+        under_inspection(proxy, 1)
+        proxy.apply(bootstrap(ECHO))
+        assert ended(wire)
+        with dial(proxy) as new:
+            assert hears(new, b"hello")
+    assert proxy.live_objects() == 0
+
+
+def limited(most: int, name: str = "same", **listener: Any) -> dict[str, Any]:
+    config = {"@type": TYPES + ".network.connection_limit.v3.ConnectionLimit", "stat_prefix": "cl", "max_connections": most}
+    return bootstrap({"name": "limit", "typed_config": config}, ECHO, name=name, **listener)
+
+
+def test_a_connection_limit_counts_those_of_all_workers() -> None:
+    with mesh.Proxy(limited(5), concurrency=3) as proxy:
+        kept = []
+        for _ in range(5):
+            kept.append(dial(proxy))
+            assert hears(kept[-1], b"hello")
+        for _ in range(4):
+            with dial(proxy) as wire:
+                assert ended(wire)
+        assert proxy.stats["connection_limit.cl.limited_connections"] == 4
+        becomes(proxy, "connection_limit.cl.active_connections", 5)
+        for wire in kept:
+            wire.close()
+    assert proxy.live_objects() == 0
+
+
+def test_a_connection_limit_remembers_over_changes_of_its_listener() -> None:
+    with mesh.Proxy(limited(1), concurrency=1) as proxy, dial(proxy) as wire:
+        assert hears(wire, b"hello")
+        proxy.apply(limited(1, per_connection_buffer_limit_bytes=4096))
+        with dial(proxy) as second:
+            assert ended(second)
+        assert hears(wire, b"still here")
+    assert proxy.live_objects() == 0
+
+
+def test_echo_holds_back_who_does_not_read() -> None:
+    with mesh.Proxy(bootstrap(ECHO, per_connection_buffer_limit_bytes=4096), concurrency=1) as proxy, dial(proxy) as wire:
+        wire.setblocking(False)
+        sent = 0
+        with pytest.raises(BlockingIOError):
+            while sent < 1 << 28:
+                sent += wire.send(b"x" * 65536)
+        wire.settimeout(LIMIT_S)
+        wire.shutdown(socket.SHUT_WR)
+        got = 0
+        while part := wire.recv(1 << 16):
+            got += len(part)
+        assert got == sent
+    assert proxy.live_objects() == 0
