@@ -14,12 +14,13 @@ from meshcore.bind import spec
 HTTP2 = Fields(
     "envoy.config.core.v3.Http2ProtocolOptions",
     {
-        "hpack_table_size", "max_concurrent_streams", "initial_stream_window_size", "initial_connection_window_size", "allow_connect",
+        "hpack_table_size", "max_concurrent_streams", "initial_stream_window_size", "initial_connection_window_size",
         "max_outbound_frames", "max_outbound_control_frames", "max_consecutive_inbound_frames_with_empty_payload",
         "max_inbound_priority_frames_per_stream", "max_inbound_window_update_frames_per_data_frame_sent",
         "stream_error_on_invalid_http_messaging", "override_stream_error_on_invalid_http_message", "connection_keepalive",
     },
     harmless={"use_oghttp2_codec": false, "max_metadata_size": anything},
+    instead={"allow_connect": "remove it: CONNECT over HTTP/2 is answered as if it were off"},
 )  # fmt: skip
 KEEPALIVE = Fields(
     "envoy.config.core.v3.KeepaliveSettings",
@@ -39,7 +40,6 @@ def lower(message: Any, low: Lowering, path: str, stream_errors: bool = False) -
         max_concurrent_streams=wrapped_or(message, "max_concurrent_streams", default.max_concurrent_streams),
         initial_stream_window=wrapped_or(message, "initial_stream_window_size", default.initial_stream_window),
         initial_connection_window=wrapped_or(message, "initial_connection_window_size", default.initial_connection_window),
-        allow_connect=message.allow_connect,
         max_outbound_frames=wrapped_or(message, "max_outbound_frames", default.max_outbound_frames),
         max_outbound_control_frames=wrapped_or(message, "max_outbound_control_frames", default.max_outbound_control_frames),
         max_empty_frames=wrapped_or(message, "max_consecutive_inbound_frames_with_empty_payload", default.max_empty_frames),

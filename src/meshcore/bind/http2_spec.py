@@ -13,7 +13,6 @@ class Http2Options:
     max_concurrent_streams: int = 1024
     initial_stream_window: int = 16 * 1024 * 1024
     initial_connection_window: int = 24 * 1024 * 1024
-    allow_connect: bool = False
     max_outbound_frames: int = 10_000
     max_outbound_control_frames: int = 1000
     max_empty_frames: int = 1

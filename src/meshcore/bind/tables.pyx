@@ -145,7 +145,6 @@ cdef int fill_http2(object spec, object options, const Http1Options *limits, Htt
     out.max_head_bytes = limits.max_head_bytes
     out.max_headers = limits.max_headers
     out.underscores = limits.underscores
-    out.allow_connect = options.allow_connect
     out.stream_errors = options.stream_errors
     out.keepalive_ms = options.keepalive_interval_ms
     out.keepalive_timeout_ms = options.keepalive_timeout_ms

@@ -85,7 +85,6 @@ cdef struct Http2Options:
     uint32_t max_head_bytes
     uint16_t max_headers
     uint8_t underscores            # Underscores of codec/http1
-    bint allow_connect
     bint stream_errors             # a malformed message ends its stream, not the connection
     uint64_t keepalive_ms          # between pings; 0 = none
     uint64_t keepalive_timeout_ms

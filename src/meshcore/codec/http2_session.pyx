@@ -608,7 +608,7 @@ cdef bint submit_settings(Http2Session *session) noexcept nogil:
     entries[0].value = options.hpack_table
     if session.server:
         entries[n].settings_id = NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL
-        entries[n].value = options.allow_connect
+        entries[n].value = 0
         n += 1
         entries[n].settings_id = NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS
         entries[n].value = options.max_streams
