@@ -44,7 +44,8 @@ def test_every_extension_that_has_a_table_is_suggested() -> None:
     }
     parts = (
         "LocalReplyConfig", "ResponseMapper", "HttpFilter", "FaultAbort", "FaultDelay", "FaultRateLimit",
-        "LocalRateLimitDescriptor", "Mutations",
+        "LocalRateLimitDescriptor", "Mutations", "CommonTlsContext", "TlsParameters", "TlsCertificate", "TlsSessionTicketKeys",
+        "CertificateValidationContext", "SubjectAltNameMatcher",
         "ThriftFilter", "RouteConfiguration", "thrift_proxy.v3.Route", "RouteMatch", "RouteAction", "WeightedCluster",
     )  # fmt: skip
     plain = {name for name in extensions if not name.endswith(parts)}

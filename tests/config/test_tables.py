@@ -42,7 +42,7 @@ def _set(message: Any, field: FieldDescriptor) -> None:
 
 def _scalar(field: FieldDescriptor) -> Any:
     if field.cpp_type == FieldDescriptor.CPPTYPE_ENUM:
-        return next(value.number for value in field.enum_type.values if value.number)
+        return next((value.number for value in field.enum_type.values if value.number), 0)
     if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
         return b"x" if field.type == FieldDescriptor.TYPE_BYTES else "x"
     return True if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL else 1

@@ -62,6 +62,9 @@ USE_DOWNSTREAM_PROTOCOL = 1
 
 def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
     CLUSTER.check(message, low.report, path)
+    secure = tls.lower_upstream(message, low, path)
+    if secure is not None and message.health_checks:
+        low.refuse(join(path, "health_checks"), "not implemented yet in mesh for a cluster with TLS; remove them")
     kind, dns_options = _kind(message, low, path)
     at_hosts = join(path, "load_assignment")
     static, local = kind == "static", message.name == low.local_cluster
@@ -95,7 +98,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
         eds=config_source.lower_eds(message, low, path) if kind == "eds" else None,
         eds_name=(message.eds_cluster_config.service_name or message.name) if kind == "eds" else "",
         **_health(message, low, path),
-        tls=tls.lower_upstream(message, low, path),
+        tls=secure,
     )
 
 

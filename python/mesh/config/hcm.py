@@ -67,6 +67,8 @@ KIB = 1024
 
 def lower(message: Any, low: Lowering, path: str) -> spec.Hcm:
     HCM.check(message, low.report, path)
+    if low.secure and message.forward_client_cert_details:
+        low.refuse(join(path, "forward_client_cert_details"), "not implemented yet in mesh for a filter chain with TLS; remove it")
     at_options = join(path, "common_http_protocol_options")
     options = message.common_http_protocol_options
     OPTIONS.check(options, low.report, at_options)
