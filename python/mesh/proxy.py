@@ -69,7 +69,7 @@ class Proxy:
         self.state = "PRE_INITIALIZING"
         self.registry = StatsRegistry()
         self.health: Health | None = None  # from the first cluster on that needs it
-        self.runtime = Runtime(self.registry, self._service_cluster())
+        self.runtime = Runtime(self.registry, self._service_cluster(), self._follow_runtime)
         self._workers: list[Worker] = []
         self._threads: list[threading.Thread] = []
         self._publisher: Publisher | None = None
@@ -78,7 +78,7 @@ class Proxy:
         self._admin: Any = None
         self._runner: Any = None
         self._app_loop: asyncio.AbstractEventLoop | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._timers = Timers("mesh-timers")
 
     # --- life ---
@@ -134,6 +134,7 @@ class Proxy:
     def stop(self) -> None:
         """Closes everything at once and ends the threads. May be called twice."""
         self._timers.stop()
+        self.runtime.stop()
         if self.health is not None:
             self.health.stop()
         if self.resources is not None:
@@ -239,7 +240,7 @@ class Proxy:
 
     @contextmanager
     def published(self) -> Iterator[Publisher]:
-        """What runs on the workers, held still for the block. Must not be entered twice by one thread."""
+        """What runs on the workers, held still for the block."""
         with self._lock:
             yield self._running()
 
@@ -253,6 +254,11 @@ class Proxy:
         return sum(worker.live() for worker in self._workers)
 
     # --- parts ---
+
+    def _follow_runtime(self) -> None:
+        with self._lock:
+            if self._publisher is not None:
+                self._publisher.follow_runtime()
 
     def _make_workers(self) -> list[Worker]:
         return [Worker(n) for n in range(self.concurrency)]

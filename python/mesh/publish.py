@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mesh.health import Health
 
 SOMAXCONN = 4096
+RUNTIME_OF_CLUSTERS = ("circuit_breakers.", "upstream.maintenance_mode.")
 
 
 @dataclass(slots=True)
@@ -76,6 +77,7 @@ class Publisher:
         self._zone_followers: dict[str, set[str]] = {}  # by the name of the cluster whose hosts route their zones
         self._listener_index: dict[str, int] = {}
         self._retired: list[ListenerTable | ClusterTable] = []
+        self._runtime_named = True  # whether some runtime key may have named a cluster
 
     def publish(self, plan: Plan, resolved: dict[str, tuple[Endpoint, ...]] | None = None) -> None:
         """Makes `plan` the running configuration. `resolved`: endpoints that DNS clusters have now.
@@ -197,6 +199,15 @@ class Publisher:
             for name in table.owned:
                 self.registry.release(name)
         self._retired = kept
+
+    def follow_runtime(self) -> None:
+        """Circuit breakers and maintenance follow the runtime keys that name their cluster. A change that names none costs nothing."""
+        runtime = self.registry.runtime
+        named = any(map(runtime.mentions, RUNTIME_OF_CLUSTERS))
+        if named or self._runtime_named:
+            for live in self.clusters.values():
+                live.table.follow_runtime(runtime)
+        self._runtime_named = named
 
     # --- clusters ---
 

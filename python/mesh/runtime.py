@@ -1,14 +1,15 @@
 """Runtime: values that an operator changes while the proxy runs, in layers; the last layer that has a key says what it is.
 
 Owns the layers' present contents and writes the winners into the cells that tables point to, so a change is seen by the next request. A
-disk layer is a folder whose files are keys (`a/b` is the key `a.b`), usually behind a symbolic link that is moved at once; `reload` reads
-it again. The admin layer is what /runtime_modify set. Called on the proxy's threads, one at a time. See mesh.config.runtime for values.
+disk layer is a folder whose files are keys (`a/b` is the key `a.b`), usually behind a symbolic link; it is read again when another link is
+moved onto that one. The admin layer is what /runtime_modify set. Any thread of the proxy. See mesh.config.runtime for values.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from mesh.config.runtime import parse
 
 if TYPE_CHECKING:
+    from mesh.xds.watch import Watcher
     from meshcore.bind.spec import RuntimeLayer, RuntimeValue
     from meshcore.bind.stats import StatsRegistry
 
@@ -36,21 +38,51 @@ class NoAdminLayer(Exception):
 
 
 class Runtime:
-    """The runtime of one proxy; `registry` is where its statistics and cells are."""
+    """The runtime of one proxy; `registry` is where its statistics and cells are. `changed` is called after each change."""
 
-    def __init__(self, registry: StatsRegistry, service_cluster: str) -> None:
+    def __init__(self, registry: StatsRegistry, service_cluster: str, changed: Callable[[], None] | None = None) -> None:
         self._registry = registry
         self._service_cluster = service_cluster
         self._layers: list[Live] = []
         self._overrides: dict[str, RuntimeValue] = {}
+        self._changed = changed or (lambda: None)
+        self._lock = threading.RLock()
+        self._watcher: Watcher | None = None
 
     def configure(self, layers: tuple[RuntimeLayer, ...]) -> None:
         """Makes `layers` the runtime; what was set through the admin layer stays."""
-        self._layers = [Live(layer) for layer in layers]
+        self.stop()
+        with self._lock:
+            self._layers = [Live(layer) for layer in layers]
+        # Watched first and read then, so no move falls between.
+        self._watch(layers)
         self.reload()
+
+    def stop(self) -> None:
+        """Disk layers are not watched any more."""
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher = None
+
+    def _watch(self, layers: tuple[RuntimeLayer, ...]) -> None:
+        roots = [os.path.split(layer.watched) for layer in layers if layer.watched]
+        roots = [(directory, name) for directory, name in roots if os.path.isdir(directory or ".")]
+        if not roots:
+            return
+        from mesh.xds.watch import Watcher
+
+        self._watcher = Watcher()
+        for directory, name in roots:
+            self._watcher.add(directory, name, self.reload)
+        self._watcher.start()
 
     def reload(self) -> None:
         """Reads the disk layers again and makes the new values those that count. A layer that cannot be read keeps nothing."""
+        with self._lock:
+            self._reload()
+        self._changed()
+
+    def _reload(self) -> None:
         failed = False
         for live in self._layers:
             if live.layer.kind == "static":
@@ -66,6 +98,11 @@ class Runtime:
 
     def modify(self, values: Mapping[str, str]) -> None:
         """Sets keys in the admin layer; an empty value takes an earlier one back. Raises NoAdminLayer."""
+        with self._lock:
+            self._modify(values)
+        self._changed()
+
+    def _modify(self, values: Mapping[str, str]) -> None:
         admin = next((live for live in self._layers if live.layer.kind == "admin"), None)
         if admin is None:
             raise NoAdminLayer

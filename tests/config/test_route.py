@@ -174,7 +174,7 @@ def test_back_off_defaults_and_floor() -> None:
     def policy(**settings: Any) -> spec.RetryPolicy:
         return route(action={"retry_policy": {"retry_on": "reset", **settings}}).action.retry
 
-    assert (policy().base_ms, policy().max_ms, policy().num_retries) == (25, 250, 1)
+    assert (policy().base_ms, policy().max_ms, policy().num_retries) == (0, 0, 1)
     only_base = policy(retry_back_off={"base_interval": "0.1s"})
     assert (only_base.base_ms, only_base.max_ms) == (100, 1000)
     tiny = policy(retry_back_off={"base_interval": "0.0001s"})

@@ -85,8 +85,10 @@ def build_bootstrap(
 
 
 def _runtime(cases: list[Case]) -> dict[str, Any]:
-    # One layer for all cases: a case names its keys after itself, so that no other case sees them.
-    return {case.name: case.runtime for case in cases if case.runtime}
+    # One layer for all cases: a case names its keys after itself, so that no other case sees them. A key with a dot is a whole one.
+    own = {case.name: {key: value for key, value in case.runtime.items() if "." not in key} for case in cases}
+    whole = {key: value for case in cases for key, value in case.runtime.items() if "." in key}
+    return {name: keys for name, keys in own.items() if keys} | whole
 
 
 def log_path(logs: Path, case: str) -> Path:

@@ -1,6 +1,7 @@
 """envoy.config.cluster.v3.Cluster: a named set of hosts, how they are found, chosen and connected to.
 
-STATIC, STRICT_DNS, LOGICAL_DNS and EDS (by `type`, or by `cluster_type` with a DnsCluster). The rest is refused by name."""
+STATIC, STRICT_DNS, LOGICAL_DNS, EDS and ORIGINAL_DST (by `type`, or by `cluster_type` with a DnsCluster). What is not here is refused by
+name."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from mesh.config import (
     http1,
     http2,
     load_balancer,
+    original_dst,
     outlier,
     request_queue,
     thrift_proxy,
@@ -24,7 +26,7 @@ from mesh.config import (
 )
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything, false, unset
-from mesh.config.lowering import Lowering, milliseconds_or, wrapped_or
+from mesh.config.lowering import Lowering, metadata, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
 CLUSTER = Fields(
@@ -37,12 +39,12 @@ CLUSTER = Fields(
         "http_protocol_options", "http2_protocol_options", "protocol_selection",
         "typed_extension_protocol_options", "upstream_bind_config", "common_lb_config",
         "upstream_connection_options", "load_balancing_policy", "transport_socket", "eds_cluster_config", "health_checks",
-        "outlier_detection", "wait_for_warm_on_init", "ignore_health_on_host_removal",
+        "outlier_detection", "wait_for_warm_on_init", "ignore_health_on_host_removal", "metadata",
+        "original_dst_lb_config", "cleanup_interval",
     }
     | cluster_dns.CLUSTER_FIELDS,
-    described={"metadata"},
     harmless={
-        "cleanup_interval": anything, "upstream_http_protocol_options": anything, "close_connections_on_host_health_failure": anything,
+        "upstream_http_protocol_options": anything, "close_connections_on_host_health_failure": anything,
         "track_cluster_stats": unset,
         "preconnect_policy": lambda value: _no_preconnect(value),
     },
@@ -55,7 +57,7 @@ BIND = Fields(
 )
 OPTIONS_KEY = upstream_http.OPTIONS.message
 OPTIONS_KEYS = (OPTIONS_KEY, thrift_proxy.TCP_OPTIONS_KEY, thrift_proxy.OPTIONS_KEY, request_queue.KEY)
-KINDS = {0: "static", 1: "strict_dns", 2: "logical_dns", 3: "eds"}
+KINDS = {0: "static", 1: "strict_dns", 2: "logical_dns", 3: "eds", 4: "original_dst"}
 MIB = 1024 * 1024
 USE_DOWNSTREAM_PROTOCOL = 1
 
@@ -68,7 +70,9 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
     kind, dns_options = _kind(message, low, path)
     at_hosts = join(path, "load_assignment")
     static, local = kind == "static", message.name == low.local_cluster
-    dns = () if kind in ("static", "eds") else endpoint.lower_dns(message.load_assignment, low, at_hosts, local)
+    dns = () if kind in ("static", "eds", "original_dst") else endpoint.lower_dns(message.load_assignment, low, at_hosts, local)
+    if kind != "original_dst" and message.HasField("original_dst_lb_config"):
+        low.refuse(join(path, "original_dst_lb_config"), "is for a cluster of type ORIGINAL_DST")
     if kind != "eds" and message.HasField("eds_cluster_config"):
         low.refuse(join(path, "eds_cluster_config"), "is for a cluster of type EDS")
     if kind == "logical_dns" and len(dns) != 1:
@@ -95,6 +99,8 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
         tcp_keepalive=_keepalive(message, low, path),
         bind_address=_bind(message, low, path),
         healthy_panic_threshold=load_balancer.panic_threshold(message),
+        metadata=metadata(message),
+        original_dst=original_dst.lower(message, low, path) if kind == "original_dst" else None,
         eds=config_source.lower_eds(message, low, path) if kind == "eds" else None,
         eds_name=(message.eds_cluster_config.service_name or message.name) if kind == "eds" else "",
         **_health(message, low, path),
@@ -124,7 +130,7 @@ def _kind(message: Any, low: Lowering, path: str) -> tuple[str, cluster_dns.Opti
         return cluster_dns.lower_cluster_type(message.cluster_type, low, join(path, "cluster_type"))
     if message.type not in KINDS:
         name = type(message).DiscoveryType.Name(message.type)
-        text = f"'{name}' is not implemented yet in mesh; STATIC, STRICT_DNS, LOGICAL_DNS and EDS are"
+        text = f"'{name}' is not implemented yet in mesh; STATIC, STRICT_DNS, LOGICAL_DNS, EDS and ORIGINAL_DST are"
         low.refuse(join(path, "type"), text)
     return KINDS.get(message.type, "static"), cluster_dns.lower_fields(message, low, path)
 

@@ -11,6 +11,7 @@ from mesh.config import matcher, runtime
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything
 from mesh.config.lowering import Lowering, each, milliseconds, wrapped_or
+from mesh.config.render import to_tree
 from meshcore.bind import filter_spec
 
 FAULT = Fields(
@@ -18,7 +19,7 @@ FAULT = Fields(
     {
         "delay", "abort", "upstream_cluster", "headers", "downstream_nodes", "max_active_faults", "response_rate_limit",
         "delay_percent_runtime", "abort_percent_runtime", "delay_duration_runtime", "abort_http_status_runtime",
-        "max_active_faults_runtime", "response_rate_limit_percent_runtime", "abort_grpc_status_runtime",
+        "max_active_faults_runtime", "response_rate_limit_percent_runtime", "abort_grpc_status_runtime", "filter_metadata",
     },
     harmless={"disable_downstream_cluster_stats": anything},
 )  # fmt: skip
@@ -41,6 +42,7 @@ def lower(message: Any, low: Lowering, path: str) -> filter_spec.Fault:
         downstream_nodes=tuple(message.downstream_nodes),
         max_active_faults=wrapped_or(message, "max_active_faults", None),
         max_active_key=message.max_active_faults_runtime or "fault.http.max_active_faults",
+        metadata=to_tree(message.filter_metadata) if message.HasField("filter_metadata") else None,
     )
 
 

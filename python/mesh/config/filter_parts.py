@@ -1,4 +1,7 @@
-"""Small messages that several filters share: RuntimeFeatureFlag, Percent. Called by the files of the filters."""
+"""Small messages that several filters share: RuntimeFeatureFlag, and the numbers that a runtime key may replace.
+
+Called by the files of the filters.
+"""
 
 from __future__ import annotations
 
@@ -17,3 +20,12 @@ def lower_flag(message: Any, name: str, low: Lowering, path: str) -> filter_spec
     inner = getattr(message, name)
     FLAG.check(inner, low.report, join(path, name))
     return filter_spec.RuntimeFlag(bool(wrapped_or(inner, "default_value", True)), inner.runtime_key)
+
+
+def lower_number(message: Any, name: str, default: float) -> filter_spec.RuntimeNumber:
+    """Field `name` of `message`, a RuntimeDouble, RuntimePercent or RuntimeUInt32; `default` when it is not set."""
+    if not message.HasField(name):
+        return filter_spec.RuntimeNumber(default)
+    inner = getattr(message, name)
+    value = inner.default_value
+    return filter_spec.RuntimeNumber(float(getattr(value, "value", value)), inner.runtime_key)

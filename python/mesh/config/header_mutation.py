@@ -6,6 +6,7 @@ values are format strings. Called by route_table.py, virtual_host.py, route.py, 
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -19,6 +20,8 @@ OPTION = Fields("envoy.config.core.v3.HeaderValueOption", {"header", "append", "
 VALUE = Fields("envoy.config.core.v3.HeaderValue", {"key", "value", "raw_value"})
 LISTS = frozenset({"request_headers_to_add", "request_headers_to_remove", "response_headers_to_add", "response_headers_to_remove"})
 TOKEN = re.compile(r"[0-9a-z!#$%&'*+\-.^_|~\x60]+")
+OLD_METADATA = re.compile(r"%((?:UPSTREAM|DYNAMIC)_METADATA)\((\[.*?\])\)%")
+OLD_STATE = re.compile(r"%PER_REQUEST_STATE\((.+?)\)%")
 ACTIONS = ("append", "add_if_absent", "overwrite", "overwrite_if_exists")
 
 
@@ -62,9 +65,24 @@ def _option(option: Any, low: Lowering, path: str) -> spec.HeaderAdd:
         low.refuse(join(path, "header.raw_value"), "'value' and 'raw_value' are both set, and only one of the two may be")
     action = "overwrite" if option.HasField("append") and not option.append.value else ACTIONS[option.append_action]
     # Envoy has no use for a raw_value here: such a header is empty.
-    value = option.header.value
+    value = modern(option.header.value)
     check_text(value, low, join(path, "header.value"))
     return spec.HeaderAdd(name, value, action, option.keep_empty_value)
+
+
+def modern(text: str) -> str:
+    """A value without the older spellings that Envoy still takes in headers: metadata by a JSON list, filter state per request."""
+    if "_METADATA([" not in text and "PER_REQUEST_STATE" not in text:
+        return text
+    return OLD_STATE.sub(r"%FILTER_STATE(\1:PLAIN)%", OLD_METADATA.sub(_by_colons, text))
+
+
+def _by_colons(found: re.Match[str]) -> str:
+    try:
+        keys = json.loads(found[2])
+    except ValueError:
+        return found[0]
+    return f"%{found[1]}({':'.join(keys)})%" if all(isinstance(key, str) for key in keys) else found[0]
 
 
 def _remove(names: Any, low: Lowering, path: str) -> tuple[str, ...]:

@@ -33,9 +33,8 @@ CHECK = Fields(
         "unhealthy_edge_interval", "healthy_edge_interval", "event_log_path", "event_logger",
         "always_log_health_check_failures", "always_log_health_check_success",
     },
-    # Envoy has the field and does nothing with it.
-    described={"alt_port"},
     harmless={"tls_options": unset, "transport_socket_match_criteria": unset},
+    instead={"alt_port": "nor does Envoy do anything with it; write 'health_check_config.port_value' of the endpoints"},
 )  # fmt: skip
 HTTP = Fields(
     "envoy.config.core.v3.HealthCheck.HttpHealthCheck",

@@ -9,7 +9,7 @@ from typing import Any
 from mesh.config import address, chain_match, listener_filter, match_tree, network_filter, tls
 from mesh.config.errors import join, nearest
 from mesh.config.fields import Fields, anything, false, true, unset
-from mesh.config.lowering import Lowering, each, milliseconds_or, wrapped_or
+from mesh.config.lowering import Lowering, each, metadata, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
 LISTENER = Fields(
@@ -18,8 +18,9 @@ LISTENER = Fields(
         "name", "address", "additional_addresses", "stat_prefix", "filter_chains", "default_filter_chain",
         "filter_chain_matcher", "per_connection_buffer_limit_bytes", "enable_reuse_port", "tcp_backlog_size", "drain_type",
         "listener_filters", "listener_filters_timeout", "continue_on_listener_filters_timeout",
+        "metadata",
     },
-    described={"metadata", "traffic_direction"},
+    described={"traffic_direction"},
     harmless={
         "use_original_dst": false, "transparent": false, "freebind": false, "bind_to_port": true,
         "deprecated_v1": unset,
@@ -28,8 +29,7 @@ LISTENER = Fields(
 )  # fmt: skip
 CHAIN = Fields(
     "envoy.config.listener.v3.FilterChain",
-    {"filters", "name", "transport_socket", "transport_socket_connect_timeout", "filter_chain_match"},
-    described={"metadata"},
+    {"filters", "name", "transport_socket", "transport_socket_connect_timeout", "filter_chain_match", "metadata"},
     harmless={"use_proxy_proto": false},
 )
 ADDITIONAL = Fields("envoy.config.listener.v3.AdditionalAddress", {"address"}, harmless={"socket_options": unset})
@@ -72,6 +72,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Listener | None:
         filters=tuple(one for one in filters if one is not None),
         filters_timeout_ms=milliseconds_or(message, "listener_filters_timeout", FILTERS_TIMEOUT_MS),
         filters_continue=message.continue_on_listener_filters_timeout,
+        metadata=metadata(message),
     )
 
 
@@ -130,6 +131,7 @@ def _chain(chain: Any, low: Lowering, at: str, fallback: bool) -> spec.FilterCha
         return None
     return spec.FilterChain(
         name=chain.name,
+        metadata=metadata(chain),
         match=match,
         fallback=fallback,
         tls=secure,

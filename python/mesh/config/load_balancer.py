@@ -12,7 +12,7 @@ from typing import Any
 from mesh.config import hash_policy, load_balancer_subset, schema
 from mesh.config.errors import join, nearest
 from mesh.config.fields import Fields, anything
-from mesh.config.lowering import Lowering, milliseconds_or, wrapped_or
+from mesh.config.lowering import Lowering, each, milliseconds_or, wrapped_or
 from mesh.config.render import to_tree
 from meshcore.bind import spec
 
@@ -33,6 +33,9 @@ RING_HASH = Fields(
 )  # fmt: skip
 MAGLEV = Fields(f"{PACKAGE}.maglev.v3.Maglev", {"table_size", "consistent_hashing_lb_config", "locality_weighted_lb_config"})
 WRR_LOCALITY = Fields(f"{PACKAGE}.wrr_locality.v3.WrrLocality", {"endpoint_picking_policy"})
+OVERRIDE = Fields(f"{PACKAGE}.override_host.v3.OverrideHost", {"override_host_sources", "fallback_policy"})
+SOURCE = Fields(f"{PACKAGE}.override_host.v3.OverrideHost.OverrideHostSource", {"header", "metadata"})
+PROVIDED = f"{PACKAGE}.cluster_provided.v3.ClusterProvided"
 SUBSET = f"{PACKAGE}.subset.v3.Subset"
 STRUCTS = ("xds.type.v3.TypedStruct", "udpa.type.v1.TypedStruct")
 LOCALITY = Fields(f"{PACKAGE}.common.v3.LocalityLbConfig", {"zone_aware_lb_config", "locality_weighted_lb_config"})
@@ -65,6 +68,7 @@ OWN_POLICIES = {
     ),
 }
 LB_POLICIES = ("round_robin", "least_request", "ring_hash", "random", "", "maglev")
+CLUSTER_PROVIDED = 6
 LOAD_BALANCING_POLICY_CONFIG = 7
 RING_MAX = 8 * 1024 * 1024
 TABLE_MAX = 5_000_011
@@ -82,6 +86,8 @@ def lower(message: Any, low: Lowering, path: str, kind: str) -> spec.LoadBalance
     if balancing.consistent_hashing_lb_config.use_hostname_for_hashing and kind != "strict_dns":
         at = join(path, "common_lb_config.consistent_hashing_lb_config.use_hostname_for_hashing")
         low.refuse(at, "is accepted for clusters of type STRICT_DNS only")
+    if kind == "original_dst":
+        return _provided(message, low, path)
     if message.HasField("load_balancing_policy"):
         return lower_policies(message.load_balancing_policy, low, join(path, "load_balancing_policy.policies"), 0)
     found = _old_policy(message, low, path)
@@ -92,6 +98,17 @@ def lower(message: Any, low: Lowering, path: str, kind: str) -> spec.LoadBalance
     if message.HasField("lb_subset_config"):
         found = replace(found, subsets=load_balancer_subset.lower(message.lb_subset_config, low, join(path, "lb_subset_config")))
     return found
+
+
+def _provided(message: Any, low: Lowering, path: str) -> spec.LoadBalancer:
+    """Of a cluster that chooses its hosts itself."""
+    policies = message.load_balancing_policy.policies
+    named = [schema.type_name(item.typed_extension_config.typed_config) for item in policies]
+    if message.lb_policy != CLUSTER_PROVIDED and PROVIDED not in named:
+        low.refuse(join(path, "lb_policy"), "a cluster of type ORIGINAL_DST has CLUSTER_PROVIDED")
+    if message.HasField("lb_subset_config"):
+        low.refuse(join(path, "lb_subset_config"), "a cluster of type ORIGINAL_DST has no subsets")
+    return spec.LoadBalancer()
 
 
 def panic_threshold(message: Any) -> float:
@@ -105,6 +122,8 @@ def _old_policy(message: Any, low: Lowering, path: str) -> spec.LoadBalancer:
     if not policy:
         name = type(message).LbPolicy.Name(message.lb_policy)
         text = f"'{name}' is not implemented yet in mesh; ROUND_ROBIN, LEAST_REQUEST, RING_HASH, RANDOM and MAGLEV are"
+        if message.lb_policy == CLUSTER_PROVIDED:
+            text = f"'{name}' is for clusters of type ORIGINAL_DST"
         if message.lb_policy == LOAD_BALANCING_POLICY_CONFIG:
             text = f"'{name}' needs 'load_balancing_policy', which is not set"
         low.refuse(join(path, "lb_policy"), text)
@@ -199,6 +218,22 @@ def _wrr_locality(config: Any, low: Lowering, path: str, depth: int) -> spec.Loa
     return replace(inner, locality_weighted=True)
 
 
+def _override_host(config: Any, low: Lowering, path: str, depth: int) -> spec.LoadBalancer:
+    """Hosts that the request names, then what the fallback policy says."""
+    inner = lower_policies(config.fallback_policy, low, join(path, "fallback_policy.policies"), depth + 1)
+    sources = each(config.override_host_sources, join(path, "override_host_sources"), lambda item, at: _source(item, low, at))
+    if not sources:
+        low.refuse(join(path, "override_host_sources"), "must have at least 1 item")
+    return replace(inner, override_hosts=sources)
+
+
+def _source(item: Any, low: Lowering, path: str) -> spec.OverrideSource:
+    SOURCE.check(item, low.report, path)
+    if bool(item.header) == item.HasField("metadata"):
+        low.refuse(path, "exactly one of 'header' and 'metadata' is required")
+    return spec.OverrideSource(item.header.lower(), item.metadata.key, tuple(part.key for part in item.metadata.path))
+
+
 POLICIES: dict[str, tuple[Fields, Callable[[Any, Lowering, str, int], spec.LoadBalancer]]] = {
     ROUND_ROBIN.message: (ROUND_ROBIN, _round_robin),
     LEAST_REQUEST.message: (LEAST_REQUEST, _new_least_request),
@@ -206,6 +241,7 @@ POLICIES: dict[str, tuple[Fields, Callable[[Any, Lowering, str, int], spec.LoadB
     RING_HASH.message: (RING_HASH, _new_ring),
     MAGLEV.message: (MAGLEV, _new_maglev),
     WRR_LOCALITY.message: (WRR_LOCALITY, _wrr_locality),
+    OVERRIDE.message: (OVERRIDE, _override_host),
 }
 
 

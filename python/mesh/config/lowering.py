@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError, Message
 
 from mesh.config import rules, schema
 from mesh.config.errors import Report, join, nearest
+from mesh.config.render import to_tree
 from meshcore.bind import spec
 
 
@@ -99,6 +100,13 @@ class Lowering:
         except OSError as error:
             self.refuse(path, f"{name!r} cannot be read: {error.strerror}")
             return b""
+
+
+def metadata(message: Any) -> dict[str, Any] | None:
+    """{namespace: {key: value}} of a message's `metadata`; None when there is none. Typed metadata says nothing to the engine."""
+    if not message.metadata.filter_metadata:
+        return None
+    return {name: to_tree(message.metadata.filter_metadata[name]) for name in sorted(message.metadata.filter_metadata)}
 
 
 def milliseconds(duration: Any) -> int:

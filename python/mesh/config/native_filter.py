@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mesh.config import (
+    filter_adaptive_concurrency,
+    filter_admission_control,
     filter_bandwidth_limit,
     filter_buffer,
     filter_cors,
@@ -19,6 +21,8 @@ from mesh.config import (
     filter_header_mutation,
     filter_health_check,
     filter_local_ratelimit,
+    filter_set_filter_state,
+    filter_set_metadata,
 )
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything
@@ -38,6 +42,10 @@ FILTERS: dict[str, tuple[str, Lower]] = {
     filter_cors.CORS.message: ("cors", filter_cors.lower),
     filter_csrf.POLICY.message: ("csrf", filter_csrf.lower),
     filter_health_check.CHECK.message: ("health_check", filter_health_check.lower),
+    filter_set_metadata.CONFIG.message: ("set_metadata", filter_set_metadata.lower),
+    filter_set_filter_state.CONFIG.message: ("set_filter_state", filter_set_filter_state.lower),
+    filter_admission_control.CONTROL.message: ("admission_control", filter_admission_control.lower),
+    filter_adaptive_concurrency.CONCURRENCY.message: ("adaptive_concurrency", filter_adaptive_concurrency.lower),
 }
 PER_ROUTE: dict[str, tuple[str, Lower]] = {
     filter_buffer.PER_ROUTE.message: ("buffer", filter_buffer.lower_per_route),
@@ -47,6 +55,7 @@ PER_ROUTE: dict[str, tuple[str, Lower]] = {
     filter_header_mutation.PER_ROUTE.message: ("header_mutation", filter_header_mutation.lower_per_route),
     filter_cors.POLICY.message: ("cors", filter_cors.lower_per_route),
     filter_csrf.POLICY.message: ("csrf", filter_csrf.lower),
+    filter_set_filter_state.CONFIG.message: ("set_filter_state", filter_set_filter_state.lower),
 }
 WRAPPED: dict[str, tuple[str, Lower] | None] = {**PER_ROUTE, FILTER_CONFIG.message: None}
 

@@ -43,7 +43,6 @@ CONDITIONS = frozenset(
         "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable",
     }
 )  # fmt: skip
-BASE_MS = 25
 MAX_TIMES_BASE = 10
 UNIX_TIMESTAMP = 1  # ResetHeaderFormat
 
@@ -137,9 +136,9 @@ def _rate_limited(message: Any, low: Lowering, path: str) -> tuple[tuple[tuple[s
 
 
 def _back_off(message: Any, low: Lowering, path: str) -> tuple[int, int]:
-    """(base, longest) in milliseconds; Envoy raises both to at least 1 ms."""
+    """(base, longest) in milliseconds, (0, 0) when nothing is said; Envoy raises both to at least 1 ms."""
     if not message.HasField("retry_back_off"):
-        return BASE_MS, BASE_MS * MAX_TIMES_BASE
+        return 0, 0
     back_off = message.retry_back_off
     base = max(1, milliseconds(back_off.base_interval))
     longest = max(1, milliseconds_or(back_off, "max_interval", base * MAX_TIMES_BASE))

@@ -11,8 +11,7 @@ from typing import Any
 from mesh.config import header_mutation, native_filter, route_action, route_match
 from mesh.config.errors import join
 from mesh.config.fields import Fields
-from mesh.config.lowering import Lowering, wrapped_or
-from mesh.config.render import to_tree
+from mesh.config.lowering import Lowering, metadata, wrapped_or
 from meshcore.bind import spec
 
 ROUTE = Fields(
@@ -25,13 +24,6 @@ ROUTE = Fields(
     | header_mutation.LISTS,
     described={"decorator", "tracing"},
 )  # fmt: skip
-
-
-def lower_metadata(message: Any) -> dict[str, Any] | None:
-    """{namespace: {key: value}} of a message's `metadata`; None when there is none. Typed metadata says nothing to the engine."""
-    if not message.metadata.filter_metadata:
-        return None
-    return {name: to_tree(message.metadata.filter_metadata[name]) for name in sorted(message.metadata.filter_metadata)}
 
 
 def lower(message: Any, low: Lowering, path: str, *, validate_clusters: bool, body_limit: int) -> spec.Route:
@@ -54,7 +46,7 @@ def lower(message: Any, low: Lowering, path: str, *, validate_clusters: bool, bo
         name=message.name,
         mutation=header_mutation.lower(message, low, path),
         stat_prefix=message.stat_prefix,
-        metadata=lower_metadata(message),
+        metadata=metadata(message),
         retry_buffer_limit=wrapped_or(message, "per_request_buffer_limit_bytes", None),
         body_buffer_limit=wrapped_or(message, "request_body_buffer_limit", None),
         filters=native_filter.lower_overrides(message.typed_per_filter_config, low, join(path, "typed_per_filter_config")),

@@ -68,7 +68,8 @@ def _layer(layer: Any, low: Lowering, path: str) -> spec.RuntimeLayer:
         disk = layer.disk_layer
         DISK.check(disk, low.report, join(path, which))
         folder = "/".join(part.rstrip("/") for part in (disk.symlink_root, disk.subdirectory) if part)
-        return spec.RuntimeLayer(layer.name, "disk", folder=folder, of_service_cluster=disk.append_service_cluster)
+        watched = disk.symlink_root.rstrip("/")
+        return spec.RuntimeLayer(layer.name, "disk", folder=folder, of_service_cluster=disk.append_service_cluster, watched=watched)
     return spec.RuntimeLayer(layer.name, "admin")
 
 

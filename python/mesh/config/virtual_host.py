@@ -11,7 +11,7 @@ from typing import Any
 from mesh.config import header_mutation, hedge, match_tree, matcher, mirror, native_filter, rate_limit, retry, route
 from mesh.config.errors import join
 from mesh.config.fields import Fields
-from mesh.config.lowering import Lowering, each, wrapped_or
+from mesh.config.lowering import Lowering, each, metadata, wrapped_or
 from meshcore.bind import spec
 
 HOST = Fields(
@@ -56,7 +56,7 @@ def lower(message: Any, low: Lowering, path: str, *, validate_clusters: bool, bo
         matcher=tree,
         route_lists=tuple(lists),
         mutation=header_mutation.lower(message, low, path),
-        metadata=route.lower_metadata(message),
+        metadata=metadata(message),
         require_tls=REQUIRE_TLS[message.require_tls] if message.require_tls < len(REQUIRE_TLS) else "none",
         retry=retry.lower(message.retry_policy, low, join(path, "retry_policy")) if message.HasField("retry_policy") else None,
         hedge=hedge.lower(message, low, path),

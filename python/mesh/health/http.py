@@ -5,6 +5,7 @@ Header values may hold format operators, which see the checked host and no downs
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 
 from mesh.health.probe import USER_AGENT, Target, contains_in_order
@@ -50,10 +51,13 @@ class Added:
 
 def facts_of(target: Target, protocol: int) -> dict[str, object]:
     """What format operators see of a check."""
-    return {
+    found: dict[str, object] = {
         "downstream_remote": NOBODY, "downstream_direct_remote": NOBODY, "downstream_local": NOBODY,
         "downstream_direct_local": NOBODY, "protocol": protocol,
     }  # fmt: skip
+    if target.endpoint.metadata:
+        found["upstream_metadata"] = json.loads(target.endpoint.metadata)
+    return found
 
 
 class HttpQuestion:

@@ -6,6 +6,7 @@ from meshcore.cluster.balancer cimport LbConf
 from meshcore.cluster.host cimport Host
 from meshcore.cluster.host_set cimport HostSet
 from meshcore.cluster.outlier cimport OutlierConf
+from meshcore.conf.tables cimport ClusterConf
 
 cdef class HostRef:
     cdef Host *host                # one reference
@@ -16,7 +17,8 @@ cdef class HostSetRef:
     cdef uint32_t collisions
 
 cdef class ClusterHosts:
-    cdef const LbConf *lb          # of the ClusterTable that this belongs to
+    cdef ClusterConf *conf         # one reference: it may be used after the ClusterTable is gone
+    cdef const LbConf *lb          # of the conf
     cdef const OutlierConf *outlier        # likewise; NULL: nobody watches its hosts
     cdef OutlierInbox inbox        # where watched hosts are reported
     cdef int64_t unchecked         # health of a host that no active check has answered yet

@@ -4,13 +4,18 @@ Main thread, with the GIL; the sets themselves are built without it. An endpoint
 and metadata are the same; weight, priority and health may change. Health bits that the configuration decides come with the endpoints, the
 others through `set_health`, and stay with the host.
 """
+import json
+
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memset
 
+from meshcore.base.arena cimport Arena, arena_fini, arena_init
 from meshcore.base.atomics cimport atomic_load, atomic_store
 from meshcore.base.clock cimport monotonic_ns
 from meshcore.base.span cimport Span, span
 from meshcore.bind.address cimport address_fill
+from meshcore.bind.metadata cimport metadata_fill
 from meshcore.bind.outlier cimport outlier_ref
 from meshcore.bind.subsets cimport subsets_attach
 from meshcore.cluster.balancer cimport LB_MAGLEV, LB_RING_HASH, balancer_prepare
@@ -20,6 +25,8 @@ from meshcore.cluster.lb_maglev cimport lb_maglev_sizes
 from meshcore.cluster.lb_ring_hash cimport lb_ring_hash_sizes
 from meshcore.cluster.outlier cimport OUTLIER_TOTALS, outlier_take_totals
 from meshcore.cluster.subset cimport Subsets
+from meshcore.conf.tables cimport cluster_conf_unref
+from meshcore.observe.metadata cimport Metadata, metadata_pack
 
 # The bits of a host's health, by the names that /clusters prints, in its order.
 HEALTH_BITS = {
@@ -37,6 +44,23 @@ STATS = ("cx_active", "cx_total", "cx_connect_fail", "rq_active", "rq_total", "r
 
 cdef Span peek(bytes text):
     return span(<const char *>text, len(text))
+
+
+cdef Metadata *facts_of(str text) except NULL:
+    # A host's metadata as a tree, which belongs to the caller.
+    cdef Arena arena
+    cdef Metadata store
+    cdef Metadata *packed
+    memset(&store, 0, sizeof(Metadata))
+    arena_init(&arena, NULL)
+    try:
+        metadata_fill(&arena, json.loads(text), &store)
+        packed = metadata_pack(&store)
+    finally:
+        arena_fini(&arena)
+    if packed == NULL:
+        raise MemoryError
+    return packed
 
 
 cdef class HostRef:
@@ -100,6 +124,9 @@ cdef class ClusterHosts:
         if spec.health_check is not None:
             self.unchecked = HEALTH_FAILED_ACTIVE | (HEALTH_PENDING_ACTIVE if spec.ignore_new_hosts_until_first_hc else 0)
 
+    def __dealloc__(self):
+        cluster_conf_unref(self.conf)
+
     cdef HostRef host_of(self, endpoint, tuple key):
         cdef HostRef ref = self.known.get(key)
         cdef HostSpec made
@@ -123,6 +150,8 @@ cdef class ClusterHosts:
             free(<void *>made.address.path)
         if ref.host == NULL:
             raise MemoryError
+        if endpoint.metadata:
+            ref.host.facts = facts_of(endpoint.metadata)
         if self.outlier != NULL:
             ref.host.outlier = self.inbox.watch(self.outlier)
         if endpoint.check is None or not endpoint.check.disabled:

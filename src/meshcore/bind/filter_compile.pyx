@@ -5,10 +5,12 @@ from meshcore.base.clock cimport monotonic_ns
 from meshcore.base.span cimport Span
 from meshcore.base.token_bucket cimport bucket_init
 from meshcore.bind.matchers cimport compile_headers, keep
+from meshcore.bind.metadata cimport metadata_value
 from meshcore.bind.stats cimport Group, Layout
 from meshcore.filter.bandwidth_limit cimport BANDWIDTH_STATS, BandwidthConf
 from meshcore.filter.buffer cimport BufferConf
 from meshcore.filter.fault cimport FAULT_STATS, FaultConf
+from meshcore.observe.metadata cimport MetaValue
 
 from meshcore.bind import filter_stats
 
@@ -67,6 +69,10 @@ cdef void *compile_fault(FilterScope scope, tuple specs) except NULL:
     for i, node in enumerate(spec.downstream_nodes):
         conf.nodes[<int>i] = keep(scope.arena, node)
     conf.headers = compile_headers(scope.arena, scope.regexes, spec.headers, False, &conf.headers_len)
+    conf.name = keep(scope.arena, scope.filter_name)
+    if spec.metadata is not None:
+        conf.metadata = <MetaValue *>scope.room(sizeof(MetaValue))
+        metadata_value(scope.arena, spec.metadata, <MetaValue *>conf.metadata)
     return conf
 
 

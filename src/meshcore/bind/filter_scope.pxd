@@ -13,6 +13,7 @@ cdef class FilterScope:
     cdef StatsRegistry registry
     cdef list owned                # prefixes that the table gives back when it ends
     cdef str prefix                # "http.<stat_prefix>."
+    cdef str filter_name           # of the filter in its chain
     cdef str node_cluster          # node.cluster of the bootstrap
     cdef dict cluster_index        # cluster name -> slot in every worker, grown as names are met
 

@@ -6,12 +6,16 @@ A native filter's compile function makes an immutable struct of its settings: of
 from libc.stdint cimport uint32_t
 
 from meshcore.bind.filter_compile cimport *
+from meshcore.bind.filter_facts cimport *
 from meshcore.bind.filter_heads cimport *
+from meshcore.bind.filter_limits cimport *
 from meshcore.bind.filter_ratelimit cimport compile_local_ratelimit
 from meshcore.bind.filter_scope cimport FilterScope
 from meshcore.bind.matchers cimport keep, take
 from meshcore.bind.pyfilter cimport python_filter
 from meshcore.conf.tables cimport FilterConf
+from meshcore.filter.adaptive_concurrency cimport adaptive_concurrency_filter
+from meshcore.filter.admission_control cimport admission_control_filter
 from meshcore.filter.bandwidth_limit cimport bandwidth_limit_filter
 from meshcore.filter.buffer cimport buffer_filter
 from meshcore.filter.fault cimport fault_filter
@@ -21,6 +25,8 @@ from meshcore.filter.header_mutation cimport header_mutation_filter
 from meshcore.filter.health_check cimport health_check_filter
 from meshcore.filter.local_ratelimit cimport local_ratelimit_filter
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
+from meshcore.filter.set_filter_state cimport set_filter_state_filter
+from meshcore.filter.set_metadata cimport set_metadata_filter
 
 ctypedef void *(*Compile)(FilterScope scope, tuple specs) except NULL
 
@@ -52,6 +58,10 @@ native("cors", cors_filter(), compile_cors)
 native("csrf", csrf_filter(), compile_csrf)
 native("health_check", health_check_filter(), compile_health_check)
 native("bandwidth_limit", bandwidth_limit_filter(), compile_bandwidth_limit)
+native("set_metadata", set_metadata_filter(), compile_set_metadata)
+native("set_filter_state", set_filter_state_filter(), compile_set_filter_state)
+native("admission_control", admission_control_filter(), compile_admission_control)
+native("adaptive_concurrency", adaptive_concurrency_filter(), compile_adaptive_concurrency)
 
 
 cdef class FilterSet:
@@ -60,12 +70,13 @@ cdef class FilterSet:
         self.levels = ()
         self.node_cluster = ""
 
-    cdef FilterScope scope(self, Arena *arena, Regex **regexes):
+    cdef FilterScope scope(self, Arena *arena, Regex **regexes, str name):
         cdef FilterScope scope = FilterScope.__new__(FilterScope)
         scope.arena = arena
         scope.regexes = regexes
         scope.registry = self.registry
         scope.prefix = self.prefix
+        scope.filter_name = name
         scope.cluster_index = self.cluster_index
         scope.owned = self.owned
         scope.node_cluster = self.node_cluster
@@ -103,7 +114,7 @@ cdef class FilterSet:
                 continue
             if filters.settings == NULL:
                 filters.settings = <void **>take(arena, sizeof(void *) * len(self.links))
-            filters.settings[<int>n] = natives[<int>KINDS[link.kind]].compile(self.scope(arena, regexes), settings)
+            filters.settings[<int>n] = natives[<int>KINDS[link.kind]].compile(self.scope(arena, regexes, link.name), settings)
         return filters
 
     cdef int fill(self, Arena *arena, HcmConf *hcm, list keep_on) except -1:
@@ -118,7 +129,7 @@ cdef class FilterSet:
             conf.name = keep(arena, spec.name)
             if spec.kind in KINDS:
                 conf.ops = natives[<int>KINDS[spec.kind]].ops
-                conf.settings = natives[<int>KINDS[spec.kind]].compile(self.scope(arena, &hcm.regexes), (spec.settings,))
+                conf.settings = natives[<int>KINDS[spec.kind]].compile(self.scope(arena, &hcm.regexes, spec.name), (spec.settings,))
             elif spec.kind == "python":
                 conf.ops = python_filter(spec, keep_on, &conf.settings)
             else:

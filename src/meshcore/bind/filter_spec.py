@@ -6,6 +6,7 @@ One class per filter; the same rules as in spec.py: names are Envoy's, times are
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from meshcore.bind.spec import HeaderAdd, HeaderMatch, HeaderMutation, RateLimit, RuntimeFraction, StringMatch
 
@@ -64,6 +65,7 @@ class Fault:
     downstream_nodes: tuple[str, ...] = ()
     max_active_faults: int | None = None
     max_active_key: str = ""
+    metadata: dict[str, Any] | None = None  # filter_metadata, left under the filter's name when something is injected
 
 
 @dataclass(slots=True, frozen=True)
@@ -179,3 +181,79 @@ class HealthCheck:
     cache_ms: int = 0
     headers: tuple[HeaderMatch, ...] = ()
     clusters: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class MetadataValue:
+    """envoy.extensions.filters.http.set_metadata.v3.Metadata; `value` is a JSON object."""
+
+    namespace: str
+    value: dict[str, Any]
+    allow_overwrite: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class SetMetadata:
+    """envoy.extensions.filters.http.set_metadata.v3.Config."""
+
+    entries: tuple[MetadataValue, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class FilterStateValue:
+    """envoy.extensions.filters.common.set_filter_state.v3.FilterStateValue: a text, made of `format` or of `json` (see AccessLog)."""
+
+    key: str
+    format: str | None = None
+    json: Any = None
+    omit_empty: bool = False
+    read_only: bool = False
+    skip_if_empty: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class SetFilterState:
+    """envoy.extensions.filters.http.set_filter_state.v3.Config."""
+
+    on_request_headers: tuple[FilterStateValue, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class RuntimeNumber:
+    """RuntimeDouble, RuntimePercent or RuntimeUInt32: `key` may say another number while the proxy runs ("" = none does)."""
+
+    value: float
+    key: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class AdmissionControl:
+    """envoy.extensions.filters.http.admission_control.v3.AdmissionControl; 1.0 is one percent. `http_successes` are ranges [start, end)
+    of statuses, `grpc_successes` are codes."""
+
+    enabled: RuntimeFlag = ON
+    http_successes: tuple[tuple[int, int], ...] = ((100, 500),)
+    grpc_successes: tuple[int, ...] = (0, 1, 2, 3, 5, 6, 9, 11, 12, 16)
+    sampling_window_ms: int = 30_000
+    aggression: RuntimeNumber = RuntimeNumber(1.0)
+    sr_threshold: RuntimeNumber = RuntimeNumber(95.0)
+    rps_threshold: RuntimeNumber = RuntimeNumber(0)
+    max_rejection_probability: RuntimeNumber = RuntimeNumber(80.0)
+
+
+@dataclass(slots=True, frozen=True)
+class AdaptiveConcurrency:
+    """envoy.extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency; 1.0 is one percent. `fixed_value_ms` 0: the ideal
+    round trip is measured every `interval_ms`."""
+
+    enabled: RuntimeFlag = ON
+    status: int = 503
+    percentile: float = 50.0
+    max_concurrency_limit: int = 1000
+    update_interval_ms: int = 100
+    interval_ms: int = 0
+    fixed_value_ms: int = 0
+    request_count: int = 50
+    jitter: float = 15.0
+    min_concurrency: int = 3
+    buffer: float = 25.0

@@ -19,6 +19,7 @@ from meshcore.base.span cimport Span, span
 from meshcore.bind.metadata cimport filter_state_fill, metadata_fill
 from meshcore.codec.head cimport *
 from meshcore.observe.format cimport *
+from meshcore.observe.metadata cimport Metadata
 from meshcore.observe.record cimport Attempt, IpAddress, Record, address_write
 
 cdef bytes bytes_of(Span text):
@@ -196,6 +197,21 @@ _register("u8", "protocol upstream_protocol log_type downstream_close upstream_c
     _at(&_blank.upstream_close)])
 
 
+_stores = {                        # field of Record that points to metadata -> offset
+    "cluster_metadata": _at(&_blank.cluster_metadata), "upstream_metadata": _at(&_blank.upstream_metadata),
+    "listener_metadata": _at(&_blank.listener_metadata), "chain_metadata": _at(&_blank.chain_metadata),
+    "route_metadata": _at(&_blank.route_metadata), "host_metadata": _at(&_blank.host_metadata),
+}
+
+
+cdef int _store(Arena *arena, Record *record, str name, object value) except -1:
+    cdef Metadata *store = <Metadata *>arena_take(arena, sizeof(Metadata))
+    memset(store, 0, sizeof(Metadata))
+    metadata_fill(arena, value, store)
+    (<const Metadata **>(<char *>record + <size_t>_stores[name]))[0] = store
+    return 0
+
+
 cdef int _fill(Arena *arena, Record *record, dict facts) except -1:
     cdef char *field
     cdef Attempt *attempts
@@ -209,6 +225,8 @@ cdef int _fill(Arena *arena, Record *record, dict facts) except -1:
             record.trailers = _head(arena, value, True)
         elif name == "metadata":
             metadata_fill(arena, value, &record.metadata)
+        elif name in _stores:
+            _store(arena, record, name, value)
         elif name == "filter_state":
             filter_state_fill(arena, value, &record.filter_state)
         elif name == "attempted":

@@ -70,8 +70,28 @@ class Subsets:
 
 
 @dataclass(slots=True, frozen=True)
+class OverrideSource:
+    """OverrideHostSource: where a request names its hosts, in a header (in lower case) or under a key of its dynamic metadata."""
+
+    header: str = ""
+    namespace: str = ""
+    path: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class OriginalDst:
+    """OriginalDstLbConfig of a cluster of kind original_dst. `header` "": none names the host; `port` 0: the one that was asked for."""
+
+    header: str = ""
+    namespace: str = ""
+    path: tuple[str, ...] = ()
+    port: int = 0
+    cleanup_ms: int = 5000
+
+
+@dataclass(slots=True, frozen=True)
 class LoadBalancer:
-    """`policy`: round_robin | least_request | random | ring_hash | maglev | peak_ewma | least_latency."""
+    """`policy`: round_robin | least_request | random | ring_hash | maglev | peak_ewma | least_latency. `override_hosts`: asked first."""
 
     policy: str = "round_robin"
     locality_weighted: bool = False
@@ -92,3 +112,4 @@ class LoadBalancer:
     default_latency_ms: int = 30
     queue_size: int = 100
     subsets: Subsets | None = None
+    override_hosts: tuple[OverrideSource, ...] = ()

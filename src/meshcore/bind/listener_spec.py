@@ -97,6 +97,7 @@ class FilterChain:
     echo: bool = False
     text: bytes | None = None
     filters: tuple[NetworkFilter, ...] = ()
+    metadata: dict[str, Any] | None = None  # {namespace: {key: value}}
 
 
 @dataclass(slots=True, frozen=True)
@@ -112,6 +113,7 @@ class Listener:
     reuse_port: bool = True
     additional_addresses: tuple[Address, ...] = ()
     drain_modify_only: bool = False  # drain_type: a failing health check does not drain it
+    metadata: dict[str, Any] | None = None  # {namespace: {key: value}}
     matcher: MatchTree | None = None  # chooses the chain in place of their conditions: its actions are positions in `chains`
 
     filters: tuple[ListenerFilter, ...] = ()

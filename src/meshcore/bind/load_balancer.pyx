@@ -56,6 +56,9 @@ cdef int compile_balancer(
     zone, slow = spec.zone_aware, spec.slow_start
     out.kind = KINDS[spec.policy]
     out.panic_percent = min(100, int(panic_percent + 0.5))
+    out.panic_cell = cells.cell("upstream.healthy_panic_threshold")
+    out.zone_cell = cells.cell("upstream.zone_routing.enabled")
+    out.zone_size_cell = cells.cell("upstream.zone_routing.min_cluster_size")
     out.locality_weighted = spec.locality_weighted
     out.fail_on_panic = zone.fail_traffic_on_panic
     out.zone_percent = zone.routing_enabled
@@ -82,6 +85,13 @@ cdef int compile_balancer(
     out.queue_size = spec.queue_size
     if spec.subsets is not None:
         out.subsets = compile_subsets(arena, spec.subsets)
+    out.overrides_len = len(spec.override_hosts)
+    out.overrides = <OverrideSource *>take(arena, sizeof(OverrideSource) * max(1, len(spec.override_hosts)))
+    for i, source in enumerate(spec.override_hosts):
+        out.overrides[<int>i].header = keep_lower(arena, source.header)
+        out.overrides[<int>i].namespace = keep(arena, source.namespace)
+        out.overrides[<int>i].path = keep_all(arena, source.path)
+        out.overrides[<int>i].path_len = len(source.path)
     return 0
 
 

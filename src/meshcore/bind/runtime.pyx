@@ -79,6 +79,14 @@ cdef class RuntimeCells:
         for key, place in self.places.items():
             write_cell(<RuntimeCell *><size_t>place, self.values.get(key))
 
+    def mentions(self, str prefix):
+        """Whether a key that begins so says something now."""
+        return any(key.startswith(prefix) for key in self.values)
+
+    def said(self, str key):
+        """The spec.RuntimeValue of a key now, None when it says nothing; makes no cell."""
+        return self.values.get(key)
+
     def hits(self, fraction, uint64_t random):
         """Whether `random` falls into spec.RuntimeFraction `fraction` now."""
         cdef RuntimeFraction now

@@ -14,16 +14,31 @@ from typing import Any, NamedTuple
 
 from meshcore.bind.health_spec import EndpointCheck, HealthCheck, OutlierDetection
 from meshcore.bind.http2_spec import Http2Options
-from meshcore.bind.lb_spec import HashRule, LoadBalancer, SlowStart, Subsets, SubsetSelector, ZoneAware
+from meshcore.bind.lb_spec import HashRule, LoadBalancer, OriginalDst, OverrideSource, SlowStart, Subsets, SubsetSelector, ZoneAware
 from meshcore.bind.listener_spec import ChainMatch, FilterChain, Listener, ListenerFilter, NetworkFilter, TcpProxy
+from meshcore.bind.match_spec import (
+    FilterStateMatch,
+    HeaderMatch,
+    MatchTree,
+    MetadataMatch,
+    OnMatch,
+    Predicate,
+    QueryMatch,
+    RouteMatch,
+    StringMatch,
+    TreeInput,
+    ValueMatch,
+)
 from meshcore.bind.resilience_spec import ENVOYS_THRESHOLDS, HedgePolicy, InternalRedirect, RequestQueue, Thresholds
+from meshcore.bind.runtime_spec import RuntimeFraction, RuntimeLayer, RuntimeValue
 from meshcore.bind.tls_spec import SanMatch, TlsCertificate, TlsContext, TlsParameters, TlsRules, TlsTrust
 
 __all__ = [
-    "ChainMatch", "FilterChain", "HashRule", "HedgePolicy", "Http2Options", "InternalRedirect", "Listener",
-    "ListenerFilter", "LoadBalancer", "NetworkFilter", "RequestQueue", "SanMatch", "SlowStart", "SubsetSelector",
-    "Subsets", "TcpProxy", "Thresholds", "TlsCertificate", "TlsContext", "TlsParameters", "TlsRules", "TlsTrust",
-    "ZoneAware",
+    "ChainMatch", "FilterChain", "FilterStateMatch", "HashRule", "HeaderMatch", "HedgePolicy", "Http2Options", "InternalRedirect",
+    "Listener", "ListenerFilter", "LoadBalancer", "MatchTree", "MetadataMatch", "NetworkFilter", "OnMatch", "OriginalDst",
+    "OverrideSource", "Predicate", "QueryMatch", "RequestQueue", "RouteMatch", "RuntimeFraction", "RuntimeLayer", "RuntimeValue",
+    "SanMatch", "SlowStart", "StringMatch", "SubsetSelector", "Subsets", "TcpProxy", "Thresholds", "TlsCertificate", "TlsContext",
+    "TlsParameters", "TlsRules", "TlsTrust", "TreeInput", "ValueMatch", "ZoneAware",
 ]  # fmt: skip
 
 
@@ -34,40 +49,7 @@ class Address(NamedTuple):
     port: int
 
 
-# --- runtime --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True, frozen=True)
-class RuntimeFraction:
-    """RuntimeFractionalPercent: `key` may say another fraction while the proxy runs ("" = none does)."""
-
-    numerator: int
-    denominator: int = 100  # 100 | 10_000 | 1_000_000
-    key: str = ""
-
-
-@dataclass(slots=True, frozen=True)
-class RuntimeValue:
-    """What a runtime key says: `text` as an operator wrote it, and what it can be read as (None: not as that).
-
-    `fraction` is (numerator, denominator), `integer` is not negative."""
-
-    text: str
-    integer: int | None = None
-    number: float | None = None
-    boolean: bool | None = None
-    fraction: tuple[int, int] | None = None
-
-
-@dataclass(slots=True, frozen=True)
-class RuntimeLayer:
-    """RuntimeLayer: `kind` static (its `values`) | disk (`folder`, and whether it is named after the service cluster) | admin."""
-
-    name: str
-    kind: str
-    values: tuple[tuple[str, RuntimeValue], ...] = ()
-    folder: str = ""
-    of_service_cluster: bool = False
+# --- sources of resources -------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True, frozen=True)
@@ -84,137 +66,6 @@ class RouteSource:
 
     name: str
     source: FileSource
-
-
-# --- matching -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True, frozen=True)
-class StringMatch:
-    """envoy.type.matcher.v3.StringMatcher: `kind` is exact | prefix | suffix | contains | regex (regex matches the whole string)."""
-
-    kind: str
-    value: str
-    ignore_case: bool = False
-
-
-@dataclass(slots=True, frozen=True)
-class HeaderMatch:
-    """envoy.config.route.v3.HeaderMatcher: exactly one of `string`, `present`, `range` is set (range is [start, end))."""
-
-    name: str
-    string: StringMatch | None = None
-    present: bool | None = None
-    range: tuple[int, int] | None = None
-    invert: bool = False
-    treat_missing_as_empty: bool = False
-
-
-@dataclass(slots=True, frozen=True)
-class QueryMatch:
-    """envoy.config.route.v3.QueryParameterMatcher: `string`, or `present` alone."""
-
-    name: str
-    string: StringMatch | None = None
-    present: bool | None = None
-
-
-@dataclass(slots=True, frozen=True)
-class ValueMatch:
-    """envoy.type.matcher.v3.ValueMatcher: `test` is null | bool (`flag`) | number (`start`) | range ([start, end)) | string |
-    present (`flag`) | any_item (of a list, by the one of `parts`) | any_of (`parts`)."""
-
-    test: str
-    flag: bool = False
-    start: float = 0.0
-    end: float = 0.0
-    string: StringMatch | None = None
-    parts: tuple[ValueMatch, ...] = ()
-
-
-@dataclass(slots=True, frozen=True)
-class MetadataMatch:
-    """envoy.type.matcher.v3.MetadataMatcher: of the stream's dynamic metadata."""
-
-    namespace: str
-    path: tuple[str, ...]
-    value: ValueMatch
-    invert: bool = False
-
-
-@dataclass(slots=True, frozen=True)
-class FilterStateMatch:
-    """envoy.type.matcher.v3.FilterStateMatcher: `string`, or an address in one of `ranges` (address, prefix length)."""
-
-    key: str
-    string: StringMatch | None = None
-    ranges: tuple[tuple[str, int], ...] = ()
-
-
-@dataclass(slots=True, frozen=True)
-class RouteMatch:
-    """`path_kind`: prefix | path | regex | uri_template (as a regular expression) | path_separated_prefix | connect.
-    `runtime_fraction`: part of the requests that may match.
-    `tls_presented`, `tls_validated`: what must be so of the client's certificate."""
-
-    path_kind: str
-    path: str
-    case_sensitive: bool = True
-    headers: tuple[HeaderMatch, ...] = ()
-    query: tuple[QueryMatch, ...] = ()
-    runtime_fraction: RuntimeFraction | None = None
-    grpc: bool = False
-    tls_presented: bool | None = None
-    tls_validated: bool | None = None
-    metadata: tuple[MetadataMatch, ...] = ()
-    filter_state: tuple[FilterStateMatch, ...] = ()
-
-
-# --- match trees ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True, frozen=True)
-class TreeInput:
-    """What is looked at: `kind` is header | query | filter_state (`name` says which) | text (`value`, None: it has none) | source_ip |
-    direct_source_ip | destination_ip | source_port | destination_port | server_name | transport_protocol | application_protocol |
-    source_type."""
-
-    kind: str
-    name: str = ""
-    value: str | None = None
-
-
-@dataclass(slots=True, frozen=True)
-class Predicate:
-    """`kind`: string (of `input`, by `string`) | ip (`input` in `ranges`) | and | or | not (of `parts`)."""
-
-    kind: str
-    input: TreeInput | None = None
-    string: StringMatch | None = None
-    ranges: tuple[tuple[str, int], ...] = ()
-    parts: tuple[Predicate, ...] = ()
-
-
-@dataclass(slots=True, frozen=True)
-class OnMatch:
-    """Where a branch leads: to `tree`, or to `action`, a number that the owner of the tree gives a meaning."""
-
-    tree: MatchTree | None = None
-    action: int = 0
-    keep_matching: bool = False
-
-
-@dataclass(slots=True, frozen=True)
-class MatchTree:
-    """xds.type.matcher.v3.Matcher: `kind` is list (`fields`) | exact | prefix (`entries`: value, branch) | ip (`ranges`: (address, bits),
-    exclusive, branch)."""
-
-    kind: str
-    input: TreeInput | None = None
-    fields: tuple[tuple[Predicate, OnMatch], ...] = ()
-    entries: tuple[tuple[str, OnMatch], ...] = ()
-    ranges: tuple[tuple[tuple[str, int], bool, OnMatch], ...] = ()
-    otherwise: OnMatch | None = None
 
 
 # --- header mutation ------------------------------------------------------------------------------------------------
@@ -245,8 +96,9 @@ class HeaderMutation:
 
 @dataclass(slots=True, frozen=True)
 class RetryPolicy:
-    """`retry_on` and `retriable_status_codes` as in RetryPolicy; back-off fully jittered between `base_ms` and `max_ms`. `reset_headers`:
-    (name, whether it holds a Unix time) of the response headers that say how long to wait, if that is at most `reset_max_ms`.
+    """`retry_on` and `retriable_status_codes` as in RetryPolicy; back-off fully jittered between `base_ms` (0 = what runtime says, or 25)
+    and `max_ms` (0 = ten times that). `reset_headers`: (name, whether it holds a Unix time) of the response headers that say how long to
+    wait, if that is at most `reset_max_ms`.
     `refused_hosts`: previous_hosts | omit_canary_hosts | omit_host_metadata; `refused_labels`: (key, value) of the last, as JSON.
     `previous_priorities`: its update_frequency, 0 = without it."""
 
@@ -255,8 +107,8 @@ class RetryPolicy:
     per_try_timeout_ms: int = 0
     per_try_idle_timeout_ms: int = 0
     retriable_status_codes: tuple[int, ...] = ()
-    base_ms: int = 25
-    max_ms: int = 250
+    base_ms: int = 0
+    max_ms: int = 0
     retriable_headers: tuple[HeaderMatch, ...] = ()
     retriable_request_headers: tuple[HeaderMatch, ...] = ()
     reset_headers: tuple[tuple[str, bool], ...] = ()
@@ -683,7 +535,7 @@ class DnsTarget:
 
 @dataclass(slots=True, frozen=True)
 class Cluster:
-    """`kind`: static | strict_dns | logical_dns | eds. `endpoints` is the first host set: for a static
+    """`kind`: static | strict_dns | logical_dns | eds | original_dst. `endpoints` is the first host set: for a static
     cluster the only one, for DNS what is known at load (empty until resolved; the host set is replaced alone, the cluster stays)."""
 
     name: str
@@ -725,6 +577,7 @@ class Cluster:
     own_locality: Locality = NOWHERE  # of the node: its hosts come first
     eds: FileSource | None = None  # where the hosts of kind eds come from, under the name `eds_name`
     eds_name: str = ""
+    original_dst: OriginalDst | None = None  # of kind original_dst: hosts are what requests name
     local_cluster: str = ""  # name of the cluster of the proxies themselves, for zone-aware routing
     health_check: HealthCheck | None = None
     outlier_detection: OutlierDetection | None = None
@@ -732,6 +585,7 @@ class Cluster:
     ignore_health_on_host_removal: bool = False
     ignore_new_hosts_until_first_hc: bool = False
     tls: TlsContext | None = None  # None: plain bytes
+    metadata: dict[str, Any] | None = None  # {namespace: {key: value}}
 
 
 @dataclass(slots=True, frozen=True)

@@ -23,4 +23,5 @@ cdef class ClusterTable:
     cdef ClusterConf *conf         # one reference
     cdef readonly ClusterHosts hosts
     cdef tuple track_remaining     # (default, high)
+    cdef tuple limits              # spec.Thresholds (default, high)
     cdef readonly list owned       # prefixes of statistics that end with it

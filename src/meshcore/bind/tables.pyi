@@ -3,6 +3,7 @@ from typing import Any
 
 from meshcore.bind.cluster_hosts import ClusterHosts
 from meshcore.bind.outlier import OutlierInbox
+from meshcore.bind.runtime import RuntimeCells
 from meshcore.bind.spec import AccessLog, Address, Cluster, Listener
 from meshcore.bind.stats import StatsRegistry
 
@@ -30,6 +31,7 @@ class ListenerTable:
     def set_port(self, port: int) -> None: ...
 
 class ClusterTable:
+    def follow_runtime(self, runtime: RuntimeCells) -> None: ...
     hosts: ClusterHosts
     @property
     def owned(self) -> list[str]: ...

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc
 
 from meshcore.base.arena cimport Arena, arena_init
-from meshcore.base.atomics cimport atomic_load
+from meshcore.base.atomics cimport atomic_load, atomic_ref, atomic_store
 from meshcore.base.span cimport Span, span
 from meshcore.bind.address cimport address_fill
 from meshcore.bind.chain_index cimport compile_chains
@@ -17,9 +17,10 @@ from meshcore.bind.cluster_hosts cimport ClusterHosts
 from meshcore.bind.filter_set cimport FilterSet, filter_set
 from meshcore.bind.format cimport compile_json, compile_text
 from meshcore.bind.listener_filters cimport compile_listener_filters, compile_network_filters
-from meshcore.bind.load_balancer cimport compile_balancer
+from meshcore.bind.load_balancer cimport compile_balancer, keep_all
 from meshcore.bind.match_trees cimport compile_tree
 from meshcore.bind.matchers cimport compile_headers, compile_string, keep, keep_lower, take
+from meshcore.bind.metadata cimport metadata_fill
 from meshcore.bind.outlier cimport OutlierInbox, outlier_conf
 from meshcore.bind.pyfilter cimport keep_alive
 from meshcore.bind.routes cimport compile_adds, compile_mutation, routes_compile
@@ -69,6 +70,7 @@ THRIFT_PROTOCOLS = {
     "auto": THRIFT_PROTOCOL_AUTO, "binary": THRIFT_BINARY, "binary/non-strict": THRIFT_BINARY_LAX, "compact": THRIFT_COMPACT,
     "twitter": THRIFT_TWITTER,
 }
+OWN_REFS = 2                       # of a ClusterConf: its table's, and that of its ClusterHosts
 NO_LIMIT = 2**32 - 1               # of connection pools, and of connections to one host
 
 
@@ -439,6 +441,7 @@ cdef class ListenerTable:
         address_fill(spec.address, &conf.address)
         conf.buffer_limit = spec.buffer_limit
         conf.modify_only = spec.drain_modify_only
+        metadata_fill(&conf.arena, spec.metadata or {}, &conf.metadata)
         self.prefix = f"listener.{stat_name}."
         self.owned = []
         group = take_stats(registry, self.prefix, listener_layout, self.owned, LISTENER_STATS, conf.stats)
@@ -455,6 +458,7 @@ cdef class ListenerTable:
         keep_on = []
         for i, chain in enumerate(spec.chains):
             conf.chains[<int>i].name = keep(&conf.arena, chain.name)
+            metadata_fill(&conf.arena, chain.metadata or {}, &conf.chains[<int>i].metadata)
             if chain.tls is not None:
                 conf.chains[<int>i].tls = self.tls_slot(chain, registry)
             conf.chains[<int>i].filters = compile_network_filters(
@@ -574,6 +578,22 @@ cdef int fill_breakers(object spec, Breaker *breakers) except -1:
     return 0
 
 
+BREAKER_KEYS = ("max_connections", "max_pending_requests", "max_requests", "max_retries", "max_connection_pools")
+
+
+cdef int breakers_follow(Breaker *breaker, object limits, RuntimeCells runtime, str prefix) except -1:
+    for resource, key in enumerate(BREAKER_KEYS):
+        value = runtime.said(prefix + key)
+        configured = getattr(limits, key)
+        number = (NO_LIMIT if configured is None else configured) if value is None or value.integer is None else value.integer
+        atomic_store(&breaker.limit[<int>resource], number)
+    percent, least = runtime.said(prefix + "retry_budget.budget_percent"), runtime.said(prefix + "retry_budget.min_retry_concurrency")
+    if limits.retry_budget is not None:
+        breaker.budget = (limits.retry_budget[0] if percent is None or percent.number is None else percent.number) / 100
+        breaker.budget_least = limits.retry_budget[1] if least is None or least.integer is None else least.integer
+    return 0
+
+
 cdef QueueConf *queue_of(Arena *arena, object spec) except NULL:
     cdef QueueConf *queue = <QueueConf *>take(arena, sizeof(QueueConf))
     queue.most = spec.max_waiting
@@ -582,6 +602,19 @@ cdef QueueConf *queue_of(Arena *arena, object spec) except NULL:
     queue.target_ms = spec.target_ms
     queue.interval_ms = spec.interval_ms
     return queue
+
+
+cdef OriginalDstConf *original_dst_of(Arena *arena, object spec, Group group) except NULL:
+    cdef OriginalDstConf *conf = <OriginalDstConf *>take(arena, sizeof(OriginalDstConf))
+    conf.header = keep_lower(arena, spec.header)
+    conf.namespace = keep(arena, spec.namespace)
+    conf.path = keep_all(arena, spec.path)
+    conf.path_len = len(spec.path)
+    conf.port = spec.port
+    conf.cleanup_ms = max(1, spec.cleanup_ms)
+    for i, name in enumerate(("membership_total", "membership_healthy")):
+        conf.members[<int>i] = group.slot_of(name)
+    return conf
 
 
 cdef class ClusterTable:
@@ -598,6 +631,8 @@ cdef class ClusterTable:
         conf.index = index
         conf.name = keep(&conf.arena, spec.name)
         conf.stat_name = keep(&conf.arena, spec.alt_stat_name or spec.name)
+        if spec.metadata is not None:
+            metadata_fill(&conf.arena, spec.metadata, &conf.metadata)
         prefix = f"cluster.{spec.alt_stat_name or spec.name}."
         self.owned = []
         group = take_stats(registry, prefix, cluster_layout, self.owned, CLUSTER_STATS, conf.stats)
@@ -644,24 +679,41 @@ cdef class ClusterTable:
             conf.tls.conf = tls_context_of(spec.tls)
         if spec.queue is not None:
             conf.queue = queue_of(&conf.arena, spec.queue)
+        if spec.original_dst is not None:
+            conf.original_dst = original_dst_of(&conf.arena, spec.original_dst, group)
         conf.breakers = <Breaker *>take(&conf.arena, 2 * sizeof(Breaker))
         fill_breakers(spec, conf.breakers)
         conf.lb.breakers = conf.breakers
         self.hosts = ClusterHosts(spec)
+        self.hosts.conf = conf
+        atomic_ref(&conf.refs)
         self.hosts.lb = &conf.lb
         if inbox is not None:
             conf.outlier = outlier_conf(&conf.arena, spec, registry.runtime)
             self.hosts.outlier = conf.outlier
             self.hosts.inbox = inbox
         self.track_remaining = (spec.default.track_remaining, spec.high.track_remaining)
+        self.limits = (spec.default, spec.high)
+        conf.use_retry = registry.runtime.cell("upstream.use_retry")
+        conf.base_backoff_ms = registry.runtime.cell("upstream.base_retry_backoff_ms")
+        if registry.runtime.values:
+            self.follow_runtime(registry.runtime)
         registry.computed(prefix, self)
 
     def __dealloc__(self):
         cluster_conf_unref(self.conf)
 
+    def follow_runtime(self, RuntimeCells runtime):
+        """Takes what runtime keys say of this cluster: its circuit breakers, and whether it is under maintenance."""
+        name = text_of(self.conf.name)
+        share = runtime.said(f"upstream.maintenance_mode.{name}")
+        atomic_store(&self.conf.maintenance, min(100, share.integer) if share is not None and share.integer is not None else 0)
+        for i, priority in enumerate(("default", "high")):
+            breakers_follow(&self.conf.breakers[<int>i], self.limits[i], runtime, f"circuit_breakers.{name}.{priority}.")
+
     def in_use(self):
         """Whether a worker or a request still has it."""
-        return atomic_load(&self.conf.refs) > 1
+        return atomic_load(&self.conf.refs) > OWN_REFS
 
     def gauges(self):
         """What StatsRegistry.computed asks for."""

@@ -4,12 +4,13 @@
 # zone, health), and the policy chooses from that list. The hashing policies choose from a table that the host set carries. A policy is one
 # file with one BalancerOps; what it remembers of a list is in that list's Lane. `balancer_reset` is called with each new host set, before the
 # next pick. Worker thread; `balancer_prepare` belongs to the main thread.
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from meshcore.base.clock cimport Clock
 from meshcore.base.random cimport Random
 from meshcore.cluster.breaker cimport Breaker
-from meshcore.base.runtime cimport RuntimeCell
+from meshcore.base.runtime cimport RuntimeCell, runtime_integer
+from meshcore.base.span cimport Span
 from meshcore.cluster.edf cimport Edf
 from meshcore.cluster.host cimport Host
 from meshcore.cluster.host_set cimport HostList, HostSet, Priority, PriorityLoad
@@ -38,11 +39,21 @@ cdef enum:                         # LbStat: cluster.<name>.*, slots in LbConf.s
     LB_SUBSETS_FALLBACK_PANIC
     LB_STATS
 
+cdef struct OverrideSource:
+    # Where a request names the hosts that it wants: a header, or dynamic metadata.
+    Span header                    # lower case; empty: metadata
+    Span namespace
+    Span *path
+    uint16_t path_len
+
 cdef struct LbConf:
     # What a cluster says of its balancing; defaults are Envoy's.
     uint8_t kind                   # BalancerKind
     const uint32_t *stats          # LB_STATS slots in every worker's counters
     const Breaker *breakers        # two, of the cluster: how many requests are active
+    const RuntimeCell *panic_cell  # percent, when a set is made
+    const RuntimeCell *zone_cell   # percent of the picks
+    const RuntimeCell *zone_size_cell      # when a set is made
     uint32_t panic_percent         # below this share of healthy hosts all are used; 0 = never
     bint fail_on_panic             # ... or none
     bint locality_weighted
@@ -74,6 +85,8 @@ cdef struct LbConf:
     uint32_t default_latency_ms
     uint32_t queue_size
     # subsets
+    OverrideSource *overrides      # asked before the policy is
+    uint16_t overrides_len         # 0: none
     const void *subsets            # SubsetConf (subset.pxd); NULL: none
 
 cdef struct Pick:
@@ -132,6 +145,11 @@ cdef Host *balancer_pick_from(Balancer *balancer, HostSet *hosts, Pick *pick) no
 # For policies that go by weight: the schedule of a list, NULL when plain order serves.
 cdef Edf *balancer_schedule(Balancer *balancer, const HostList *list, Lane *lane) noexcept nogil
 cdef double balancer_slow(Balancer *balancer, double weight, const Host *host) noexcept nogil        # less, while the host is in slow start
+
+cdef inline uint32_t balancer_panic(const LbConf *conf) noexcept nogil:
+    # Percent of healthy hosts below which all are used.
+    cdef int64_t percent = runtime_integer(conf.panic_cell, conf.panic_percent)
+    return 100 if percent > 100 else <uint32_t>percent
 
 cdef inline bint balancer_hashes(const Balancer *balancer) noexcept nogil:
     # Whether a pick wants a hash.

@@ -9,7 +9,7 @@ from meshcore.base.random cimport random_u64
 from meshcore.base.runtime cimport runtime_number
 from meshcore.cluster.edf cimport edf_new, edf_put_back, edf_top
 from meshcore.cluster.host cimport HOST_UNHEALTHY, host_health
-from meshcore.cluster.host_set cimport ZONE_OFF
+from meshcore.cluster.host_set cimport ZONE_OFF, host_set_index
 from meshcore.cluster.lb_least_latency cimport lb_least_latency_ops
 from meshcore.cluster.lb_least_request cimport lb_least_request_ops
 from meshcore.cluster.lb_maglev cimport lb_maglev_ops
@@ -94,8 +94,10 @@ cdef void balancer_fini(Balancer *balancer) noexcept nogil:
 
 cdef bint balancer_prepare(HostSet *hosts, const LbConf *conf, const HostSet *local) noexcept nogil:
     cdef const BalancerOps *ops = ops_of(conf.kind)
-    priority_load_compute(hosts, conf.panic_percent)
+    priority_load_compute(hosts, balancer_panic(conf))
     zone_routing_compute(hosts, local, conf)
+    if conf.overrides_len > 0 and not host_set_index(hosts):
+        return False
     return ops.prepare == NULL or ops.prepare(hosts, conf)
 
 
@@ -185,9 +187,10 @@ cdef int32_t choose_locality(Balancer *balancer, const Priority *priority, bint 
 
 
 cdef bint zone_drawn(Balancer *balancer) noexcept nogil:
-    if balancer.conf.zone_percent >= 100.0:
+    cdef double percent = <double>runtime_integer(balancer.conf.zone_cell, <int64_t>balancer.conf.zone_percent)
+    if percent >= 100.0:
         return True
-    return random_u64(balancer.random) % FRACTION < balancer.conf.zone_percent / 100.0 * FRACTION
+    return random_u64(balancer.random) % FRACTION < percent / 100.0 * FRACTION
 
 
 cdef const HostList *choose_list(Balancer *balancer, HostSet *hosts, Pick *pick) noexcept nogil:

@@ -8,7 +8,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from meshcore.base.atomics cimport atomic_load
 from meshcore.base.span cimport Span
 from meshcore.cluster.outlier cimport Outlier
-from meshcore.observe.record cimport IpAddress
+from meshcore.observe.metadata cimport Metadata
+from meshcore.observe.record cimport IpAddress, Record
 
 cdef enum:
     # Per-host counters, all atomic; names as in /clusters.
@@ -60,6 +61,7 @@ cdef struct Host:
     Span zone
     Span sub_zone
     Span metadata                  # JSON object: filter metadata by filter name; empty: none
+    Metadata *facts                # the same as a tree, its own; NULL: none
     Span hash_key                  # envoy.lb's hash_key, for the hashing balancers; empty: its address
     bint canary                    # envoy.lb's canary
     uint32_t priority              # of the newest set that holds it
@@ -87,6 +89,12 @@ cdef inline int health_of(int64_t bits) noexcept nogil:
     if bits & HEALTH_UNHEALTHY_BITS:
         return HOST_UNHEALTHY
     return HOST_DEGRADED if bits & HEALTH_DEGRADED_BITS else HOST_HEALTHY
+
+cdef inline void host_note(const Host *host, Record *record) noexcept nogil:
+    # What logs and headers say of the upstream host, as long as somebody holds it.
+    record.upstream_remote = <IpAddress *>&host.address
+    record.upstream_hostname = host.hostname
+    record.upstream_metadata = host.facts
 
 cdef inline int host_health(const Host *host) noexcept nogil:
     return health_of(atomic_load(&host.health))

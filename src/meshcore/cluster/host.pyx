@@ -44,4 +44,5 @@ cdef Host *host_new(const HostSpec *spec) noexcept nogil:
 cdef void host_unref(Host *host) noexcept nogil:
     if host != NULL and atomic_unref(&host.refs) == 0:
         outlier_unref(host.outlier)
+        free(host.facts)
         free(host)

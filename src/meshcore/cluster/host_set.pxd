@@ -6,6 +6,7 @@
 # freed with the last reference. A subset is a HostSet of its own, owned by the whole one.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from meshcore.base.span cimport Span
 from meshcore.cluster.host cimport Host
 
 cdef struct HostList:
@@ -100,9 +101,13 @@ cdef struct HostSet:
     PriorityLoad load
     ZoneRouting zones
     void (*free_table)(void *table) noexcept nogil
+    uint32_t *by_text              # places in `hosts`, plus one, by the hash of their addresses' texts; NULL: no index
+    uint32_t by_text_mask
     void *subsets                  # of the subset balancer (subset.pyx); NULL: none
     void (*free_subsets)(void *subsets) noexcept nogil
 
 # A set of these members with one reference of its own to each host; list numbers begin at `first_id`. NULL: no memory.
 cdef HostSet *host_set_new(const Member *members, uint32_t n, const Shape *shape, uint32_t first_id) noexcept nogil
 cdef void host_set_unref(HostSet *hosts) noexcept nogil
+cdef bint host_set_index(HostSet *hosts) noexcept nogil                # so that host_set_find answers; False: no memory
+cdef Host *host_set_find(const HostSet *hosts, Span text) noexcept nogil   # by "10.0.0.1:80"; NULL: none, or no index

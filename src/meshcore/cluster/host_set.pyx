@@ -6,6 +6,8 @@ is one array.
 from libc.stdlib cimport calloc, free
 
 from meshcore.base.atomics cimport atomic_ref, atomic_unref
+from meshcore.base.hash cimport xxhash64
+from meshcore.base.span cimport span_equal
 from meshcore.cluster.host cimport HEALTH_EXCLUDED_BITS, HOST_DEGRADED, HOST_HEALTHY, atomic_load, health_of, host_unref
 
 cdef enum Wanted:
@@ -189,9 +191,43 @@ cdef void host_set_unref(HostSet *hosts) noexcept nogil:
         return
     if hosts.subsets != NULL:
         hosts.free_subsets(hosts.subsets)
+    free(hosts.by_text)
     for i in range(hosts.priorities_len):
         if hosts.priorities[i].table != NULL:
             hosts.free_table(hosts.priorities[i].table)
     for i in range(hosts.len):
         host_unref(hosts.hosts[i])
     free(hosts)
+
+
+# --- by address -----------------------------------------------------------------------------------------------------------
+
+
+cdef bint host_set_index(HostSet *hosts) noexcept nogil:
+    cdef uint32_t cap = 2
+    cdef uint32_t at
+    cdef uint32_t i
+    while cap < 2 * hosts.len:
+        cap *= 2
+    hosts.by_text = <uint32_t *>calloc(cap, sizeof(uint32_t))
+    if hosts.by_text == NULL:
+        return False
+    hosts.by_text_mask = cap - 1
+    for i in range(hosts.len):
+        at = <uint32_t>xxhash64(hosts.hosts[i].text.at, hosts.hosts[i].text.len, 0) & hosts.by_text_mask
+        while hosts.by_text[at] != 0:
+            at = (at + 1) & hosts.by_text_mask
+        hosts.by_text[at] = i + 1
+    return True
+
+
+cdef Host *host_set_find(const HostSet *hosts, Span text) noexcept nogil:
+    cdef uint32_t at
+    if hosts.by_text == NULL:
+        return NULL
+    at = <uint32_t>xxhash64(text.at, text.len, 0) & hosts.by_text_mask
+    while hosts.by_text[at] != 0:
+        if span_equal(hosts.hosts[hosts.by_text[at] - 1].text, text):
+            return hosts.hosts[hosts.by_text[at] - 1]
+        at = (at + 1) & hosts.by_text_mask
+    return NULL

@@ -7,6 +7,7 @@ proportion to it. Shares are of 10,000.
 from libc.stdint cimport uint64_t
 
 from meshcore.base.random cimport random_u64
+from meshcore.base.runtime cimport runtime_integer
 from meshcore.base.span cimport span_equal
 from meshcore.cluster.balancer cimport *
 from meshcore.cluster.host cimport Host
@@ -63,7 +64,7 @@ cdef bint applies(HostSet *hosts, const Priority *local, const LbConf *conf) noe
     if priority.localities_len < 2 or (local.localities_len < 2 and conf.force_local_zone == 0) or not local.has_local or \
             local.localities[0].hosts.len == 0:
         return False
-    hosts.zones.too_small = priority.healthy.len < conf.min_cluster_size
+    hosts.zones.too_small = priority.healthy.len < <uint64_t>runtime_integer(conf.zone_size_cell, <int64_t>conf.min_cluster_size)
     return not hosts.zones.too_small
 
 
@@ -79,7 +80,7 @@ cdef void zone_routing_compute(HostSet *hosts, const HostSet *local, const LbCon
     hosts.zones.route = ZONE_OFF
     if local == NULL or conf.zone_percent <= 0 or not applies(hosts, &local.priorities[0], conf):
         return
-    hosts.zones.local_panic = priority_panics(&local.priorities[0], conf.panic_percent)
+    hosts.zones.local_panic = priority_panics(&local.priorities[0], balancer_panic(conf))
     upstream_whole = total(priority, conf.zone_by_weight)
     local_whole = total(&local.priorities[0], conf.zone_by_weight)
     hosts.zones.route = ZONE_RESIDUAL

@@ -18,6 +18,7 @@ from meshcore.conf.tls cimport TlsSlot
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
 from meshcore.observe.format cimport Format
 from meshcore.observe.ip cimport Cidr
+from meshcore.observe.metadata cimport Metadata
 from meshcore.observe.record cimport IpAddress
 from meshcore.route.chain_index cimport ChainIndex
 from meshcore.route.match_tree cimport MatchTree
@@ -253,6 +254,7 @@ cdef struct ThriftConf:
 cdef struct ChainConf:
     # One filter chain: what is done with the connections that it matches.
     Span name
+    Metadata metadata
     uint8_t kind                   # ChainKind
     HcmConf *hcm                   # CHAIN_HTTP
     TcpConf *tcp                   # CHAIN_TCP
@@ -272,6 +274,7 @@ cdef struct ListenerConf:
     IpAddress address              # as bound
     uint32_t stats[LISTENER_STATS]
     uint32_t cx_length
+    Metadata metadata
     uint32_t buffer_limit
     bint modify_only               # drain_type: a failing health check does not drain it
     void *kept                     # what bind/ keeps alive with this table, NULL: nothing
@@ -306,6 +309,16 @@ cdef enum UpstreamProtocol:
     UPSTREAM_HTTP2
     UPSTREAM_AS_DOWNSTREAM         # what the client speaks
 
+cdef struct OriginalDstConf:
+    # Where a request names its host; the first that says something counts.
+    Span header                    # lower case; empty: none
+    Span namespace                 # of dynamic metadata; empty: none
+    Span *path
+    uint16_t path_len
+    uint16_t port                  # in place of the one that was named; 0 = none
+    uint64_t cleanup_ms            # hosts that nobody asked for in so long go
+    uint32_t members[2]            # gauges: membership_total, membership_healthy; each worker adds its hosts
+
 cdef struct ClusterConf:
     const QueueConf *queue         # NULL: none
     Arena arena
@@ -313,6 +326,7 @@ cdef struct ClusterConf:
     uint32_t index                 # its slot in every worker
     Span name
     Span stat_name
+    Metadata metadata
     uint32_t stats[CLUSTER_STATS]
     uint32_t codes                 # first of CODE_BLOCKS: upstream_rq_100 ... upstream_rq_599
     uint32_t external_codes
@@ -350,6 +364,10 @@ cdef struct ClusterConf:
     IpAddress bind_address         # family 0: none
     OutlierConf *outlier           # NULL: nobody watches its hosts
     TlsSlot *tls                   # NULL: plain bytes
+    const RuntimeCell *use_retry   # share of the retries that are made
+    const RuntimeCell *base_backoff_ms     # in place of 25, where the policy says nothing
+    int64_t maintenance            # atomic; percent of the requests that are refused
+    const OriginalDstConf *original_dst    # NULL: hosts come from a host set
     Breaker *breakers              # two: default and high; they outlive a change of the rest
 
 cdef void listener_conf_unref(ListenerConf *conf) noexcept nogil

@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from meshcore.base.runtime cimport RuntimeCell, RuntimeFraction
 from meshcore.base.span cimport Span
 from meshcore.filter.http cimport HttpFilterOps
+from meshcore.observe.metadata cimport MetaValue
 from meshcore.route.matcher cimport HeaderMatcher
 
 cdef enum:                         # FaultStat: http.<stat_prefix>.fault.*
@@ -42,5 +43,7 @@ cdef struct FaultConf:
     uint16_t nodes_len             # 0: any
     HeaderMatcher *headers
     uint16_t headers_len
+    Span name                      # of the filter in its chain: the namespace of its metadata
+    const MetaValue *metadata      # a META_STRUCT; NULL: none
 
 cdef const HttpFilterOps *fault_filter() noexcept nogil

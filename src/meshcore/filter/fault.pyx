@@ -14,6 +14,7 @@ from meshcore.codec.head cimport *
 from meshcore.filter.http cimport *
 from meshcore.filter.pacer cimport *
 from meshcore.observe.counters cimport gauge_dec, gauge_inc, stat_inc
+from meshcore.observe.metadata cimport MetaValue, meta_merge, metadata_namespace
 from meshcore.observe.record cimport FLAG_DI, FLAG_FI
 from meshcore.route.matcher cimport headers_match_all
 
@@ -71,6 +72,16 @@ cdef bint take_active(FaultState *state) noexcept nogil:
     return True
 
 
+cdef void leave_metadata(HttpStream *stream, const FaultConf *conf) noexcept nogil:
+    # In place of what was there under the filter's name.
+    cdef MetaValue *into = metadata_namespace(&stream.record.metadata, stream.arena, conf.name)
+    if into == NULL:
+        return
+    into.items = NULL
+    if conf.metadata != NULL:
+        meta_merge(into, stream.arena, conf.metadata)
+
+
 cdef bint slow_down(FaultState *state) noexcept nogil:
     cdef HttpStream *stream = state.stream
     cdef const FaultConf *conf = state.conf
@@ -109,6 +120,7 @@ cdef bint delay(FaultState *state) noexcept nogil:
     wheel_arm(stream.wheel, &state.timer, clock_ms(stream.clock) + ms)
     stat_inc(stream.stats, state.base.stats[FAULT_DELAYS])
     stream.record.flags |= FLAG_DI
+    leave_metadata(stream, conf)
     return True
 
 
@@ -140,6 +152,7 @@ cdef bint abort(FaultState *state) noexcept nogil:
     reply.body = span(b"fault filter abort", 18)
     reply.details = span(b"fault_filter_abort", 18)
     stat_inc(stream.stats, state.base.stats[FAULT_ABORTS])
+    leave_metadata(stream, conf)
     stream.ops.reply(stream, &reply)
     return True
 

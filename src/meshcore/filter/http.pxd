@@ -94,6 +94,7 @@ cdef struct StreamOps:
     bint (*cluster_members)(HttpStream *stream, int64_t index, uint32_t *total, uint32_t *available) noexcept nogil
     bint (*server_failed)(HttpStream *stream) noexcept nogil        # told to fail its health checks (/healthcheck/fail)
     void (*clear_route)(HttpStream *stream) noexcept nogil          # the route is looked up again before the next filter
+    bint (*response_complete)(HttpStream *stream) noexcept nogil    # the whole response went to the client
 
 cdef struct HttpFilterOps:
     const char *kind               # "envoy.filters.http.buffer"

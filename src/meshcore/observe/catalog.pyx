@@ -242,8 +242,7 @@ ABSENT = (
     "DOWNSTREAM_LOCAL_OTHERNAME_SAN"
 )
 ABSENT_WITH_TIME = "UPSTREAM_PEER_CERT_V_START UPSTREAM_PEER_CERT_V_END DOWNSTREAM_PEER_CERT_V_START DOWNSTREAM_PEER_CERT_V_END"
-ABSENT_WITH_ARGUMENT = "UPSTREAM_FILTER_STATE CLUSTER_METADATA UPSTREAM_METADATA"
-WITHOUT_LENGTH = ("CLUSTER_METADATA", "UPSTREAM_METADATA")
+ABSENT_WITH_ARGUMENT = "UPSTREAM_FILTER_STATE"
 REFUSED = "CEL TYPED_CEL FILE_CONTENT SECRET DYNAMIC_MODULE ROUTE_RESOLUTION_TIME_US"
 
 
@@ -258,10 +257,8 @@ cdef _absent():
     for name in ABSENT_WITH_ARGUMENT.split():
         entry = _row(name, OP_ABSENT)
         entry.argument = ARGUMENT_REQUIRED
-        entry.grammar = GRAMMAR_FREE
-        entry.length = name not in WITHOUT_LENGTH
-        if name.endswith("FILTER_STATE"):
-            entry.grammar = GRAMMAR_FILTER_STATE
+        entry.grammar = GRAMMAR_FILTER_STATE
+        entry.length = True
     for name in REFUSED.split():
         entry = _row(name, OP_ABSENT)
         entry.argument = ARGUMENT_OPTIONAL
@@ -271,14 +268,16 @@ cdef _absent():
 
 cdef _stores():
     cdef Entry *entry
-    for name, kind, grammar in (
-        ("DYNAMIC_METADATA", OP_METADATA, GRAMMAR_DYNAMIC), ("METADATA", OP_METADATA, GRAMMAR_METADATA),
-        ("FILTER_STATE", OP_FILTER_STATE, GRAMMAR_FILTER_STATE),
+    for name, kind, part, grammar in (
+        ("DYNAMIC_METADATA", OP_METADATA, METADATA_DYNAMIC, GRAMMAR_DYNAMIC), ("METADATA", OP_METADATA, 0, GRAMMAR_METADATA),
+        ("CLUSTER_METADATA", OP_METADATA, METADATA_CLUSTER, GRAMMAR_DYNAMIC),
+        ("UPSTREAM_METADATA", OP_METADATA, METADATA_UPSTREAM_HOST, GRAMMAR_DYNAMIC),
+        ("FILTER_STATE", OP_FILTER_STATE, 0, GRAMMAR_FILTER_STATE),
     ):
-        entry = _row(name, kind)
+        entry = _row(name, kind, 0, part)
         entry.argument = ARGUMENT_REQUIRED
         entry.grammar = grammar
-        entry.length = True
+        entry.length = part != METADATA_CLUSTER and part != METADATA_UPSTREAM_HOST
 
 
 _times()

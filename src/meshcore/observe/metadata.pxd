@@ -35,6 +35,7 @@ cdef struct Metadata:
 cdef struct FilterStateItem:
     Span key
     Span text                      # what the object prints
+    bint read_only                 # who set it wants it to stay
     FilterStateItem *next
 
 cdef struct FilterState:
@@ -47,6 +48,7 @@ cdef MetaValue *meta_make(MetaValue *parent, Arena *arena, Span key) noexcept no
 cdef MetaValue *meta_append(MetaValue *parent, Arena *arena) noexcept nogil                         # a new last item of a list
 # Structs are merged member by member, lists are concatenated, everything else is replaced (Envoy's StructUtil::update). False: no memory.
 cdef bint meta_merge(MetaValue *into, Arena *arena, const MetaValue *value) noexcept nogil
+cdef Metadata *metadata_pack(const Metadata *store) noexcept nogil      # a copy in one block, for free(); NULL: no memory
 
 # JSON with the members by name; what does not fit before `end` is cut. The end of what was written.
 cdef char *meta_json_write(const MetaValue *value, char *out, char *end) noexcept nogil

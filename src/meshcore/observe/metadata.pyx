@@ -3,7 +3,7 @@
 Lists all the way down: a stream carries a handful of namespaces with a handful of keys, written once and read a few times.
 """
 from libc.stdio cimport snprintf
-from libc.stdlib cimport strtod
+from libc.stdlib cimport malloc, strtod
 from libc.string cimport memcmp, memcpy, memset
 
 from meshcore.base.arena cimport arena_take
@@ -86,6 +86,55 @@ cdef bint meta_merge(MetaValue *into, Arena *arena, const MetaValue *value) noex
             return False
         item = item.next
     return True
+
+
+# --- a copy in one block ----------------------------------------------------------------------------------------------
+
+
+cdef inline size_t aligned(size_t n) noexcept nogil:
+    return (n + 7) & ~<size_t>7
+
+
+cdef size_t room_of(const MetaItem *items) noexcept nogil:
+    cdef size_t room = 0
+    while items != NULL:
+        room += sizeof(MetaItem) + aligned(items.key.len) + aligned(items.value.text.len) + room_of(items.value.items)
+        items = items.next
+    return room
+
+
+cdef Span pack_text(Span text, char **at) noexcept nogil:
+    cdef Span copy = span(at[0], text.len)
+    if text.len > 0:
+        memcpy(at[0], text.at, text.len)
+    at[0] += aligned(text.len)
+    return copy
+
+
+cdef MetaItem *pack_items(const MetaItem *items, char **at) noexcept nogil:
+    cdef MetaItem *first = NULL
+    cdef MetaItem **last = &first
+    cdef MetaItem *item
+    while items != NULL:
+        item = <MetaItem *>at[0]
+        at[0] += sizeof(MetaItem)
+        item[0] = items[0]
+        item.key = pack_text(items.key, at)
+        item.value.text = pack_text(items.value.text, at)
+        item.value.items = pack_items(items.value.items, at)
+        last[0] = item
+        last = &item.next
+        items = items.next
+    last[0] = NULL
+    return first
+
+
+cdef Metadata *metadata_pack(const Metadata *store) noexcept nogil:
+    cdef Metadata *copy = <Metadata *>malloc(sizeof(Metadata) + room_of(store.namespaces))
+    cdef char *at = <char *>(copy + 1)
+    if copy != NULL:
+        copy.namespaces = pack_items(store.namespaces, &at)
+    return copy
 
 
 # --- JSON -------------------------------------------------------------------------------------------------------------
@@ -182,6 +231,7 @@ cdef bint filter_state_set(FilterState *store, Arena *arena, Span key, Span text
         if item == NULL:
             return False
         item.key = key
+        item.read_only = False
         item.next = store.items
         store.items = item
     item.text = text

@@ -88,6 +88,10 @@ cdef enum MetadataOwner:
     METADATA_DYNAMIC
     METADATA_ROUTE
     METADATA_VIRTUAL_HOST
+    METADATA_CLUSTER
+    METADATA_UPSTREAM_HOST
+    METADATA_LISTENER
+    METADATA_FILTER_CHAIN
 
 cdef enum OperatorForm:
     # How the value of an operator enters the output.

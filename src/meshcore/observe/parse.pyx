@@ -285,8 +285,8 @@ cdef bint read_metadata(Arena *arena, Span argument, Operator *out, Span *error)
     for i in range(7):
         if span_equal(source, sources[i]):
             out.part = <uint8_t>i
-            if i > METADATA_VIRTUAL_HOST or colon < 0:
-                # The others have no values here.
+            if colon < 0:
+                # Nothing is asked for.
                 out.kind = OP_ABSENT
                 return True
             return read_metadata_path(arena, span(argument.at + colon + 1, argument.len - <size_t>colon - 1), out, error)

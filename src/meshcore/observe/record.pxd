@@ -153,6 +153,10 @@ cdef struct Record:
     Metadata metadata              # dynamic metadata
     const Metadata *route_metadata  # of the route, from the configuration; NULL: no route
     const Metadata *host_metadata  # of the virtual host
+    const Metadata *cluster_metadata        # of the cluster; NULL: none chosen
+    const Metadata *upstream_metadata       # of the upstream host; NULL: none chosen, or it has none
+    const Metadata *listener_metadata
+    const Metadata *chain_metadata  # of the filter chain
     FilterState filter_state
 
 cdef size_t address_write(const IpAddress *address, char *out, bint with_port) noexcept nogil    # [v6]:port, v4:port, path; bytes written

@@ -191,11 +191,23 @@ cdef void flags_value(const Operator *op, Record *record, char *scratch, Value *
     set_text(out, span(scratch, n) if n > 0 else span(b"-", 1))
 
 
+cdef const Metadata *store_of(uint8_t owner, const Record *record) noexcept nogil:
+    if owner == METADATA_ROUTE:
+        return record.route_metadata
+    if owner == METADATA_VIRTUAL_HOST:
+        return record.host_metadata
+    if owner == METADATA_CLUSTER:
+        return record.cluster_metadata
+    if owner == METADATA_UPSTREAM_HOST:
+        return record.upstream_metadata
+    if owner == METADATA_LISTENER:
+        return record.listener_metadata
+    return record.chain_metadata if owner == METADATA_FILTER_CHAIN else &record.metadata
+
+
 cdef void metadata_value(const Operator *op, Record *record, char *scratch, Value *out) noexcept nogil:
-    cdef const Metadata *store = &record.metadata
+    cdef const Metadata *store = store_of(op.part, record)
     cdef const MetaValue *value
-    if op.part != METADATA_DYNAMIC:
-        store = record.route_metadata if op.part == METADATA_ROUTE else record.host_metadata
     if store == NULL:
         return
     value = metadata_find(store, op.text, op.path, op.path_len)

@@ -20,6 +20,8 @@ from meshcore.proxy.charge cimport *
 from meshcore.proxy.client cimport client_pause, client_resume
 from meshcore.proxy.failure cimport on_try_duration, on_try_idle, on_try_timeout
 from meshcore.proxy.objects cimport *
+from meshcore.proxy.original_dst cimport original_dst_pick
+from meshcore.proxy.override_host cimport override_host_pick
 from meshcore.proxy.pool cimport pool_cancel, pool_of, pool_request
 from meshcore.proxy.request_queue cimport queue_wake
 from meshcore.proxy.reselect cimport reselect_note, reselect_prepare, reselects
@@ -82,7 +84,9 @@ cdef void start_try(Stream *stream, bint fresh, bint extra) noexcept nogil:
         route_hash_fill(stream, &pick)
     if stream.tries > 1 and reselects(stream):
         reselect_prepare(stream, &pick, extra)
-    host = balancer_pick(&cluster.balancer, &pick)
+    host = override_host_pick(stream) if cluster.conf.lb.overrides_len > 0 else NULL
+    if host == NULL:
+        host = balancer_pick(&cluster.balancer, &pick) if cluster.original == NULL else original_dst_pick(stream)
     if host != NULL and reselects(stream):
         reselect_note(stream, host)
     if host == NULL:
@@ -114,8 +118,7 @@ cdef void start_try(Stream *stream, bint fresh, bint extra) noexcept nogil:
         stream.attempt.next_other = stream.others
         stream.others = stream.attempt
     stream.attempt = attempt
-    stream.record.upstream_remote = &host.address
-    stream.record.upstream_hostname = host.hostname
+    host_note(host, &stream.record)
     set_attempts(stream, attempt.number)
     if stream.bits & STREAM_REQUEST_TIMED:
         arm_try(attempt)
@@ -149,8 +152,7 @@ cdef void keep_host(Stream *stream, Host *host) noexcept nogil:
         host_unref(stream.used_host)
     stream.used_host = host
     if stream.tries > 1 and stream.record.upstream_remote != NULL:
-        stream.record.upstream_remote = &host.address
-        stream.record.upstream_hostname = host.hostname
+        host_note(host, &stream.record)
 
 
 cdef void unlink(Stream *stream, Attempt *attempt) noexcept nogil:
@@ -204,8 +206,7 @@ cdef void give_up_others(Stream *stream, Attempt *chosen) noexcept nogil:
         stream.attempt = chosen
     while stream.others != NULL:
         give_up(stream.others)
-    stream.record.upstream_remote = &chosen.host.address
-    stream.record.upstream_hostname = chosen.host.hostname
+    host_note(chosen.host, &stream.record)
     stream.record.upstream_connection_id = chosen.connection_id
     stream.upstream_local = chosen.local
 

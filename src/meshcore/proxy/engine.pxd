@@ -5,6 +5,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from meshcore.base.span cimport Span
+from meshcore.cluster.host cimport Host
 from meshcore.cluster.host_set cimport HostSet
 from meshcore.conf.tables cimport ClusterConf, ListenerConf, RouteSet
 from meshcore.io.loop cimport LoopHook
@@ -42,3 +43,4 @@ cdef const char *engine_date(Engine *engine) noexcept nogil                   # 
 cdef void routes_unuse(RouteLocal *routes) noexcept nogil
 cdef void listener_unuse(ListenerLocal *listener) noexcept nogil
 cdef void cluster_unuse(ClusterLocal *cluster) noexcept nogil
+cdef void cluster_retire_host(ClusterLocal *cluster, uint32_t slot, Host *host) noexcept nogil       # its pools; host NULL: whichever has the slot

@@ -25,6 +25,7 @@ from meshcore.proxy.drain cimport drain_start
 from meshcore.proxy.http2.objects cimport Http2Downstream, Http2Upstream
 from meshcore.proxy.mirror cimport mirror_end
 from meshcore.proxy.objects cimport *
+from meshcore.proxy.original_dst cimport original_dst_fini, original_dst_init
 from meshcore.proxy.pool cimport POOLS_PER_HOST, pool_retire
 from meshcore.proxy.request_queue cimport queue_fini, queue_init
 from meshcore.proxy.stream_end cimport stream_free
@@ -374,6 +375,7 @@ cdef void cluster_unuse(ClusterLocal *cluster) noexcept nogil:
     cluster.users -= 1
     if cluster.users == 0:
         queue_fini(cluster)
+        original_dst_fini(cluster)
         balancer_fini(&cluster.balancer)
         host_set_unref(cluster.hosts)
         cluster_conf_unref(cluster.conf)
@@ -407,6 +409,9 @@ cdef void engine_set_cluster(Engine *engine, ClusterConf *conf, HostSet *hosts) 
     queue_init(cluster)
     balancer_init(&cluster.balancer, &conf.lb, &engine.loop.random, &engine.loop.clock, engine.stats)
     balancer_reset(&cluster.balancer, hosts)
+    if conf.original_dst != NULL and not original_dst_init(cluster):
+        cluster_unuse(cluster)
+        return
     if engine.clusters[conf.index] != NULL:
         retire_cluster(engine.clusters[conf.index])
     engine.clusters[conf.index] = cluster
@@ -441,11 +446,11 @@ cdef void retire_missing(ClusterLocal *cluster, HostSet *old, HostSet *hosts) no
     for i in range(old.len):
         if old.hosts[i].slot < hosts.slots and by_slot[old.hosts[i].slot] == old.hosts[i]:
             continue
-        retire_pools(cluster, old.hosts[i].slot, old.hosts[i])
+        cluster_retire_host(cluster, old.hosts[i].slot, old.hosts[i])
     free(by_slot)
 
 
-cdef void retire_pools(ClusterLocal *cluster, uint32_t slot, Host *host) noexcept nogil:
+cdef void cluster_retire_host(ClusterLocal *cluster, uint32_t slot, Host *host) noexcept nogil:
     # host NULL: whichever has the slot.
     cdef uint32_t at
     cdef uint32_t i
@@ -458,7 +463,7 @@ cdef void retire_pools(ClusterLocal *cluster, uint32_t slot, Host *host) noexcep
 
 cdef void engine_drain_host(Engine *engine, uint32_t index, uint32_t slot) noexcept nogil:
     if index < engine.clusters_cap and engine.clusters[index] != NULL:
-        retire_pools(engine.clusters[index], slot, NULL)
+        cluster_retire_host(engine.clusters[index], slot, NULL)
 
 
 cdef void engine_drop_cluster(Engine *engine, uint32_t index) noexcept nogil:

@@ -38,6 +38,8 @@ cdef bint try_again(Stream *stream) noexcept nogil:
         stream.record.flags |= FLAG_UO
         return False
     stream.retries_left -= 1
+    if not retries_allowed(stream):
+        return False
     breaker_take(breaker_of(stream), RESOURCE_RETRIES)
     stream.bits |= STREAM_RETRY_HELD
     if stream.host.timeout_retry_header:

@@ -300,6 +300,8 @@ cdef struct Stream:
     uint32_t hops_len
     Tried *tried                   # hosts of all tries, newest first; kept if something asks for it (reselect)
     uint32_t tried_len
+    bint override_asked            # override_rest is known
+    Span override_rest             # hosts that the request named and that had no try yet (override_host)
     Attempt *others                # further tries under way (hedging), newest first
     Host *used_host                # a reference: the host of the last try that is over
     Buffer waiting                 # request body for an attempt that has no connection yet
@@ -372,6 +374,20 @@ cdef struct RequestQueue:
     uint32_t len
     uint64_t busy_ms               # since when it has not been empty
 
+cdef struct OriginalHost:
+    Host *host                     # a reference; NULL: free
+    bint used                      # since the last clean-up
+
+cdef struct OriginalHosts:
+    # Of a cluster of type ORIGINAL_DST, see original_dst.pxd.
+    OriginalHost *entries          # by Host.slot
+    uint32_t cap
+    uint32_t len
+    uint32_t next                  # where a free entry is looked for
+    uint32_t *index                # hash of an address -> slot + 1
+    uint32_t index_mask
+    Timer cleanup
+
 cdef struct ClusterLocal:
     RequestQueue queues[2]         # per priority; empty unless conf.queue is set
     Timer queue_timer
@@ -379,6 +395,7 @@ cdef struct ClusterLocal:
     ClusterConf *conf              # a reference
     HostSet *hosts                 # a reference; NULL: none known yet
     Balancer balancer
+    OriginalHosts *original        # NULL: hosts come from `hosts`
     Pool **pools                   # per Host.slot: two priorities of HTTP/1, two of HTTP/2
     uint32_t pools_cap
     void **thrift_pools            # one per Host.slot; private to proxy/thrift/pool

@@ -11,3 +11,4 @@ cdef uint64_t retry_backoff_ms(Stream *stream) noexcept nogil
 cdef uint32_t parse_retry_on(Span list) noexcept nogil              # RetryOn bits of x-envoy-retry-on; unknown words are passed over
 cdef uint32_t parse_retry_grpc_on(Span list) noexcept nogil         # ... of x-envoy-retry-grpc-on
 cdef bint method_idempotent(Stream *stream) noexcept nogil          # RFC 9110, 9.2.2
+cdef bint retries_allowed(Stream *stream) noexcept nogil        # whether runtime lets this one happen (upstream.use_retry)

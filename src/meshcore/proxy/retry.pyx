@@ -1,8 +1,9 @@
 """Retry decisions, by Envoy's RetryStateImpl: retry_on of the route (or its virtual host), widened by x-envoy-retry-on and x-envoy-max-retries."""
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from meshcore.base.clock cimport clock_wall_us
 from meshcore.base.random cimport random_u64
+from meshcore.base.runtime cimport runtime_integer
 from meshcore.base.span cimport Span, list_has, parse_u64, span_equal_nocase, span_is, span_next_token
 from meshcore.codec.head cimport *
 from meshcore.proxy.objects cimport *
@@ -15,6 +16,9 @@ cdef enum:
     MOST_RETRIES = 1000            # x-envoy-max-retries is cut to it
     MS_PER_S = 1000
     US_PER_S = 1000000
+    ALL = 100                      # percent
+    BASE_BACKOFF_MS = 25
+    MOST_BACKOFF = 10              # times the base
     GRPC_CONDITIONS = RETRY_GRPC_CANCELLED | RETRY_GRPC_DEADLINE_EXCEEDED | RETRY_GRPC_RESOURCE_EXHAUSTED | \
         RETRY_GRPC_UNAVAILABLE | RETRY_GRPC_INTERNAL
 
@@ -196,11 +200,16 @@ cdef bint retry_wants_reset(Stream *stream, uint8_t reason, bint head_sent) noex
     return on & RETRY_CONNECT_FAILURE and (reason == RESET_CONNECT_REFUSED or reason == RESET_CONNECT_TIMEOUT)
 
 
+cdef bint retries_allowed(Stream *stream) noexcept nogil:
+    cdef int64_t percent = runtime_integer(stream.cluster.conf.use_retry, ALL)
+    return percent >= ALL or <int64_t>(random_u64(&stream.engine.loop.random) % ALL) < percent
+
+
 cdef uint64_t retry_backoff_ms(Stream *stream) noexcept nogil:
     # Fully jittered: uniform in [0, base * (2^n - 1)), at most max (Envoy's JitteredExponentialBackOffStrategy). What the upstream asked to
     # wait is never cut short: it is stretched by up to a half (JitteredLowerBoundBackOffStrategy).
-    cdef uint64_t base = 25
-    cdef uint64_t most = 250
+    cdef uint64_t base = <uint64_t>max(runtime_integer(stream.cluster.conf.base_backoff_ms, BASE_BACKOFF_MS), 1)
+    cdef uint64_t most
     cdef uint32_t n = stream.tries
     cdef uint64_t window
     if stream.retry_wait_ms > 1:
@@ -208,6 +217,8 @@ cdef uint64_t retry_backoff_ms(Stream *stream) noexcept nogil:
         return base + random_u64(&stream.engine.loop.random) % (base >> 1)
     if stream.retry != NULL and stream.retry.base_ms > 0:
         base = stream.retry.base_ms
+    most = base * MOST_BACKOFF
+    if stream.retry != NULL and stream.retry.max_ms > 0:
         most = stream.retry.max_ms
     if n > 20:
         n = 20

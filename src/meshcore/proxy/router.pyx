@@ -3,16 +3,19 @@
 A request body is sent as it comes. While another try is still possible it is also kept (stream.replay, up to the buffer limit), so that the
 next try can send it again; without that possibility it only waits (stream.waiting) until a connection is ready.
 """
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memset
 
-from meshcore.base.atomics cimport atomic_add
+from meshcore.base.atomics cimport atomic_add, atomic_load
 from meshcore.base.buffer cimport *
 from meshcore.base.clock cimport clock_ms, clock_ns
+from meshcore.base.random cimport random_u64
 from meshcore.base.span cimport Span, span
 from meshcore.base.wheel cimport Timer, timer_cancel, wheel_arm
 from meshcore.cluster.host cimport HOST_RQ_TIMEOUT, host_unref
 from meshcore.codec.head cimport *
 from meshcore.conf.stat_ids cimport *
+from meshcore.filter.http cimport LocalReply
 from meshcore.observe.counters cimport stat_inc
 from meshcore.observe.record cimport *
 from meshcore.proxy.attempt cimport arm_try, give_up, start_try
@@ -62,6 +65,27 @@ cdef void refuse_header(Stream *stream, Span name, Span value) noexcept nogil:
     stream_reply_simple(stream, 400, FLAG_IH, details, join(stream, body, span(b"'", 1), span(b"", 0), span(b"", 0)))
 
 
+cdef bint under_maintenance(Stream *stream, ClusterLocal *cluster) noexcept nogil:
+    # Runtime refuses a share of a cluster's requests, as if they were too many.
+    cdef LocalReply reply
+    cdef Head head
+    if <int64_t>(random_u64(&stream.engine.loop.random) % 100) >= atomic_load(&cluster.conf.maintenance):
+        return False
+    count(stream, CLUSTER_RQ_MAINTENANCE_MODE, 1)
+    charge(stream, 503)
+    memset(&reply, 0, sizeof(LocalReply))
+    reply.status = 503
+    reply.flag = FLAG_UO
+    reply.details = span(b"maintenance_mode", 16)
+    reply.body = span(b"maintenance mode", 16)
+    head_init(&head, &stream.arena, True)
+    if not stream.hcm.router.suppress_envoy_headers:
+        head_set(&head, H_ENVOY_OVERLOADED, span(b"true", 4))
+        reply.head = &head
+    stream_reply(stream, &reply)
+    return True
+
+
 cdef void router_request_head(Stream *stream, bint end) noexcept nogil:
     cdef Route *route = stream.http.route
     cdef ClusterLocal *cluster
@@ -89,12 +113,15 @@ cdef void router_request_head(Stream *stream, bint end) noexcept nogil:
     cluster.users += 1
     stream.record.cluster = cluster.conf.name
     stream.record.cluster_stat_name = cluster.conf.stat_name
+    stream.record.cluster_metadata = &cluster.conf.metadata
     if route.scoped:
         stream.vcluster = virtual_cluster(stream.host, &stream.request)
         if stream.vcluster != NULL:
             stream.record.virtual_cluster = stream.vcluster.name
     if stream.hcm.router.strict and not strict_headers_hold(stream, &blamed, &value):
         refuse_header(stream, blamed, value)
+        return
+    if atomic_load(&cluster.conf.maintenance) > 0 and under_maintenance(stream, cluster):
         return
     hedge_prepare(stream, route)
     route_timeouts_set(stream, route)

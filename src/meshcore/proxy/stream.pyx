@@ -83,6 +83,8 @@ cdef void stream_begin(Stream *stream) noexcept nogil:
     record.downstream_local = connection_local(&down.conn)
     record.downstream_direct_local = record.downstream_local if down.conn.arrival == NULL else connection_direct_local(&down.conn)
     record.connection_id = down.conn.id
+    record.listener_metadata = &stream.listener.conf.metadata
+    record.chain_metadata = &down.conn.chain.conf.metadata
     record.protocol = stream.request.version
     record.downstream_header_rx = stream.request.bytes
     if not chain_init(stream):
@@ -434,6 +436,10 @@ cdef void clear_route(HttpStream *http) noexcept nogil:
     find_route(<Stream *>http)
 
 
+cdef bint response_complete(HttpStream *http) noexcept nogil:
+    return (<Stream *>http).bits & STREAM_RESPONSE_END != 0
+
+
 cdef StreamOps ops
 ops.resume_request = resume_request
 ops.resume_response = resume_response
@@ -444,3 +450,4 @@ ops.reply = reply_of
 ops.cluster_members = cluster_members
 ops.server_failed = server_failed
 ops.clear_route = clear_route
+ops.response_complete = response_complete

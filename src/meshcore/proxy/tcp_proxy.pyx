@@ -16,7 +16,7 @@ from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.cluster.balancer cimport Pick, balancer_pick
 from meshcore.cluster.breaker cimport RESOURCE_CONNECTIONS, breaker_allows, breaker_give, breaker_take
 from meshcore.cluster.host cimport (
-    HOST_CX_ACTIVE, HOST_CX_CONNECT_FAIL, HOST_CX_TOTAL, HOST_RQ_ACTIVE, HOST_RQ_TOTAL, Host, host_unref,
+    HOST_CX_ACTIVE, HOST_CX_CONNECT_FAIL, HOST_CX_TOTAL, HOST_RQ_ACTIVE, HOST_RQ_TOTAL, Host, host_note, host_unref,
 )
 from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport ClusterConf, TcpConf
@@ -469,6 +469,8 @@ cdef void write_line(TcpSession *session, uint8_t kind) noexcept nogil:
     record.downstream_close_reason = session.down_reason
     record.upstream_close_reason = session.up_reason
     record.filter_chain = session.conn.chain.conf.name
+    record.chain_metadata = &session.conn.chain.conf.metadata
+    record.listener_metadata = &session.conn.chain.listener.conf.metadata
     record.downstream_remote = &session.conn.remote
     record.downstream_direct_remote = connection_direct_remote(&session.conn)
     record.downstream_local = connection_local(&session.conn)
@@ -482,9 +484,9 @@ cdef void write_line(TcpSession *session, uint8_t kind) noexcept nogil:
     if session.cluster != NULL:
         record.cluster = session.cluster.conf.name
         record.cluster_stat_name = session.cluster.conf.stat_name
+        record.cluster_metadata = &session.cluster.conf.metadata
     if session.connected:
-        record.upstream_remote = &session.host.address
-        record.upstream_hostname = session.host.hostname
+        host_note(session.host, &record)
         record.upstream_local = &session.upstream_local
         record.upstream_connection_id = session.upstream_id
     write_logs(session.engine, conf.logs, conf.logs_len, &record)

@@ -1,0 +1,43 @@
+"""Settings of set_metadata and set_filter_state; see filter_facts.pxd."""
+from meshcore.bind.filter_scope cimport FilterScope
+from meshcore.bind.format cimport compile_json, compile_text
+from meshcore.bind.matchers cimport keep
+from meshcore.bind.metadata cimport metadata_value
+from meshcore.bind.stats cimport Layout
+from meshcore.filter.set_filter_state cimport SetFilterStateConf, StateEntry
+from meshcore.filter.set_metadata cimport SET_METADATA_STATS, MetadataEntry, SetMetadataConf
+
+from meshcore.bind import filter_stats
+
+cdef Layout set_metadata_layout = Layout(filter_stats.SET_METADATA)
+
+
+cdef void *compile_set_metadata(FilterScope scope, tuple specs) except NULL:
+    cdef SetMetadataConf *conf = <SetMetadataConf *>scope.room(sizeof(SetMetadataConf))
+    spec = specs[len(specs) - 1]
+    scope.stats(scope.prefix + "set_metadata.", set_metadata_layout, SET_METADATA_STATS, conf.stats)
+    conf.entries_len = len(spec.entries)
+    conf.entries = <MetadataEntry *>scope.room(sizeof(MetadataEntry) * conf.entries_len)
+    for i, one in enumerate(spec.entries):
+        conf.entries[<int>i].namespace = keep(scope.arena, one.namespace)
+        conf.entries[<int>i].overwrites = one.allow_overwrite
+        metadata_value(scope.arena, one.value, &conf.entries[<int>i].value)
+    return conf
+
+
+cdef void *compile_set_filter_state(FilterScope scope, tuple specs) except NULL:
+    cdef SetFilterStateConf *conf = <SetFilterStateConf *>scope.room(sizeof(SetFilterStateConf))
+    cdef StateEntry *entry
+    values = [one for spec in specs for one in spec.on_request_headers]
+    conf.entries_len = len(values)
+    conf.entries = <StateEntry *>scope.room(sizeof(StateEntry) * conf.entries_len)
+    for i, one in enumerate(values):
+        entry = &conf.entries[<int>i]
+        entry.key = keep(scope.arena, one.key)
+        if one.json is not None:
+            entry.format = compile_json(scope.arena, one.json, one.omit_empty)
+        else:
+            entry.format = compile_text(scope.arena, one.format, one.omit_empty)
+        entry.read_only = one.read_only
+        entry.skip_empty = one.skip_if_empty
+    return conf

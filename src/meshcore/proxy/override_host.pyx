@@ -1,0 +1,48 @@
+"""Override host; see override_host.pxd for the law."""
+from libc.stdint cimport int64_t, uint16_t, uint32_t
+
+from meshcore.base.span cimport Span, span, span_find, span_trim
+from meshcore.cluster.balancer cimport OverrideSource
+from meshcore.cluster.host cimport Host
+from meshcore.cluster.host_set cimport host_set_find
+from meshcore.codec.head cimport Header, head_find_name, header_value
+from meshcore.observe.metadata cimport META_TEXT, MetaValue, metadata_find
+from meshcore.proxy.objects cimport *
+
+
+cdef Span list_of(Stream *stream, const OverrideSource *source) noexcept nogil:
+    cdef const MetaValue *value
+    cdef Header *header
+    if source.header.len > 0:
+        header = head_find_name(&stream.request, source.header)
+        return header_value(header) if header != NULL else span(NULL, 0)
+    value = metadata_find(&stream.record.metadata, source.namespace, source.path, source.path_len)
+    return value.text if value != NULL and value.kind == META_TEXT else span(NULL, 0)
+
+
+cdef Span asked_for(Stream *stream) noexcept nogil:
+    cdef uint16_t i
+    cdef Span found = span(NULL, 0)
+    for i in range(stream.cluster.conf.lb.overrides_len):
+        found = list_of(stream, &stream.cluster.conf.lb.overrides[i])
+        if found.len > 0:
+            break
+    return found
+
+
+cdef Host *override_host_pick(Stream *stream) noexcept nogil:
+    cdef Host *host = NULL
+    cdef Span rest
+    cdef int64_t comma
+    cdef Span item
+    if not stream.override_asked:
+        stream.override_asked = True
+        stream.override_rest = asked_for(stream)
+    rest = stream.override_rest
+    while rest.len > 0 and host == NULL and stream.cluster.hosts != NULL:
+        comma = span_find(rest, b',')
+        item = rest if comma < 0 else span(rest.at, <uint32_t>comma)
+        rest = span(NULL, 0) if comma < 0 else span(rest.at + comma + 1, rest.len - <uint32_t>comma - 1)
+        host = host_set_find(stream.cluster.hosts, span_trim(item))
+    stream.override_rest = rest
+    return host
