@@ -24,9 +24,16 @@ NO_ROUTE, WRONG = 1, 2
 @click.option("--source", metavar="IP:PORT", help="The client's address.")
 @click.option("--random", type=click.IntRange(min=0), default=0, metavar="N", help="The number that decides fractions and weights.")
 @click.option("--listener", metavar="NAME", help="The listener that gets the request.")
+@click.option("--chain", metavar="NAME", help="Its filter chain, or the stat_prefix of the connection manager there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
 def command(
-    config_path: str, config_yaml: str | None, headers: tuple[str, ...], listener: str | None, as_json: bool, **asked: str
+    config_path: str,
+    config_yaml: str | None,
+    headers: tuple[str, ...],
+    listener: str | None,
+    chain: str | None,
+    as_json: bool,
+    **asked: str,
 ) -> int:
     """Explains how a request is routed."""
     from mesh.config import ConfigError, load, locator
@@ -34,7 +41,7 @@ def command(
 
     request = Request(headers=tuple(map(_pair, headers)), **asked)  # type: ignore[arg-type]
     try:
-        found = explain(load(config_path, overlay=config_yaml), request, listener, locator(config_path, overlay=config_yaml))
+        found = explain(load(config_path, overlay=config_yaml), request, listener, locator(config_path, overlay=config_yaml), chain)
     except ConfigError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)

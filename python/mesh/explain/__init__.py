@@ -16,6 +16,7 @@ from meshcore.bind import spec
 from meshcore.bind.route_face import RouteTableFace
 
 __all__ = ["Disagreement", "Explanation", "Request", "Step", "explain", "explain_table"]
+RESOURCE = "resources[0]"
 
 
 
@@ -23,18 +24,28 @@ class Disagreement(AssertionError):
     """The walk and the engine chose different routes."""
 
 
-def explain(loaded: Any, request: Request, listener: str | None = None, locate: Locate | None = None) -> Explanation:
+def explain(
+    loaded: Any, request: Request, listener: str | None = None, locate: Locate | None = None, chain: str | None = None
+) -> Explanation:
     """Explains `request` by a `mesh.config.Loaded`. `listener`: its name; None: the only one, or the one on the port
-    that the host names, or the first. Raises KeyError for a listener that is not there or has its routes elsewhere.
-    `locate` (mesh.config.locator) puts the lines of the file to the steps."""
+    that the host names, or the first. `chain`: the name of its filter chain, or the stat_prefix of the connection
+    manager there; None: the first that speaks HTTP. Raises KeyError for one that is not there, and ConfigError for
+    routes in a file of their own that are wrong. `locate` (mesh.config.locator) puts the lines of the file to the steps."""
     index, chosen, why = _listener(loaded.plan.listeners, request, listener)
-    if chosen.hcm.rds is not None:
-        raise KeyError(f"'{chosen.name}' reads its routes from {chosen.hcm.rds.source.path}; only those in the configuration are explained")
-    base = _hcm_path(loaded.bootstrap, index)
-    seen, notes = _as_routed(chosen, request)
-    step = Step("listener", f"listener '{chosen.name}'", True, why, f"static_resources.listeners[{index}]")
-    found = explain_table(chosen.hcm.routes, seen, f"{base}.route_config")
-    found.listener, found.steps, found.notes = chosen.name, [step, *found.steps], notes + found.notes
+    position, manager, how = _manager(chosen, chain)
+    base = _hcm_path(loaded.bootstrap, index, position)
+    seen, notes = _as_routed(chosen, manager, request)
+    steps = [Step("listener", f"listener '{chosen.name}'", True, why, f"static_resources.listeners[{index}]")]
+    if how:
+        steps.append(Step("chain", f"connection manager '{manager.stat_prefix}'", True, how, base))
+    if manager.rds is None:
+        found = explain_table(manager.routes, seen, f"{base}.route_config")
+    else:
+        steps.append(Step("routes", f"routes '{manager.rds.name}'", True, f"read from {manager.rds.source.path}", f"{base}.rds"))
+        table, response = _table_of_file(loaded, manager.rds)
+        found = explain_table(table, seen, RESOURCE)
+        locate = _of_both(locate, response.locate) if locate is not None else None
+    found.listener, found.steps, found.notes = chosen.name, [*steps, *found.steps], notes + found.notes
     if locate is None:
         return found
     for one in (inner for step in found.steps for inner in step.walk()):
@@ -114,15 +125,49 @@ def _listener(listeners: tuple[spec.Listener, ...], request: Request, name: str 
     return *http[0], f"the first of {len(http)}; --listener NAME chooses another"
 
 
-def _hcm_path(bootstrap: Any, index: int) -> str:
-    message = bootstrap.static_resources.listeners[index]
-    chain = "filter_chains[0]" if message.filter_chains else "default_filter_chain"
+def _manager(listener: spec.Listener, name: str | None) -> tuple[int, spec.Hcm, str]:
+    """(position of the chain, its connection manager, why that one; "" when there is no other)."""
+    found = [(position, chain.hcm, chain.name) for position, chain in enumerate(listener.chains) if chain.hcm is not None]
+    if name is not None:
+        for position, manager, own in found:
+            if name in (own, manager.stat_prefix):
+                return position, manager, "asked for by name"
+        known = ", ".join(own or manager.stat_prefix for _, manager, own in found)
+        raise KeyError(f"'{listener.name}' has no filter chain that is called '{name}' and speaks HTTP; {known} do")
+    position, manager, _ = found[0]
+    return position, manager, f"the first of {len(found)}; --chain NAME chooses another" if len(found) > 1 else ""
+
+
+def _hcm_path(bootstrap: Any, index: int, position: int) -> str:
+    chains = bootstrap.static_resources.listeners[index].filter_chains
+    chain = f"filter_chains[{position}]" if position < len(chains) else "default_filter_chain"
     return f"static_resources.listeners[{index}].{chain}.filters[0].typed_config"
 
 
-def _as_routed(listener: spec.Listener, request: Request) -> tuple[Request, list[str]]:
+def _of_both(bootstrap: Locate, resource: Locate) -> Locate:
+    return lambda path: resource(path) if path.startswith(RESOURCE) else bootstrap(path)
+
+
+def _table_of_file(loaded: Any, source: spec.RouteSource) -> tuple[spec.RouteTable, Any]:
+    """(the routes of a connection manager that reads them from a file, as they are there now; what was read)."""
+    from mesh.config import route_table
+    from mesh.xds.response import Unreadable, read, single
+
+    try:
+        response = read(source.source.path, "envoy.config.route.v3.RouteConfiguration")
+    except Unreadable as error:
+        raise KeyError(f"{source.source.path}: {error}") from error
+    message = single(response, source.name, lambda found: found.name, "RDS configuration")
+    low = loaded.low.again(response.report())
+    low.cluster_names = frozenset(one.name for one in loaded.plan.clusters)
+    table: spec.RouteTable = route_table.lower(message, low, RESOURCE, validate_by_default=False)
+    low.report.raise_if_any()
+    return table, response
+
+
+def _as_routed(listener: spec.Listener, hcm: spec.Hcm, request: Request) -> tuple[Request, list[str]]:
     """The request as the connection manager hands it to the route table, and what the reader should know of that."""
-    hcm, notes = listener.hcm, []
+    notes: list[str] = []
     host = request.host
     head, colon, port = host.rpartition(":")
     if colon and "]" not in port and (hcm.strip_any_host_port or (hcm.strip_matching_host_port and port == str(listener.address.port))):

@@ -34,6 +34,10 @@ class Response:
     def report(self) -> Report:
         return Report(self.source.origin, partial(_locate, self.source))
 
+    def locate(self, path: str) -> tuple[str, int, str]:
+        """(file, line, path as it is written there) of a path that begins with `resources[N]`."""
+        return _locate(self.source, path)
+
 
 def read(path: str, full_name: str) -> Response:
     """The response in the file `path`, whose resources must be messages `full_name`."""
