@@ -143,7 +143,7 @@ def test_a_rule_about_no_property_is_nothing() -> None:
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"lb_policy": "CLUSTER_PROVIDED"}, "lb_policy: 'CLUSTER_PROVIDED' is not implemented yet in mesh; ROUND_ROBIN, "),
+        ({"lb_policy": "CLUSTER_PROVIDED"}, "lb_policy: 'CLUSTER_PROVIDED' is for clusters of type ORIGINAL_DST"),
         ({"lb_policy": "LOAD_BALANCING_POLICY_CONFIG"}, "needs 'load_balancing_policy', which is not set"),
         ({"lb_policy": "MAGLEV", "maglev_lb_config": {"table_size": 12}}, "maglev_lb_config.table_size: 12; a prime number"),
         (

@@ -102,6 +102,10 @@ def test_a_file_of_wrong_routes_is_told_by_its_line(tmp_path: Path) -> None:
         asked(from_file(path))
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(KeyError, match=r"nowhere\.yaml"):
-        asked(from_file(tmp_path / "nowhere.yaml"))
+def test_a_file_that_has_gone_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "routes.yaml"
+    path.write_text(ROUTES)
+    loaded = load(from_file(path))
+    path.unlink()
+    with pytest.raises(KeyError, match=r"routes\.yaml"):
+        explain(loaded, Request("h", "/"))
