@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from mesh.config import ConfigError
 from meshcore.bind import spec
 from tests.config.plans import everything, hcm
 
@@ -91,12 +90,10 @@ def test_http1_is_accepted_by_either_name(codec: str) -> None:
     assert hcm(hcm={"codec_type": codec}).stat_prefix == "ingress"
 
 
-def test_forwarding_of_client_certificates_is_nothing_without_tls() -> None:
-    plain = hcm()
-    accepted = {"forward_client_cert_details": "SANITIZE_SET", "set_current_client_cert_details": {"uri": True}}
-    assert hcm(hcm=accepted) == plain
-    with pytest.raises(ConfigError, match="forward_client_cert_details"):
-        hcm(hcm={"forward_client_cert_details": "ALWAYS_FORWARD_ONLY"})
+def test_forwarding_of_client_certificates_is_kept() -> None:
+    assert (hcm().forward_client_cert, hcm().cert_details) == ("sanitize", ())
+    found = hcm(hcm={"forward_client_cert_details": "SANITIZE_SET", "set_current_client_cert_details": {"uri": True, "subject": True}})
+    assert (found.forward_client_cert, found.cert_details) == ("sanitize_set", ("subject", "uri"))
 
 
 def test_an_internal_address_config_without_ranges_trusts_nobody() -> None:

@@ -1,8 +1,6 @@
 """envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.
 
-The largest message of all, one table and one constructor; Envoy's defaults stand where a field is not set. Without
-TLS no client certificate exists, so the settings for forwarding one do nothing and are accepted (ALWAYS_FORWARD_ONLY
-apart)."""
+The largest message of all, one table and one constructor; Envoy's defaults stand where a field is not set."""
 
 from __future__ import annotations
 
@@ -15,7 +13,6 @@ from mesh.config.lowering import Lowering, each, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
 PACKAGE = "envoy.extensions.filters.network.http_connection_manager.v3"
-ALWAYS_FORWARD_ONLY = 4
 HCM = Fields(
     f"{PACKAGE}.HttpConnectionManager",
     {
@@ -29,11 +26,10 @@ HCM = Fields(
         "merge_slashes", "path_with_escaped_slashes_action", "request_id_extension", "local_reply_config",
         "strip_matching_host_port", "strip_any_host_port", "stream_error_on_invalid_http_message",
         "strip_trailing_host_dot",
+        "forward_client_cert_details", "set_current_client_cert_details",
         "append_x_forwarded_port", "original_ip_detection_extensions", "early_header_mutation_extensions",
     },
     harmless={
-        "forward_client_cert_details": lambda value: value != ALWAYS_FORWARD_ONLY,
-        "set_current_client_cert_details": anything,
         "add_proxy_protocol_connection_state": anything,
         "path_normalization_options": unset,
         "access_log_options": unset,
@@ -60,6 +56,10 @@ UUID = Fields(
     harmless={"use_request_id_for_trace_sampling": lambda value: True},
 )
 CODECS = {0: "auto", 1: "http1", 2: "http2"}
+FORWARD_CERTS = ("sanitize", "forward_only", "append_forward", "sanitize_set", "always_forward_only")
+CERT_DETAILS = Fields(
+    f"{PACKAGE}.HttpConnectionManager.SetCurrentClientCertDetails", {"subject", "cert", "chain", "dns", "uri"}
+)
 SERVER_HEADER = ("overwrite", "append_if_absent", "pass_through")
 ESCAPED_SLASHES = ("keep", "keep", "reject", "redirect", "forward")
 KIB = 1024
@@ -67,8 +67,6 @@ KIB = 1024
 
 def lower(message: Any, low: Lowering, path: str) -> spec.Hcm:
     HCM.check(message, low.report, path)
-    if low.secure and message.forward_client_cert_details:
-        low.refuse(join(path, "forward_client_cert_details"), "not implemented yet in mesh for a filter chain with TLS; remove it")
     at_options = join(path, "common_http_protocol_options")
     options = message.common_http_protocol_options
     OPTIONS.check(options, low.report, at_options)
@@ -108,6 +106,8 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Hcm:
         xff_num_trusted_hops=message.xff_num_trusted_hops,
         skip_xff_append=message.skip_xff_append,
         append_x_forwarded_port=message.append_x_forwarded_port,
+        forward_client_cert=FORWARD_CERTS[message.forward_client_cert_details],
+        cert_details=_cert_details(message.set_current_client_cert_details, low, join(path, "set_current_client_cert_details")),
         ip_sources=request_head.lower_ip_sources(message, low, path),
         early_mutations=request_head.lower_early(
             message.early_header_mutation_extensions, low, join(path, "early_header_mutation_extensions")
@@ -181,3 +181,9 @@ def _upgrades(items: Any, low: Lowering, path: str) -> tuple[tuple[str, bool], .
             low.refuse(join(at, "upgrade_type"), f"'{item.upgrade_type}' stands here twice")
         found[name] = wrapped_or(item, "enabled", True)
     return tuple(found.items())
+
+
+def _cert_details(message: Any, low: Lowering, path: str) -> tuple[str, ...]:
+    CERT_DETAILS.check(message, low.report, path)
+    plain = tuple(name for name in ("cert", "chain", "dns", "uri") if getattr(message, name))
+    return ("subject", *plain) if wrapped_or(message, "subject", False) else plain

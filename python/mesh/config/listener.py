@@ -125,7 +125,6 @@ def _chain(chain: Any, low: Lowering, at: str, fallback: bool) -> spec.FilterCha
     if chain.HasField("filter_chain_match"):
         match = chain_match.lower(chain.filter_chain_match, low, join(at, "filter_chain_match"))
     secure = tls.lower_downstream(chain, low, at)
-    low.secure = secure is not None
     found = network_filter.lower_all(chain.filters, low, join(at, "filters"))
     if found is None:
         return None

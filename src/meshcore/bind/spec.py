@@ -438,6 +438,8 @@ class Hcm:
     xff_num_trusted_hops: int = 0
     skip_xff_append: bool = False
     append_x_forwarded_port: bool = False
+    forward_client_cert: str = "sanitize"  # sanitize | forward_only | append_forward | sanitize_set | always_forward_only
+    cert_details: tuple[str, ...] = ()  # of the client's certificate: subject, cert, chain, dns, uri
     ip_sources: tuple[IpSource, ...] = ()
     early_mutations: tuple[HeaderMutation, ...] = ()  # of requests, one after the other
     internal_cidrs: tuple[tuple[str, int], ...] | None = None  # None: Envoy's default (RFC 1918 and friends)

@@ -57,6 +57,11 @@ LOG_TESTS = {
     "fraction": LOG_FRACTION, "grpc_status": LOG_GRPC_STATUS, "log_type": LOG_TYPE, "and": LOG_AND, "or": LOG_OR,
 }
 COMPARISONS = {"eq": COMPARE_EQ, "ge": COMPARE_GE, "le": COMPARE_LE, "ne": COMPARE_NE}
+FORWARD_CERTS = {
+    "sanitize": FORWARD_SANITIZE, "forward_only": FORWARD_ONLY, "append_forward": FORWARD_APPEND, "sanitize_set": FORWARD_SANITIZE_SET,
+    "always_forward_only": FORWARD_ALWAYS,
+}
+CERT_DETAILS = {"subject": CERT_SUBJECT, "cert": CERT_WHOLE, "chain": CERT_CHAIN, "dns": CERT_DNS, "uri": CERT_URI}
 STRICT_HEADERS = {
     "x-envoy-upstream-rq-timeout-ms": STRICT_TIMEOUT, "x-envoy-upstream-rq-per-try-timeout-ms": STRICT_TRY_TIMEOUT,
     "x-envoy-max-retries": STRICT_MAX_RETRIES, "x-envoy-retry-on": STRICT_RETRY_ON, "x-envoy-retry-grpc-on": STRICT_RETRY_GRPC_ON,
@@ -329,6 +334,9 @@ cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registr
     hcm.skip_xff_append = spec.skip_xff_append
     address_fill(local_address(), &hcm.local_address)
     hcm.append_x_forwarded_port = spec.append_x_forwarded_port
+    hcm.forward_cert = FORWARD_CERTS[spec.forward_client_cert]
+    for detail in spec.cert_details:
+        hcm.cert_details |= <uint8_t>CERT_DETAILS[detail]
     hcm.internal_unix = spec.internal_unix_sockets
     hcm.generate_request_id = spec.generate_request_id
     hcm.preserve_request_id = spec.preserve_external_request_id

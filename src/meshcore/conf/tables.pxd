@@ -117,6 +117,21 @@ cdef enum Codec:
     CODEC_HTTP1
     CODEC_HTTP2
 
+cdef enum ForwardCert:
+    # forward_client_cert_details: what happens to x-forwarded-client-cert.
+    FORWARD_SANITIZE
+    FORWARD_ONLY                   # kept, on a connection with a client certificate
+    FORWARD_APPEND
+    FORWARD_SANITIZE_SET
+    FORWARD_ALWAYS
+
+cdef enum CertDetail:
+    CERT_SUBJECT = 1
+    CERT_WHOLE = 2
+    CERT_CHAIN = 4
+    CERT_DNS = 8
+    CERT_URI = 16
+
 cdef struct HcmConf:
     # HttpConnectionManager; names and defaults are Envoy's, times in ms, 0 = off.
     uint32_t stats[HCM_STATS]
@@ -153,6 +168,8 @@ cdef struct HcmConf:
     bint skip_xff_append
     IpAddress local_address        # what a loopback peer is called in x-forwarded-for
     bint append_x_forwarded_port
+    uint8_t forward_cert           # ForwardCert
+    uint8_t cert_details           # CertDetail bits
     IpSource *ip_sources
     uint8_t ip_sources_len         # 0: none, x-forwarded-for is read in the usual way
     Mutation *early                # early_header_mutation_extensions, one after the other

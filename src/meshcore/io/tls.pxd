@@ -16,6 +16,7 @@ from meshcore.io.openssl cimport BIO, SSL
 from meshcore.io.tls_cert cimport KEY_KINDS, TlsCert
 from meshcore.io.tls_context cimport TlsContext
 from meshcore.io.transport cimport Transport
+from meshcore.observe.tls_facts cimport TlsFacts
 
 cdef enum TlsState:
     TLS_WAITING                    # dialled, not connected yet
@@ -37,6 +38,7 @@ cdef struct Tls:
     SSL *ssl
     TlsContext *context            # a reference
     const TlsSlot *slot
+    TlsFacts *facts                # a reference; NULL: nobody has asked
     Buffer wire                    # ciphertext that the kernel did not take
     Held held                      # ciphertext that came while nobody read
     Timer timer                    # of the handshake; later it wakes a reader
@@ -62,6 +64,7 @@ cdef void tls_end(Transport *transport) noexcept nogil                   # frees
 cdef void tls_loop_end(Loop *loop) noexcept nogil
 cdef void tls_move(Transport *transport, const TlsSlot *slot) noexcept nogil        # the table moved; the slot is an equal one
 # Facts; empty: there is none.
+cdef TlsFacts *tls_facts(Transport *transport) noexcept nogil
 cdef Span tls_alpn(Transport *transport) noexcept nogil
 cdef Span tls_sni(Transport *transport) noexcept nogil
 cdef Span tls_failure(Transport *transport) noexcept nogil               # why the handshake failed

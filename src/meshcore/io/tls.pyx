@@ -19,6 +19,7 @@ from meshcore.io.loop cimport SCRATCH
 from meshcore.io.openssl cimport *
 from meshcore.io.tls_context cimport SID_LEN, tls_session_take
 from meshcore.io.tls_count cimport tls_count_handshake
+from meshcore.io.tls_facts cimport facts_leave, facts_new
 from meshcore.io.tls_failure cimport tls_failure_text
 from meshcore.io.transport cimport (
     EPROTO, TlsOps, transport_close, transport_flush, transport_read_start, transport_read_stop, transport_take, transport_tls,
@@ -189,6 +190,8 @@ cdef void tls_end(Transport *transport) noexcept nogil:
         return
     transport.tls = NULL
     timer_cancel(&transport.loop.wheel, &tls.timer)
+    if tls.facts != NULL:
+        facts_leave(tls.facts)
     if tls.ssl != NULL:
         SSL_free(tls.ssl)
     tls_conf_unref(&tls.context.conf)
@@ -516,6 +519,15 @@ cdef void tls_leave(Transport *transport) noexcept nogil:
 # --- facts ----------------------------------------------------------------------------------------------------------
 
 
+cdef TlsFacts *tls_facts(Transport *transport) noexcept nogil:
+    cdef Tls *tls = tls_of(transport)
+    if tls == NULL or tls.state < TLS_OPEN or not SSL_is_init_finished(tls.ssl):
+        return NULL
+    if tls.facts == NULL:
+        tls.facts = facts_new(tls)
+    return tls.facts
+
+
 cdef Span tls_alpn(Transport *transport) noexcept nogil:
     cdef Tls *tls = tls_of(transport)
     cdef const unsigned char *at = NULL
@@ -551,7 +563,8 @@ cdef void tls_move(Transport *transport, const TlsSlot *slot) noexcept nogil:
 
 cdef TlsOps ops = TlsOps(
     begin=tls_begin, move=tls_move, connected=tls_connected, readable=tls_readable, read_started=tls_read_started, send=tls_send,
-    sent_all=tls_sent_all, leave=tls_leave, end=tls_end, alpn=tls_alpn, sni=tls_sni, failure=tls_failure, loop_end=tls_loop_end,
+    sent_all=tls_sent_all, leave=tls_leave, end=tls_end, alpn=tls_alpn, sni=tls_sni, failure=tls_failure, facts=tls_facts,
+    loop_end=tls_loop_end,
 )
 
 

@@ -18,6 +18,7 @@ from meshcore.conf.tls cimport TlsSlot
 from meshcore.io.loop cimport Loop
 from meshcore.io.uv cimport uv_poll_t
 from meshcore.observe.record cimport IpAddress
+from meshcore.observe.tls_facts cimport TlsFacts
 
 cdef extern from "<errno.h>" nogil:
     int EPROTO
@@ -70,6 +71,7 @@ cdef struct TlsOps:
     Span (*alpn)(Transport *transport) noexcept nogil
     Span (*sni)(Transport *transport) noexcept nogil
     Span (*failure)(Transport *transport) noexcept nogil
+    TlsFacts *(*facts)(Transport *transport) noexcept nogil
     void (*loop_end)(Loop *loop) noexcept nogil
 
 cdef size_t transport_size() noexcept nogil
@@ -103,6 +105,8 @@ cdef ssize_t transport_take(Transport *transport, char *at, size_t n) noexcept n
 cdef Span transport_alpn(Transport *transport) noexcept nogil                 # the protocol that a TLS handshake settled; empty: none
 cdef Span transport_sni(Transport *transport) noexcept nogil                  # the name that a TLS client asked for; empty: none
 cdef Span transport_failure(Transport *transport) noexcept nogil              # why TLS failed; empty: it did not. As long as the transport
+
+cdef TlsFacts *transport_facts(Transport *transport) noexcept nogil           # of TLS, the transport's own; NULL: plain, or before the handshake
 
 cdef void transport_tls(const TlsOps *ops) noexcept nogil                     # io/tls alone: it is loaded
 cdef void transport_loop_end(Loop *loop) noexcept nogil                       # io/loop alone

@@ -471,6 +471,10 @@ cdef Span transport_sni(Transport *transport) noexcept nogil:
     return layer.sni(transport) if transport.tls != NULL else span(NULL, 0)
 
 
+cdef TlsFacts *transport_facts(Transport *transport) noexcept nogil:
+    return layer.facts(transport) if transport.tls != NULL else NULL
+
+
 cdef Span transport_failure(Transport *transport) noexcept nogil:
     return layer.failure(transport) if transport.tls != NULL else span(NULL, 0)
 

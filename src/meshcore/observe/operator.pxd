@@ -36,6 +36,7 @@ cdef enum OperatorKind:
     OP_ZERO                        # the number 0
     OP_EMPTY                       # an empty text
     OP_UNIQUE_ID                   # a new random UUID at every use
+    OP_TLS                         # `part` a TlsFactKind of the TlsFacts at `offset`
     OP_XFCC                        # element `text` of x-forwarded-client-cert
     OP_COALESCE                    # the first of `operators` that has a value
     OP_METADATA                    # namespace `text`, then `path`; `part` a MetadataOwner

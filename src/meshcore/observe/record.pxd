@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from meshcore.base.span cimport Span
 from meshcore.codec.head cimport Head
 from meshcore.observe.metadata cimport FilterState, Metadata
+from meshcore.observe.tls_facts cimport TlsFacts
 
 cdef enum ResponseFlag:
     # One bit each, in Envoy's order of printing; names in flag_short / flag_long.
@@ -148,6 +149,8 @@ cdef struct Record:
     uint8_t downstream_close       # CloseType, as detected when the line is written
     uint8_t upstream_close
     bint health_check
+    TlsFacts *downstream_tls       # of the client's connection, which outlives the stream; NULL: plain bytes
+    TlsFacts *upstream_tls         # a reference of the stream; NULL: plain bytes, or not connected
     bint peer_presented            # the client showed a certificate
     bint peer_validated            # ... and it was verified
     Metadata metadata              # dynamic metadata

@@ -12,6 +12,7 @@ from meshcore.codec.head cimport HTTP_3
 from meshcore.observe.metadata cimport *
 from meshcore.observe.operator cimport *
 from meshcore.observe.record cimport *
+from meshcore.observe.tls_facts cimport TlsFacts, tls_fact
 from meshcore.observe.value_head cimport grpc_status_value, header_bytes, header_value_of, path_value, query_parameter, query_value, xfcc_value
 from meshcore.observe.walltime cimport time_write, time_write_default, wall_now_us
 
@@ -234,6 +235,15 @@ cdef void filter_state_value(const Operator *op, Record *record, char *scratch, 
     out.text = span(scratch, <size_t>(meta_json_write(&text, scratch, scratch + SCRATCH) - scratch))
 
 
+cdef void tls_value(const Operator *op, Record *record, Value *out) noexcept nogil:
+    cdef TlsFacts *facts = (<TlsFacts **>field(record, op.offset))[0]
+    cdef Span text
+    if facts != NULL:
+        text = tls_fact(facts, op.part)
+        if text.len > 0:
+            set_text(out, text)
+
+
 cdef void coalesce_value(const Operator *op, Record *record, char *scratch, Value *out) noexcept nogil:
     cdef int i
     for i in range(op.choices_len):
@@ -258,6 +268,8 @@ cdef void rare_value(const Operator *op, Record *record, char *scratch, Value *o
         query_parameter(op, record, scratch, out)
     elif op.kind == OP_GRPC_STATUS:
         grpc_status_value(op, record, scratch, out)
+    elif op.kind == OP_TLS:
+        tls_value(op, record, out)
     elif op.kind == OP_XFCC:
         xfcc_value(op, record, scratch, out)
     elif op.kind == OP_COALESCE:

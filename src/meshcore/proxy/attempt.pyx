@@ -14,7 +14,9 @@ from meshcore.cluster.host cimport *
 from meshcore.codec.head cimport *
 from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport UPSTREAM_HTTP1, UPSTREAM_HTTP2
+from meshcore.io.transport cimport transport_facts, transport_is_tls
 from meshcore.observe.record cimport *
+from meshcore.observe.tls_facts cimport tls_facts_ref, tls_facts_unref
 from meshcore.proxy.blame cimport blame_connected
 from meshcore.proxy.charge cimport *
 from meshcore.proxy.client cimport client_pause, client_resume
@@ -234,6 +236,9 @@ cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil:
     attempt.local = upstream.local
     stream.upstream_local = upstream.local
     record.upstream_local = &stream.upstream_local
+    if transport_is_tls(upstream.transport):
+        tls_facts_unref(record.upstream_tls)
+        record.upstream_tls = tls_facts_ref(transport_facts(upstream.transport))
     if stream.cluster.conf.max_stream_ms:
         wheel_arm(&stream.engine.loop.wheel, &attempt.duration, clock_ms(&stream.engine.loop.clock) + stream.cluster.conf.max_stream_ms)
     if stream.bits & STREAM_CONNECT and stream.http.route.connect_terminate:

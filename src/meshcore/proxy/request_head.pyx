@@ -14,6 +14,7 @@ from meshcore.observe.counters cimport stat_inc
 from meshcore.observe.record cimport ADDRESS_TEXT, FLAG_DPE, address_write
 from meshcore.proxy.client cimport client_no_more
 from meshcore.proxy.client_address cimport client_identify
+from meshcore.proxy.client_cert cimport client_cert_forward
 from meshcore.proxy.connection cimport connection_local
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.path_normal cimport *
@@ -316,7 +317,7 @@ cdef bint request_head_prepare(Stream *stream) noexcept nogil:
         stat_inc(stream.engine.stats, hcm.stats[HCM_RQ_REJECTED_VIA_IP_DETECTION])
         return refuse(stream, reject, span(b"rejecting_because_detection_failed", 34))
     head_drop(head, H_ENVOY_INTERNAL)
-    head_drop(head, H_X_FORWARDED_CLIENT_CERT)
+    client_cert_forward(stream)
     if stream.bits & STREAM_INTERNAL:
         head_set(head, H_ENVOY_INTERNAL, span(b"true", 4))
     elif may_be_envoy(head) or stream.routes.table.internal_only_len > 0:

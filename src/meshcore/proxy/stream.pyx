@@ -12,8 +12,10 @@ from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.codec.head cimport *
 from meshcore.conf.stat_ids cimport *
 from meshcore.filter.http cimport HttpStream, LocalReply, StreamOps
+from meshcore.io.transport cimport transport_facts, transport_is_tls
 from meshcore.observe.counters cimport gauge_add, stat_inc
 from meshcore.observe.record cimport *
+from meshcore.observe.tls_facts cimport TlsFacts
 from meshcore.proxy.chain cimport *
 from meshcore.proxy.client cimport client_no_more
 from meshcore.proxy.connection cimport connection_direct_local, connection_direct_remote, connection_local, connection_server_name
@@ -85,6 +87,8 @@ cdef void stream_begin(Stream *stream) noexcept nogil:
     record.connection_id = down.conn.id
     record.listener_metadata = &stream.listener.conf.metadata
     record.chain_metadata = &down.conn.chain.conf.metadata
+    if transport_is_tls(down.conn.transport):
+        take_tls(record, transport_facts(down.conn.transport))
     record.protocol = stream.request.version
     record.downstream_header_rx = stream.request.bytes
     if not chain_init(stream):
@@ -93,6 +97,13 @@ cdef void stream_begin(Stream *stream) noexcept nogil:
     stat_inc(engine.stats, stream.hcm.stats[HCM_RQ_TOTAL])
     stat_inc(engine.stats, stream.hcm.stats[HCM_RQ_HTTP1_TOTAL if stream.client == NULL else HCM_RQ_HTTP2_TOTAL])
     gauge_add(engine.stats, stream.hcm.stats[HCM_RQ_ACTIVE], 1)
+
+
+cdef void take_tls(Record *record, TlsFacts *facts) noexcept nogil:
+    record.downstream_tls = facts
+    if facts != NULL:
+        record.peer_presented = facts.presented
+        record.peer_validated = facts.validated
 
 
 cdef Head *stream_trailers(Stream *stream, Head **slot, bint is_response) noexcept nogil:

@@ -12,6 +12,7 @@ from meshcore.base.slab cimport slab_free
 from meshcore.base.wheel cimport timer_cancel
 from meshcore.conf.stat_ids cimport *
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_inc
+from meshcore.observe.tls_facts cimport tls_facts_unref
 from meshcore.proxy.access_log cimport access_log
 from meshcore.proxy.chain cimport chain_end
 from meshcore.proxy.engine cimport listener_unuse, routes_unuse
@@ -61,6 +62,7 @@ cdef void stream_free(Stream *stream) noexcept nogil:
     cdef Engine *engine = stream.engine
     buffer_fini(&engine.loop.buffers, &stream.waiting)
     buffer_fini(&engine.loop.buffers, &stream.replay)
+    tls_facts_unref(stream.record.upstream_tls)
     arena_fini(&stream.arena)
     router_let_go(stream)
     routes_unuse(stream.routes)
