@@ -28,6 +28,9 @@ ROOT = pathlib.Path(__file__).parent
 CORE = pathlib.Path("src/meshcore")
 COLD = {"bind"}  # the only folder that may hold Python objects
 LIBRARIES = {"_engine": ["libuv"], "_tls": ["libuv", "openssl >= 3.0"]}  # by shared object
+# The faces are two thirds of the code and run when configuration changes: they are compiled for size, unless they run for each request, for
+# each of thousands of clusters, or to be measured.
+FAST_FACES = ("*.codec", "*.thrift", "*.thrift_values", "*.pyfilter", "*.pyview", "*.tables", "*.cluster_hosts", "*.stats", "*bench")
 DEVELOPMENT = ("*.bind.*test", "*.bind.*bench")  # faces that only our own tests and benchmarks use: not in a wheel
 JOBS = len(os.sched_getaffinity(0))
 # These read names and files and compile nothing: they need no Cython run and no libuv.
@@ -58,6 +61,13 @@ def compile_args() -> tuple[list[str], list[str]]:
     if os.environ.get("MESH_DEBUG"):
         return [*cflags, "-O1", "-g", "-UNDEBUG"], []
     return [*cflags, "-O3", "-g0", "-fno-semantic-interposition", "-fno-plt"], ["-Wl,-s", "-Wl,-O1"]
+
+
+def optimisation(module: str) -> list[str]:
+    """Flags after those of compile_args."""
+    face = module.startswith("meshcore.bind.") and not any(fnmatch.fnmatch(module, pattern) for pattern in FAST_FACES)
+    plain = os.environ.get("MESH_SANITIZE") or os.environ.get("MESH_DEBUG")
+    return ["-Os"] if face and not plain else []
 
 
 def modules(wheel: bool) -> list[Extension]:
@@ -159,11 +169,12 @@ class EngineBuild(build_ext):
         folder = pathlib.Path(self.build_temp) / extension.name
         table = self.write_table(folder, extension.modules)
         own_name = [("ENGINE_INIT", "PyInit_" + extension.name.rpartition(".")[2])]
-        work = [(extension.sources[0], own_name, [*extension.depends, str(table)])]
+        work = [(extension.sources[0], own_name, [*extension.depends, str(table)], [])]
         for module in extension.modules:
             # Cython calls the first function of a module PyInit_<last part of its name>; some of those are the same.
             own_name = [("PyInit_" + module.name.rpartition(".")[2], init_name(module.name))]
-            work += [(source, own_name, extension.depends) for source in module.sources]
+            flags = optimisation(module.name)
+            work += [(source, own_name, extension.depends, flags) for source in module.sources]
         with ThreadPoolExecutor(JOBS) as threads:
             objects = list(threads.map(lambda one: self.compile_one(extension, folder, *one), work))
         target = self.get_ext_fullpath(extension.name)
@@ -186,7 +197,13 @@ class EngineBuild(build_ext):
         return table
 
     def compile_one(
-        self, extension: Engine, folder: pathlib.Path, source: str, macros: list[tuple[str, str]], depends: list[str]
+        self,
+        extension: Engine,
+        folder: pathlib.Path,
+        source: str,
+        macros: list[tuple[str, str]],
+        depends: list[str],
+        flags: list[str],
     ) -> str:
         (target,) = self.compiler.object_filenames([source], output_dir=str(folder))
         if self.force or newer_group([source, *depends], target):
@@ -195,7 +212,7 @@ class EngineBuild(build_ext):
                 output_dir=str(folder),
                 macros=macros,
                 include_dirs=[*extension.include_dirs, str(folder)],
-                extra_postargs=extension.extra_compile_args,
+                extra_postargs=[*extension.extra_compile_args, *flags],
             )
         return target
 
