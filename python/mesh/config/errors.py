@@ -6,7 +6,6 @@ thread that loads; ends with `Report.raise_if_any`, which turns what was gathere
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -79,6 +78,8 @@ def join(path: str, name: str) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the known name most like `name`, or nothing when none is close."""
+    import difflib  # for mistakes only
+
     by_folded = {candidate.lower(): candidate for candidate in known}
     found = difflib.get_close_matches(name.lower(), by_folded, n=1, cutoff=0.6)
     return f"; did you mean '{by_folded[found[0]]}'?" if found else ""
