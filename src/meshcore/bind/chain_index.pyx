@@ -50,7 +50,7 @@ def ranges_of(prefixes, bits, otherwise):
 def networks(table, version):
     """{(first, last): target} of the prefixes of one address family."""
     parsed = ((ipaddress.ip_network(f"{host}/{bits}"), target) for (host, bits), target in table.items())
-    return {(int(net[0]), int(net[-1])): target for net, target in parsed if net.version == version}
+    return {(int(net.network_address), int(net.broadcast_address)): target for net, target in parsed if net.version == version}
 
 
 cdef ChainRange *compile_ranges(Arena *arena, object table, int version, uint32_t otherwise, uint32_t *n) except NULL:

@@ -19,6 +19,7 @@ cdef class HostSetRef:
 cdef class ClusterHosts:
     cdef ClusterConf *conf         # one reference: it may be used after the ClusterTable is gone
     cdef const LbConf *lb          # of the conf
+    cdef object cells              # the RuntimeCells that the conf reads
     cdef const OutlierConf *outlier        # likewise; NULL: nobody watches its hosts
     cdef OutlierInbox inbox        # where watched hosts are reported
     cdef int64_t unchecked         # health of a host that no active check has answered yet

@@ -696,6 +696,7 @@ cdef class ClusterTable:
         self.hosts.conf = conf
         atomic_ref(&conf.refs)
         self.hosts.lb = &conf.lb
+        self.hosts.cells = registry.runtime
         if inbox is not None:
             conf.outlier = outlier_conf(&conf.arena, spec, registry.runtime)
             self.hosts.outlier = conf.outlier

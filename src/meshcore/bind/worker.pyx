@@ -176,13 +176,15 @@ cdef class Worker:
     def set_clusters(self, pairs):
         """`set_cluster` for each of [(table, hosts)], waiting for the last alone: the worker takes orders in their order."""
         cdef Message *message
-        for table, hosts in pairs[:-1]:
+        cdef Py_ssize_t last = len(pairs) - 1
+        for i, (table, hosts) in enumerate(pairs):
             message = self.cluster_order(table, hosts)
+            if i == last:
+                self.carry_out(message)
+                return
             sem_destroy(&message.done)
             message.wait = False
             worker_post(self.worker, message)
-        for table, hosts in pairs[-1:]:
-            self.carry_out(self.cluster_order(table, hosts))
 
     def set_hosts(self, uint32_t index, HostSetRef hosts):
         cdef Message *message = self.order(ORDER_SET_HOSTS, index)
