@@ -105,7 +105,7 @@ def test_inputs(seen: TreeInput, value: str) -> None:
     assert chosen(by_value({"other": OnMatch(action=1)}, OnMatch(action=2), seen=seen), path="/p?q=1", stream=stream) == 2
 
 
-@pytest.mark.parametrize("kind", ["text", "absent", "source_ip", "source_port", "filter_state", "query", "header"])
+@pytest.mark.parametrize("kind", ["text", "server_name", "source_ip", "source_port", "filter_state", "query", "header"])
 def test_an_input_without_a_value_matches_nothing_not_even_an_empty_text(kind: str) -> None:
     assert chosen(by_value({"": OnMatch(action=1)}, OnMatch(action=2), seen=TreeInput(kind, "n"))) == 2
 

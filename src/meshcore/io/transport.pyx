@@ -379,6 +379,8 @@ cdef void flush_one(Transport *transport) noexcept nogil:
         transport.ops.on_flush(transport)
         if transport.closing:
             return
+        if transport.high:
+            check_marks(transport)         # what on_flush held back because of the mark comes with on_low, even if all leaves at once
     if transport.tls != NULL:
         layer.send(transport)
     elif transport.out.len > 0:
