@@ -248,7 +248,8 @@ cdef void connection_end(Connection *connection) noexcept nogil:
     cdef ListenerLocal *listener = connection.chain.listener
     cdef Engine *engine = listener.engine
     gauge_add(engine.stats, listener.conf.stats[LISTENER_CX_ACTIVE], -1)
-    if transport_is_tls(connection.transport) and connection.chain.conf.hcm != NULL:
+    # Only an HTTP connection ends inside its transport's last hook; under a TCP session the transport may be gone.
+    if connection.chain.conf.hcm != NULL and transport_is_tls(connection.transport):
         gauge_add(engine.stats, connection.chain.conf.hcm.stats[HCM_CX_SSL_ACTIVE], -1)
     stat_inc(engine.stats, listener.conf.stats[LISTENER_CX_DESTROY])
     histogram_record(engine.stats, listener.conf.cx_length, (clock_ns(&engine.loop.clock) - connection.started_ns) // NS_PER_MS)
