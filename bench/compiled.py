@@ -1,4 +1,4 @@
-"""Small C programs of the benchmarks: compiled from their source whenever that is newer than the program."""
+"""Small C programs of the benchmarks: compiled whenever their source or a header beside it is newer than the program."""
 
 import subprocess
 from pathlib import Path
@@ -11,7 +11,8 @@ from bench.running import program
 def compiled(source: Path) -> Path:
     """The program made of one file; fails with the compiler's own words."""
     built = ROOT / "build" / "bench" / source.stem
-    if not built.exists() or built.stat().st_mtime < source.stat().st_mtime:
+    newest = max(file.stat().st_mtime for file in (source, *source.parent.glob("*.h")))
+    if not built.exists() or built.stat().st_mtime < newest:
         built.parent.mkdir(parents=True, exist_ok=True)
         command = [program("cc"), "-O2", "-Wall", "-Wextra", "-o", str(built), str(source)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -17,6 +17,7 @@ TYPE = "type.googleapis.com/envoy.extensions"
 MANAGER = f"{TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = f"{TYPE}.filters.http.router.v3.Router"
 THRIFT = f"{TYPE}.filters.network.thrift_proxy.v3.ThriftProxy"
+TCP = f"{TYPE}.filters.network.tcp_proxy.v3.TcpProxy"
 FILE_LOG = f"{TYPE}.access_loggers.file.v3.FileAccessLog"
 BREAKER = 100_000
 
@@ -106,6 +107,9 @@ def _listener(folder: Path, ports: Ports, shape: Shape) -> Message:
     network_filter = {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
     if shape.thrift:
         network_filter = _thrift_filter()
+    if shape.tcp:
+        proxy = {"@type": TCP, "stat_prefix": "ingress", "cluster": "origin"}
+        network_filter = {"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}
     return {
         "name": "entry",
         "address": _loopback(ports.listen),

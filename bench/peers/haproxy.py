@@ -13,15 +13,17 @@ from bench.running import first_line, program
 
 FILES_PER_CONNECTION = 3  # HAProxy refuses to start when sockets and pipes of `maxconn` could exceed the limit
 
+HTTP = """    mode http
+    http-reuse always
+    option forwardfor"""
+
 CONFIG = """
 global
     nbthread 1
     maxconn {maxconn}
     tune.maxaccept 512
 defaults
-    mode http
-    http-reuse always
-    option forwardfor
+{mode}
 {options}
     timeout connect 5s
     timeout client 1h
@@ -48,6 +50,7 @@ def _rules(folder: Path, shape: Shape) -> str:
 def configure(options: str, folder: Path, ports: Ports, shape: Shape) -> list[str]:
     config = folder / "haproxy.cfg"
     given = {"listen": ports.listen, "upstream": ports.upstream, "options": options, "rules": _rules(folder, shape)}
+    given["mode"] = "    mode tcp" if shape.tcp else HTTP
     config.write_text(CONFIG.format(**given, maxconn=min(9000, open_files() // FILES_PER_CONNECTION)))
     return [program("haproxy"), "-db", "-f", str(config)]
 
@@ -56,12 +59,12 @@ def version() -> str:
     return first_line([program("haproxy"), "-v"]).split()[2]
 
 
-FEATURES = frozenset({Feature.HTTP, Feature.ROUTES})
+FEATURES = frozenset({Feature.HTTP, Feature.ROUTES, Feature.TCP})
 PEER = Peer("haproxy", version, partial(configure, ""), FEATURES)
 SPLICING = Peer(
     "haproxy-splice",
     version,
-    partial(configure, "    option splice-response"),
+    partial(configure, "    option splice-response\n    option splice-request"),
     FEATURES,
-    only=frozenset({"resp64k", "resp1m"}),
+    only=frozenset({"resp64k", "resp1m", "tcp_bulk"}),
 )

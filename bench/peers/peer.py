@@ -15,6 +15,7 @@ class Feature(Enum):
     POLICIES = "policies"  # Envoy's balancers, retries, breakers and outlier detection
     DISCOVERY = "discovery"  # clusters by the thousand, and hosts from a watched file
     THRIFT = "thrift"  # calls of Apache Thrift
+    TCP = "tcp"  # bytes to one host, unread
     RELOAD = "reload"  # SIGHUP re-reads the configuration
 
 
@@ -40,6 +41,7 @@ class Shape:
     routes: int = 1
     access_log: bool = False
     thrift: bool = False
+    tcp: bool = False
     revision: str = ""
     policy: str = "ROUND_ROBIN"
     endpoints: int = 1

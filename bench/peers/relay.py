@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bench.compiled import compiled
 from bench.machine import ROOT
-from bench.peers.peer import Peer, Ports, Shape
+from bench.peers.peer import Feature, Peer, Ports, Shape
 from bench.running import first_line, program
 
 SOURCE = ROOT / "bench" / "relay" / "relay.c"
@@ -18,4 +18,4 @@ def configure(_folder: Path, ports: Ports, _shape: Shape) -> list[str]:
     return [str(compiled(SOURCE)), str(ports.listen), str(ports.upstream)]
 
 
-PEER = Peer("relay", version, configure, frozenset())
+PEER = Peer("relay", version, configure, frozenset({Feature.TCP}))
