@@ -5,16 +5,16 @@ One class per filter; the same rules as in spec.py: names are Envoy's, times are
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from meshcore.bind.record import record
 from meshcore.bind.spec import HeaderAdd, HeaderMatch, HeaderMutation, RateLimit, RuntimeFraction, StringMatch
 
 NEVER = RuntimeFraction(0)
 NO_MUTATION = HeaderMutation()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Buffer:
     """envoy.extensions.filters.http.buffer.v3.Buffer and BufferPerRoute (`disabled`)."""
 
@@ -22,7 +22,7 @@ class Buffer:
     disabled: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class FaultDelay:
     """`by_header`: x-envoy-fault-delay-request says how long."""
 
@@ -32,7 +32,7 @@ class FaultDelay:
     by_header: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class FaultAbort:
     """`http_status` 0: `grpc_status`. `by_header`: x-envoy-fault-abort-request, or -abort-grpc-request, says which."""
 
@@ -44,7 +44,7 @@ class FaultAbort:
     by_header: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class FaultRateLimit:
     """Of responses, in KiB/s. `by_header`: x-envoy-fault-throughput-response says how much."""
 
@@ -53,7 +53,7 @@ class FaultRateLimit:
     by_header: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Fault:
     """envoy.extensions.filters.http.fault.v3.HTTPFault."""
 
@@ -68,7 +68,7 @@ class Fault:
     metadata: dict[str, Any] | None = None  # filter_metadata, left under the filter's name when something is injected
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class RuntimeFlag:
     """RuntimeFeatureFlag: `key` may say otherwise while the proxy runs ("" = none does)."""
 
@@ -79,7 +79,7 @@ class RuntimeFlag:
 ON = RuntimeFlag()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class BandwidthLimit:
     """envoy.extensions.filters.http.bandwidth_limit.v3.BandwidthLimit; `request` and `response` are enable_mode."""
 
@@ -91,14 +91,14 @@ class BandwidthLimit:
     fill_interval_ms: int = 50
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class TokenBucket:
     max_tokens: int
     tokens_per_fill: int = 1
     fill_interval_ms: int = 0
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class LocalDescriptor:
     """LocalRateLimitDescriptor: an entry with an empty value stands for every value, each with a bucket of its own."""
 
@@ -106,7 +106,7 @@ class LocalDescriptor:
     token_bucket: TokenBucket
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class LocalRateLimit:
     """envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit. `vh_rate_limits`: override | include | ignore. `token_bucket` None:
     only descriptors limit."""
@@ -129,7 +129,7 @@ class LocalRateLimit:
     max_dynamic_descriptors: int = 0
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class HeaderChange:
     """One HeaderMutation of mutation_rules: `mutation` holds a single addition or removal, `remove_on_match` names what goes."""
 
@@ -137,7 +137,7 @@ class HeaderChange:
     remove_on_match: StringMatch | None = None
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class HeaderMutations:
     """envoy.extensions.filters.http.header_mutation.v3.HeaderMutation and HeaderMutationPerRoute."""
 
@@ -148,7 +148,7 @@ class HeaderMutations:
     most_specific_wins: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class CorsPolicy:
     """envoy.extensions.filters.http.cors.v3.CorsPolicy. What is None, "" or () is asked of the next level."""
 
@@ -164,7 +164,7 @@ class CorsPolicy:
     forward_not_matching_preflights: bool | None = None
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class CsrfPolicy:
     """envoy.extensions.filters.http.csrf.v3.CsrfPolicy."""
 
@@ -173,7 +173,7 @@ class CsrfPolicy:
     additional_origins: tuple[StringMatch, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class HealthCheck:
     """envoy.extensions.filters.http.health_check.v3.HealthCheck. `clusters`: (name, percent of hosts that must be available)."""
 
@@ -183,7 +183,7 @@ class HealthCheck:
     clusters: tuple[tuple[str, float], ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class MetadataValue:
     """envoy.extensions.filters.http.set_metadata.v3.Metadata; `value` is a JSON object."""
 
@@ -192,14 +192,14 @@ class MetadataValue:
     allow_overwrite: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class SetMetadata:
     """envoy.extensions.filters.http.set_metadata.v3.Config."""
 
     entries: tuple[MetadataValue, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class FilterStateValue:
     """envoy.extensions.filters.common.set_filter_state.v3.FilterStateValue: a text, made of `format` or of `json` (see AccessLog)."""
 
@@ -211,14 +211,14 @@ class FilterStateValue:
     skip_if_empty: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class SetFilterState:
     """envoy.extensions.filters.http.set_filter_state.v3.Config."""
 
     on_request_headers: tuple[FilterStateValue, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class RuntimeNumber:
     """RuntimeDouble, RuntimePercent or RuntimeUInt32: `key` may say another number while the proxy runs ("" = none does)."""
 
@@ -226,7 +226,7 @@ class RuntimeNumber:
     key: str = ""
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class AdmissionControl:
     """envoy.extensions.filters.http.admission_control.v3.AdmissionControl; 1.0 is one percent. `http_successes` are ranges [start, end)
     of statuses, `grpc_successes` are codes."""
@@ -241,7 +241,7 @@ class AdmissionControl:
     max_rejection_probability: RuntimeNumber = RuntimeNumber(80.0)
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class AdaptiveConcurrency:
     """envoy.extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency; 1.0 is one percent. `fixed_value_ms` 0: the ideal
     round trip is measured every `interval_ms`."""

@@ -5,14 +5,15 @@ Field names are Envoy's, defaults too. `mesh.health` acts on it; the engine itse
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from meshcore.bind.record import record
 
 if TYPE_CHECKING:
     from meshcore.bind.spec import HeaderAdd, StringMatch
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class HttpCheck:
     """HealthCheck.HttpHealthCheck. Statuses are ranges [start, end); `host` "" is the cluster's name. `response_buffer_size` 0: all."""
 
@@ -30,7 +31,7 @@ class HttpCheck:
     service_name: StringMatch | None = None
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class TcpCheck:
     """HealthCheck.TcpHealthCheck: nothing to receive means that connecting is enough."""
 
@@ -38,7 +39,7 @@ class TcpCheck:
     receive: tuple[bytes, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class GrpcCheck:
     """HealthCheck.GrpcHealthCheck; `authority` "" is the cluster's name."""
 
@@ -47,14 +48,14 @@ class GrpcCheck:
     metadata: tuple[HeaderAdd, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class RedisCheck:
     """PING, or EXISTS `key`, which must be absent."""
 
     key: str = ""
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class ThriftCheck:
     """A call of `method_name` without arguments. `transport`: framed | unframed | header. `protocol`: binary | compact."""
 
@@ -63,7 +64,7 @@ class ThriftCheck:
     protocol: str = "binary"
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class HealthCheck:
     """envoy.config.core.v3.HealthCheck. Intervals are those in force: the fallbacks are taken already."""
 
@@ -86,7 +87,7 @@ class HealthCheck:
     always_log_success: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class EndpointCheck:
     """Endpoint.HealthCheckConfig: where and under which name a host is checked. `host` "" and `port` 0: as it serves."""
 
@@ -96,7 +97,7 @@ class EndpointCheck:
     disabled: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class OutlierDetection:
     """envoy.config.cluster.v3.OutlierDetection. `event_log_path` is that of the cluster manager."""
 

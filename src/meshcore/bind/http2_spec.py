@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from meshcore.bind.record import record
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Http2Options:
     """Http2ProtocolOptions; defaults are Envoy's. `keepalive_idle_ms`: connection_idle_interval."""
 

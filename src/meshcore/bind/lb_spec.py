@@ -6,10 +6,10 @@ compiled by `meshcore.bind.load_balancer`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from meshcore.bind.record import record
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class HashRule:
     """RouteAction.HashPolicy: `kind` is header | cookie | source_ip | query_parameter | filter_state. `ttl_s`: a cookie is made when there
     is none, for so many seconds (0: for the session); None: none is made."""
@@ -23,7 +23,7 @@ class HashRule:
     terminal: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class ZoneAware:
     """ZoneAwareLbConfig. `routing_enabled` in whole percent; `force_local_zone` 0 = off; `by_weight`: HEALTHY_HOSTS_WEIGHT."""
 
@@ -34,7 +34,7 @@ class ZoneAware:
     by_weight: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class SlowStart:
     """SlowStartConfig; `window_ms` 0 = off."""
 
@@ -44,7 +44,7 @@ class SlowStart:
     min_weight_percent: float = 10.0
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class SubsetSelector:
     """LbSubsetSelector: `keys` sorted. `fallback`: not_defined | no_fallback | any_endpoint | default_subset | keys_subset."""
 
@@ -54,7 +54,7 @@ class SubsetSelector:
     single_host_per_subset: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Subsets:
     """LbSubsetConfig. `fallback`: no_fallback | any_endpoint | default_subset; `default_subset` as a JSON object."""
 
@@ -69,7 +69,7 @@ class Subsets:
     fallback_list: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class OverrideSource:
     """OverrideHostSource: where a request names its hosts, in a header (in lower case) or under a key of its dynamic metadata."""
 
@@ -78,7 +78,7 @@ class OverrideSource:
     path: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class OriginalDst:
     """OriginalDstLbConfig of a cluster of kind original_dst. `header` "": none names the host; `port` 0: the one that was asked for."""
 
@@ -89,7 +89,7 @@ class OriginalDst:
     cleanup_ms: int = 5000
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class LoadBalancer:
     """`policy`: round_robin | least_request | random | ring_hash | maglev | peak_ewma | least_latency. `override_hosts`: asked first."""
 

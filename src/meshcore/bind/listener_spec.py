@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from meshcore.bind.record import record
 
 if TYPE_CHECKING:
     from meshcore.bind.filter_spec import TokenBucket
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from meshcore.bind.tls_spec import TlsContext
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class TcpProxy:
     """envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy. `clusters`: (name, weight), at least one."""
 
@@ -28,7 +29,7 @@ class TcpProxy:
     log_connected: bool = False  # a line more when the upstream is connected
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class ChainMatch:
     """FilterChainMatch: () or "" or 0 asks nothing. Prefixes are (network address, bits); `server_names` are in lower case, one that begins
     with a dot stands for all names that end with it. `source_type`: any | local | external."""
@@ -58,7 +59,7 @@ class ChainMatch:
         )
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class ListenerFilter:
     """`kind`: tls_inspector | http_inspector | proxy_protocol | original_dst. The rest is proxy_protocol's: with `optional` a
     connection without a header is taken too, one of `disallowed_versions` counts as none."""
@@ -69,7 +70,7 @@ class ListenerFilter:
     disallowed_versions: tuple[int, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class NetworkFilter:
     """`kind`: connection_limit (`max_connections`) | local_ratelimit (`token_bucket`) | sni_cluster."""
 
@@ -79,7 +80,7 @@ class NetworkFilter:
     token_bucket: TokenBucket | None = None
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class FilterChain:
     """What is done with a connection: `hcm` speaks HTTP, `tcp` carries its bytes to a cluster, `thrift` its calls, `echo` sends them
     back, `text` is said and then the connection ends. Exactly one of them is set. `filters` see the connection before.
@@ -100,7 +101,7 @@ class FilterChain:
     metadata: dict[str, Any] | None = None  # {namespace: {key: value}}
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Listener:
     """One listener with at least one filter chain, the default one last. `port` 0 in `address` binds a free port."""
 

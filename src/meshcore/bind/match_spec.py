@@ -6,12 +6,11 @@ compiled by `matchers`, `stream_matchers` and `match_trees` of meshcore.bind; sp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from meshcore.bind.record import record
 from meshcore.bind.runtime_spec import RuntimeFraction
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class StringMatch:
     """envoy.type.matcher.v3.StringMatcher: `kind` is exact | prefix | suffix | contains | regex (regex matches the whole string)."""
 
@@ -20,7 +19,7 @@ class StringMatch:
     ignore_case: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class HeaderMatch:
     """envoy.config.route.v3.HeaderMatcher: exactly one of `string`, `present`, `range` is set (range is [start, end))."""
 
@@ -32,7 +31,7 @@ class HeaderMatch:
     treat_missing_as_empty: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class QueryMatch:
     """envoy.config.route.v3.QueryParameterMatcher: `string`, or `present` alone."""
 
@@ -41,7 +40,7 @@ class QueryMatch:
     present: bool | None = None
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class ValueMatch:
     """envoy.type.matcher.v3.ValueMatcher: `test` is null | bool (`flag`) | number (`start`) | range ([start, end)) | string |
     present (`flag`) | any_item (of a list, by the one of `parts`) | any_of (`parts`)."""
@@ -54,7 +53,7 @@ class ValueMatch:
     parts: tuple[ValueMatch, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class MetadataMatch:
     """envoy.type.matcher.v3.MetadataMatcher: of the stream's dynamic metadata."""
 
@@ -64,7 +63,7 @@ class MetadataMatch:
     invert: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class FilterStateMatch:
     """envoy.type.matcher.v3.FilterStateMatcher: `string`, or an address in one of `ranges` (address, prefix length)."""
 
@@ -73,7 +72,7 @@ class FilterStateMatch:
     ranges: tuple[tuple[str, int], ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class RouteMatch:
     """`path_kind`: prefix | path | regex | uri_template (as a regular expression) | path_separated_prefix | connect.
     `runtime_fraction`: part of the requests that may match.
@@ -95,7 +94,7 @@ class RouteMatch:
 # --- match trees ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class TreeInput:
     """What is looked at: `kind` is header | query | filter_state (`name` says which) | text (`value`, None: it has none) | source_ip |
     direct_source_ip | destination_ip | source_port | destination_port | server_name | transport_protocol | application_protocol |
@@ -106,7 +105,7 @@ class TreeInput:
     value: str | None = None
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Predicate:
     """`kind`: string (of `input`, by `string`) | ip (`input` in `ranges`) | and | or | not (of `parts`)."""
 
@@ -117,7 +116,7 @@ class Predicate:
     parts: tuple[Predicate, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class OnMatch:
     """Where a branch leads: to `tree`, or to `action`, a number that the owner of the tree gives a meaning."""
 
@@ -126,7 +125,7 @@ class OnMatch:
     keep_matching: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class MatchTree:
     """xds.type.matcher.v3.Matcher: `kind` is list (`fields`) | exact | prefix (`entries`: value, branch) | ip (`ranges`: (address, bits),
     exclusive, branch)."""

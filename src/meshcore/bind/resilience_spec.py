@@ -6,10 +6,10 @@ when tables are built; times are milliseconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from meshcore.bind.record import record
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class HedgePolicy:
     """`additional_request_chance`: (numerator, denominator); the denominator 0 is no chance."""
 
@@ -18,7 +18,7 @@ class HedgePolicy:
     on_per_try_timeout: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class InternalRedirect:
     """InternalRedirectPolicy. `predicates`: previous_routes | safe_cross_scheme | allow_listed_routes (to `allowed_routes`)."""
 
@@ -30,7 +30,7 @@ class InternalRedirect:
     headers_to_copy: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Thresholds:
     """CircuitBreakers.Thresholds of one priority; defaults are Envoy's, None is no limit. `retry_budget`: (percent of the requests that are
     active or wait, never fewer than), in place of `max_retries`."""
@@ -48,7 +48,7 @@ class Thresholds:
 ENVOYS_THRESHOLDS = Thresholds()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class RequestQueue:
     """Where requests above max_requests wait, `max_waiting` per worker and priority, in milliseconds. `adaptive`: while it has not been
     empty for `interval_ms`, the newest goes first and waits for `target_ms` at most."""

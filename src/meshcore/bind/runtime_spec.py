@@ -5,10 +5,10 @@ Immutable values. Lowered by `mesh.config.runtime`, compiled to cells by `meshco
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from meshcore.bind.record import record
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class RuntimeFraction:
     """RuntimeFractionalPercent: `key` may say another fraction while the proxy runs ("" = none does)."""
 
@@ -17,7 +17,7 @@ class RuntimeFraction:
     key: str = ""
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class RuntimeValue:
     """What a runtime key says: `text` as an operator wrote it, and what it can be read as (None: not as that).
 
@@ -30,7 +30,7 @@ class RuntimeValue:
     fraction: tuple[int, int] | None = None
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class RuntimeLayer:
     """RuntimeLayer: `kind` static (its `values`) | disk (`folder`, and whether it is named after the service cluster) | admin.
     `watched`: the link of a disk layer; it is read again when another one is moved onto it."""

@@ -9,7 +9,7 @@ them to find out what changed, so order matters wherever the engine's behaviour 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 from meshcore.bind.health_spec import EndpointCheck, HealthCheck, OutlierDetection
@@ -29,6 +29,7 @@ from meshcore.bind.match_spec import (
     TreeInput,
     ValueMatch,
 )
+from meshcore.bind.record import record
 from meshcore.bind.resilience_spec import ENVOYS_THRESHOLDS, HedgePolicy, InternalRedirect, RequestQueue, Thresholds
 from meshcore.bind.runtime_spec import RuntimeFraction, RuntimeLayer, RuntimeValue
 from meshcore.bind.tls_spec import SanMatch, TlsCertificate, TlsContext, TlsParameters, TlsRules, TlsTrust
@@ -52,7 +53,7 @@ class Address(NamedTuple):
 # --- sources of resources -------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class FileSource:
     """A file of resources, read again when it is replaced; `watched`: or when something is moved into this directory ("": its own)."""
 
@@ -60,7 +61,7 @@ class FileSource:
     watched: str = ""
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class RouteSource:
     """Where a connection manager's routes come from; `name` of the route configuration."""
 
@@ -71,7 +72,7 @@ class RouteSource:
 # --- header mutation ------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class HeaderAdd:
     """HeaderValueOption: `action` is append | add_if_absent | overwrite | overwrite_if_exists. `value` may hold %OPERATORS%."""
 
@@ -81,7 +82,7 @@ class HeaderAdd:
     keep_empty: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class HeaderMutation:
     """The four header lists of a route, virtual host, route configuration or weighted cluster."""
 
@@ -94,7 +95,7 @@ class HeaderMutation:
 # --- routes ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class RetryPolicy:
     """`retry_on` and `retriable_status_codes` as in RetryPolicy; back-off fully jittered between `base_ms` (0 = what runtime says, or 25)
     and `max_ms` (0 = ten times that). `reset_headers`: (name, whether it holds a Unix time) of the response headers that say how long to
@@ -119,7 +120,7 @@ class RetryPolicy:
     previous_priorities: int = 0
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class MirrorPolicy:
     """RequestMirrorPolicy; one of `cluster` and `cluster_header` is set. `fraction` None: every request."""
 
@@ -131,7 +132,7 @@ class MirrorPolicy:
     mutations: tuple[HeaderMutation, ...] = ()  # of the mirrored request, one after the other
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class FilterOverride:
     """One entry of typed_per_filter_config: `settings` (None: the filter's own) for the HTTP filter of that name. `kind` as in HttpFilter.
     One that is not `disabled` switches a filter on that is off in the connection manager."""
@@ -142,7 +143,7 @@ class FilterOverride:
     disabled: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class WeightedCluster:
     """`cluster` is "" where the header `cluster_header` names it. `runtime_key`: may say another weight ("" = none does)."""
 
@@ -156,7 +157,7 @@ class WeightedCluster:
     runtime_key: str = ""
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class RateLimitAction:
     """`kind` is the name of the field in RateLimit.Action (dynamic_metadata: `metadata`). `name`: of the header, the query parameter or the
     metadata namespace; `value`: what a literal or a match gives, the default of metadata."""
@@ -173,7 +174,7 @@ class RateLimitAction:
     queries: tuple[QueryMatch, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class RateLimit:
     """envoy.config.route.v3.RateLimit. `hits`: how many tokens a request costs."""
 
@@ -182,7 +183,7 @@ class RateLimit:
     hits: int = 1
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Forward:
     """RouteAction. At most one of `cluster`, `cluster_header`, `weighted` is set (none: no cluster will be found), at most one of the path
     rewrites, one of the host rewrites. `path_rewrite`, `host_rewrite`: formats. `timeout_ms` 0 = off (default 15 s in Envoy)."""
@@ -221,7 +222,7 @@ class Forward:
     metadata_match: str = ""  # subset wanted: envoy.lb of metadata_match as a JSON object with sorted keys
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Redirect:
     """RedirectAction. At most one of `path_redirect`, `prefix_rewrite`, `regex_rewrite` is set; `scheme` "" keeps the request's."""
 
@@ -235,7 +236,7 @@ class Redirect:
     strip_query: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class DirectResponse:
     status: int
     body: bytes = b""
@@ -245,7 +246,7 @@ class DirectResponse:
     omit_empty: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Route:
     match: RouteMatch
     action: Forward | Redirect | DirectResponse
@@ -258,7 +259,7 @@ class Route:
     metadata: dict[str, Any] | None = None  # {namespace: {key: value}}
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class VirtualCluster:
     """Requests that are counted apart, under vhost.<virtual host>.vcluster.<name>."""
 
@@ -266,7 +267,7 @@ class VirtualCluster:
     headers: tuple[HeaderMatch, ...]
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class VirtualHost:
     """`require_tls`: none | external_only | all. With a `matcher`, whose actions are positions in `route_lists`, only the
     routes of the list that it chooses are looked at; a list is (position in `routes`, how many)."""
@@ -292,7 +293,7 @@ class VirtualHost:
     metadata: dict[str, Any] | None = None  # {namespace: {key: value}}
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class RouteTable:
     """RouteConfiguration."""
 
@@ -310,7 +311,7 @@ class RouteTable:
 # --- access logs ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class LogFilter:
     """One node of an access log's filter. `test`: status | duration (`op` is eq | ge | le | ne, against `value`) | not_health_check |
     flags (`flags`, () = any) | header | fraction (`independent` of the request id) | grpc_status (`numbers`; `exclude` turns it round) |
@@ -329,7 +330,7 @@ class LogFilter:
     parts: tuple[LogFilter, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class AccessLog:
     """One access log. `path`: a file, or /dev/stdout, /dev/stderr. `format`: a text format with %OPERATORS% (newline included), or,
     when `json` is set, None. `json`: nested dict/list/str/number whose strings are formats; typed as Envoy types them."""
@@ -345,7 +346,7 @@ class AccessLog:
 # --- HTTP connection manager ----------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class HttpFilter:
     """`kind`: router | python | buffer | ... `settings` is what that kind needs, in a tuple or frozen dataclass (router: `Router`, None
     when it says nothing)."""
@@ -356,7 +357,7 @@ class HttpFilter:
     disabled: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Router:
     """The router's settings; `strict_check_headers` are names in lower case."""
 
@@ -366,7 +367,7 @@ class Router:
     strict_check_headers: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class IpSource:
     """One of original_ip_detection_extensions: `header` (custom_header), or x-forwarded-for behind `hops` trusted proxies (xff)."""
 
@@ -377,7 +378,7 @@ class IpSource:
     reject_status: int = 0  # custom_header: the answer when it says nothing; 0 = the next one is asked
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Http1Options:
     """Http1ProtocolOptions."""
 
@@ -396,7 +397,7 @@ class Http1Options:
     ignore_upgrade: tuple[StringMatch, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class LocalReplyMapper:
     """local_reply_config.mappers: `filter` says for which local replies; the other fields replace what they name."""
 
@@ -407,7 +408,7 @@ class LocalReplyMapper:
     headers_to_add: tuple[HeaderAdd, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Hcm:
     """HttpConnectionManager; defaults are Envoy's."""
 
@@ -478,7 +479,7 @@ class Locality(NamedTuple):
 NOWHERE = Locality()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Endpoint:
     """One host. `hostname` is what auto_host_rewrite and logs use ("" for static). `health` as configured: healthy | unhealthy | draining |
     timeout | degraded. `metadata`: filter metadata by filter name, as a JSON object with sorted keys; `canary` and `hash_key` are read from
@@ -497,7 +498,7 @@ class Endpoint:
     check: EndpointCheck | None = None
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class NameServers:
     """Who is asked about names, and how: no `addresses` = those of the system. `fallback`: after the system's. 0 = c-ares' own."""
 
@@ -510,7 +511,7 @@ class NameServers:
     rotate: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class DnsTarget:
     """A name to resolve for a strict_dns or logical_dns cluster; the resolver turns it into `Endpoint`s with the same traits."""
 
@@ -535,7 +536,7 @@ class DnsTarget:
         )  # fmt: skip
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Cluster:
     """`kind`: static | strict_dns | logical_dns | eds | original_dst. `endpoints` is the first host set: for a static
     cluster the only one, for DNS what is known at load (empty until resolved; the host set is replaced alone, the cluster stays)."""
@@ -590,7 +591,7 @@ class Cluster:
     metadata: dict[str, Any] | None = None  # {namespace: {key: value}}
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Plan:
     """Everything the engine runs, as one value. `cds` and `lds`: where further clusters and listeners come from."""
 

@@ -5,12 +5,11 @@ Names are those of envoy.extensions.filters.network.thrift_proxy.v3. Immutable; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from meshcore.bind.record import record
 from meshcore.bind.spec import AccessLog, HeaderMatch, WeightedCluster
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class ThriftRoute:
     """RouteMatch and RouteAction: exactly one of `method_name` and `service_name` is set (empty: every call), and exactly one of
     `cluster`, `weighted` and `cluster_header`. `metadata_match` as in Forward; that of a weighted cluster is laid over it."""
@@ -26,7 +25,7 @@ class ThriftRoute:
     metadata_match: str = ""
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class ThriftRoutes:
     """RouteConfiguration."""
 
@@ -34,7 +33,7 @@ class ThriftRoutes:
     routes: tuple[ThriftRoute, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class ThriftProxy:
     """ThriftProxy. `transport`: auto | framed | unframed | header; `protocol`: auto | binary | binary/non-strict | compact | twitter."""
 

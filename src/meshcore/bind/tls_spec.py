@@ -6,14 +6,16 @@ names of files, so that a file with new content is a change. What holds a privat
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from meshcore.bind.record import record
 
 if TYPE_CHECKING:
     from meshcore.bind.spec import StringMatch
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class TlsCertificate:
     """A certificate with its key: PEM (`chain`, leaf first, and `key`), or all of it as PKCS #12. `staple`: an OCSP response, DER."""
 
@@ -25,7 +27,7 @@ class TlsCertificate:
     source: str = ""  # where it was read from, for whoever asks
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class SanMatch:
     """What a subject alternative name may be. `kind`: dns | uri | email | ip | other (with its `oid`)."""
 
@@ -34,7 +36,7 @@ class SanMatch:
     oid: str = ""
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class TlsTrust:
     """Who may sign: certificates and revocation lists, PEM."""
 
@@ -44,7 +46,7 @@ class TlsTrust:
     source: str = ""
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class TlsRules:
     """What a peer's certificate must be; without any of it, it is not looked at. `hashes` and `spkis`: SHA-256 digests."""
 
@@ -58,7 +60,7 @@ class TlsRules:
     max_depth: int | None = None
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class TlsParameters:
     """Versions are TLSv1_0 | TLSv1_1 | TLSv1_2 | TLSv1_3; empty lists are Envoy's defaults."""
 
@@ -69,7 +71,7 @@ class TlsParameters:
     sigalgs: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class TlsContext:
     """One side's settings. `server`: of a filter chain, else of a cluster. `tickets`: session ticket keys, the first encrypts."""
 
