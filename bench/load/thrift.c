@@ -1,11 +1,13 @@
-/* Thrift on both sides of a proxy: `thrift serve` answers calls, `thrift load PORT CONNECTIONS` makes them, one at a time on each connection.
+/* Thrift on both sides of a proxy: `thrift serve` answers calls, `thrift load PORT CONNECTIONS PAYLOAD` makes them, one at a time on each
+ * connection.
  *
- * Framed, binary, a name of four letters and a string of 64 bytes each way. One thread, epoll; it knows nothing of Thrift but the place of
- * the sequence id and the length of a frame, so that what is measured is the proxy between. `serve` prints its port; `load` ends on SIGINT
- * and then prints one line, RESULT and a JSON object, as wrk.lua does. A reply with another sequence id or length counts as an error. */
+ * Framed, binary, a name of four letters; PAYLOAD is a struct of one field, in hexadecimal, which goes both ways. One thread, epoll; it
+ * knows nothing of Thrift but the length of a frame, the place of the sequence id and of that field's id, so that what is measured is the
+ * proxy between. `serve` prints its port; `load` ends on SIGINT and then prints one line, RESULT and a JSON object, as wrk.lua does. A reply
+ * with another sequence id or length counts as an error. */
 #include "paired.h"
 
-enum { TEXT = 64, FRAME = 4 + 4 + 4 + 4 + 4 + 3 + 4 + TEXT + 1, SEQID = 4 + 4 + 4 + 4, FIELD_ID = SEQID + 4 + 1, ROOM = 4 * FRAME };
+enum { TYPE = 4 + 3, SEQID = 4 + 4 + 4 + 4, PAYLOAD = SEQID + 4, FIELD_ID = PAYLOAD + 2, ROOM = 1 << 16 };
 
 struct connection {
     int fd;
@@ -14,6 +16,9 @@ struct connection {
     uint64_t sent_ns;
     char room[ROOM];
 };
+
+static char call[ROOM]; /* but for its sequence id */
+static uint32_t call_len;
 
 static void store(char *at, uint32_t v) {
     v = htonl(v);
@@ -26,19 +31,30 @@ static uint32_t load_at(const char *at) {
     return ntohl(v);
 }
 
-/* type: 1 is a call, whose string is field 1; 2 is a reply, whose string is field 0. */
-static void message(char *out, uint32_t type, uint32_t seqid) {
-    store(out, FRAME - 4);
-    store(out + 4, 0x80010000u | type);
-    store(out + 8, 4);
-    memcpy(out + 12, "echo", 4);
-    store(out + SEQID, seqid);
-    out[SEQID + 4] = 11;
-    out[FIELD_ID] = 0;
-    out[FIELD_ID + 1] = type == 1;
-    store(out + FIELD_ID + 2, TEXT);
-    memset(out + FIELD_ID + 6, 'x', TEXT);
-    out[FRAME - 1] = 0;
+static void prepare(const char *hexadecimal) {
+    call_len = PAYLOAD + (uint32_t)strlen(hexadecimal) / 2;
+    if (call_len <= FIELD_ID || call_len > ROOM)
+        fail("payload");
+    store(call, call_len - 4);
+    store(call + 4, 0x80010001u);
+    store(call + 8, 4);
+    memcpy(call + 12, "echo", 4);
+    for (uint32_t i = PAYLOAD; i < call_len; i++, hexadecimal += 2)
+        sscanf(hexadecimal, "%2hhx", (unsigned char *)&call[i]);
+}
+
+/* The call at the front becomes its reply, whose value is field 0; False: it is not complete. */
+static int answer(struct connection *connection) {
+    uint32_t n = connection->have < 4 ? 0 : 4 + load_at(connection->room);
+    if (n == 0 || n > ROOM || connection->have < n)
+        return 0;
+    connection->room[TYPE] = 2;
+    connection->room[FIELD_ID] = 0;
+    if (send(connection->fd, connection->room, n, MSG_NOSIGNAL) != (ssize_t)n)
+        return 0;
+    connection->have -= n;
+    memmove(connection->room, connection->room + n, connection->have);
+    return 1;
 }
 
 /* Bytes read; 0 when the connection is over. */
@@ -50,19 +66,13 @@ static ssize_t fill(struct connection *connection) {
 }
 
 static void serve_one(struct connection *connection) {
-    char reply[FRAME];
     if (fill(connection) == 0) {
         close(connection->fd);
         free(connection);
         return;
     }
-    while (connection->have >= FRAME) {
-        message(reply, 2, load_at(connection->room + SEQID));
-        if (send(connection->fd, reply, FRAME, MSG_NOSIGNAL) != FRAME)
-            break;
-        connection->have -= FRAME;
-        memmove(connection->room, connection->room + FRAME, connection->have);
-    }
+    while (answer(connection))
+        ;
 }
 
 static void serve(void) {
@@ -85,10 +95,9 @@ static void serve(void) {
 }
 
 static void ask(struct connection *connection) {
-    char call[FRAME];
-    message(call, 1, ++connection->seqid);
+    store(call + SEQID, ++connection->seqid);
     connection->sent_ns = now_ns();
-    if (send(connection->fd, call, FRAME, MSG_NOSIGNAL) != FRAME)
+    if (send(connection->fd, call, call_len, MSG_NOSIGNAL) != (ssize_t)call_len)
         fail("send");
 }
 
@@ -114,9 +123,9 @@ static int make_load(int port, int connections) {
                 epoll_ctl(epoll, EPOLL_CTL_DEL, connection->fd, NULL);
                 continue;
             }
-            if (connection->have < FRAME)
+            if (connection->have < call_len)
                 continue;
-            errors += connection->have != FRAME || load_at(connection->room + SEQID) != connection->seqid || connection->room[7] != 2;
+            errors += connection->have != call_len || load_at(connection->room + SEQID) != connection->seqid || connection->room[TYPE] != 2;
             answered(connection->sent_ns);
             connection->have = 0;
             ask(connection);
@@ -129,8 +138,10 @@ static int make_load(int port, int connections) {
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "serve") == 0)
         serve();
-    if (argc == 4 && strcmp(argv[1], "load") == 0)
+    if (argc == 5 && strcmp(argv[1], "load") == 0) {
+        prepare(argv[4]);
         return make_load(atoi(argv[2]), atoi(argv[3]));
-    fprintf(stderr, "usage: thrift serve | thrift load PORT CONNECTIONS\n");
+    }
+    fprintf(stderr, "usage: thrift serve | thrift load PORT CONNECTIONS PAYLOAD\n");
     return 2;
 }

@@ -87,10 +87,12 @@ def _loopback(port: int, host: int = 1) -> Message:
     return {"socket_address": {"address": f"127.0.0.{host}", "port_value": port}}
 
 
-def _thrift_filter() -> Message:
-    """Calls of any name to the one cluster; the payload passes unread in Envoy too."""
+def _thrift_filter(shape: Shape) -> Message:
+    """Calls of any name to the one cluster."""
     routes = [{"match": {"method_name": ""}, "route": {"cluster": "origin"}}]
-    proxy = {"@type": THRIFT, "stat_prefix": "ingress", "route_config": {"name": "local", "routes": routes}, "payload_passthrough": True}
+    proxy: Message = {"@type": THRIFT, "stat_prefix": "ingress", "route_config": {"name": "local", "routes": routes}}
+    if shape.thrift == "pass":
+        proxy["payload_passthrough"] = True
     return {"name": "envoy.filters.network.thrift_proxy", "typed_config": proxy}
 
 
@@ -106,7 +108,7 @@ def _listener(folder: Path, ports: Ports, shape: Shape) -> Message:
         manager["access_log"] = [{"name": "envoy.access_loggers.file", "typed_config": log}]
     network_filter = {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
     if shape.thrift:
-        network_filter = _thrift_filter()
+        network_filter = _thrift_filter(shape)
     if shape.tcp:
         proxy = {"@type": TCP, "stat_prefix": "ingress", "cluster": "origin"}
         network_filter = {"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}

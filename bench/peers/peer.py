@@ -35,12 +35,12 @@ class Shape:
     The serving cluster balances by `policy` over `endpoints` addresses of the one upstream. `resilience`: bare | retries | all (retries
     with a budget, hedging, breakers of both priorities, outlier detection; none of them has anything to do). `clusters` idle ones of
     `cluster_hosts` each stand beside the one that serves, whose host comes from a file when it is `watched`.
-    `form`: yaml | json | pb."""
+    `thrift`: calls instead of HTTP, as both come by `default`, or with payloads that may `pass`. `form`: yaml | json | pb."""
 
     hosts: int = 1
     routes: int = 1
     access_log: bool = False
-    thrift: bool = False
+    thrift: str = ""
     tcp: bool = False
     revision: str = ""
     policy: str = "ROUND_ROBIN"

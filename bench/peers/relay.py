@@ -18,4 +18,4 @@ def configure(_folder: Path, ports: Ports, _shape: Shape) -> list[str]:
     return [str(compiled(SOURCE)), str(ports.listen), str(ports.upstream)]
 
 
-PEER = Peer("relay", version, configure, frozenset({Feature.TCP}))
+PEER = Peer("relay", version, configure, frozenset({Feature.TCP, Feature.THRIFT}))
