@@ -88,10 +88,6 @@ def test_camel_case_keys_are_found_again(tmp_path: Path) -> None:
         ({"hcm": {"tracing": {}}}, f"{HCM_PATH}.tracing: 'tracing' is not implemented yet in mesh; remove it"),
         ({"hcm": {"rds": {}}}, f"{HCM_PATH}.rds: 'route_config' is set as well, and only one of the two may be"),
         ({"hcm": {"drain_timeout_jitter": {}}}, f"{HCM_PATH}.drain_timeout_jitter: 'drain_timeout_jitter' is not impl"),
-        (
-            {"hcm": {"http2_protocol_options": {"allow_connect": True}}},
-            f"{HCM_PATH}.http2_protocol_options.allow_connect: 'allow_connect' is not implemented yet in mesh; remove it: CONNECT",
-        ),
         ({"hcm": {"codec_type": "HTTP3"}}, f"{HCM_PATH}.codec_type: 'HTTP3' is not implemented yet in mesh; AUTO, HTTP1"),
         ({"cluster": {"type": "EDS"}}, f"{CLUSTER_PATH}.eds_cluster_config: required for a cluster of type EDS, and not"),
         ({"cluster": {"lb_policy": "CLUSTER_PROVIDED"}}, f"{CLUSTER_PATH}.lb_policy: 'CLUSTER_PROVIDED' is for clusters of type"),

@@ -113,7 +113,10 @@ class Http2Socket(PeerSocket):
     def _stream_for(self, start: str, tell: dict[str, list[str]]) -> int:
         if self.server or start == "~":
             waiting = [number for number, each in self.streams.items() if not each.answered and (self.server or not each.done)]
-            return waiting[int(tell.get("~stream", ["0"])[0])]
+            number = int(tell.get("~stream", ["0"])[0])
+            if number >= len(waiting):
+                raise h2.exceptions.ProtocolError("the stream of this message has ended")
+            return waiting[number]
         stream = self.connection.get_next_available_stream_id()
         self.streams[stream] = Recorded()
         return stream

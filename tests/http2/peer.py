@@ -165,6 +165,13 @@ class Http2Client:
     def ask(self, path: str = "/", **options: Any) -> Answer:
         return self.answer(self.request(path, **options))
 
+    def ping(self) -> None:
+        """Returns when the proxy has seen everything that was sent before."""
+        self.connection.ping(b"upto now")
+        self.flush()
+        while not any(isinstance(event, h2.events.PingAckReceived) for event in self.events) and self.read():
+            pass
+
     def wait_close(self) -> None:
         while self.read():
             pass

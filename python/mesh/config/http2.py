@@ -18,9 +18,9 @@ HTTP2 = Fields(
         "max_outbound_frames", "max_outbound_control_frames", "max_consecutive_inbound_frames_with_empty_payload",
         "max_inbound_priority_frames_per_stream", "max_inbound_window_update_frames_per_data_frame_sent",
         "stream_error_on_invalid_http_messaging", "override_stream_error_on_invalid_http_message", "connection_keepalive",
+        "allow_connect",
     },
     harmless={"use_oghttp2_codec": false, "max_metadata_size": anything},
-    instead={"allow_connect": "remove it: CONNECT over HTTP/2 is answered as if it were off"},
 )  # fmt: skip
 KEEPALIVE = Fields(
     "envoy.config.core.v3.KeepaliveSettings",
@@ -48,6 +48,7 @@ def lower(message: Any, low: Lowering, path: str, stream_errors: bool = False) -
             message, "max_inbound_window_update_frames_per_data_frame_sent", default.max_window_updates
         ),
         stream_errors=_stream_errors(message, stream_errors),
+        allow_connect=message.allow_connect,
         keepalive_interval_ms=milliseconds_or(alive, "interval", 0),
         keepalive_timeout_ms=milliseconds_or(alive, "timeout", 0),
         keepalive_jitter=alive.interval_jitter.value if alive.HasField("interval_jitter") else JITTER,

@@ -19,6 +19,7 @@ class Http2Options:
     max_priority_frames: int = 100
     max_window_updates: int = 10
     stream_errors: bool = False  # override_stream_error_on_invalid_http_message
+    allow_connect: bool = False
     keepalive_interval_ms: int = 0
     keepalive_timeout_ms: int = 0
     keepalive_jitter: float = 15.0  # percent

@@ -153,6 +153,7 @@ cdef int fill_http2(object spec, object options, const Http1Options *limits, Htt
     out.max_headers = limits.max_headers
     out.underscores = limits.underscores
     out.stream_errors = options.stream_errors
+    out.allow_connect = options.allow_connect
     out.keepalive_ms = options.keepalive_interval_ms
     out.keepalive_timeout_ms = options.keepalive_timeout_ms
     out.keepalive_jitter = int(options.keepalive_jitter)
@@ -329,6 +330,8 @@ cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registr
     hcm.max_connection_ms = spec.max_connection_duration_ms
     hcm.max_stream_ms = spec.max_stream_duration_ms
     hcm.max_requests = spec.max_requests_per_connection
+    hcm.early_streams = registry.runtime.cell("overload.premature_reset_total_stream_count")
+    hcm.early_s = registry.runtime.cell("overload.premature_reset_min_stream_lifetime_seconds")
     hcm.use_remote_address = spec.use_remote_address
     hcm.trusted_hops = spec.xff_num_trusted_hops
     hcm.skip_xff_append = spec.skip_xff_append

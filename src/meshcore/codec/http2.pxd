@@ -86,6 +86,7 @@ cdef struct Http2Options:
     uint16_t max_headers
     uint8_t underscores            # Underscores of codec/http1
     bint stream_errors             # a malformed message ends its stream, not the connection
+    bint allow_connect             # a server takes CONNECT, extended too (RFC 8441, 3)
     uint64_t keepalive_ms          # between pings; 0 = none
     uint64_t keepalive_timeout_ms
     uint32_t keepalive_jitter      # percent

@@ -146,8 +146,12 @@ cdef size_t http2_fill_trailers(Head *head, nghttp2_nv *out) noexcept nogil:
 
 
 cdef size_t http2_fill_request(Head *head, nghttp2_nv *out) noexcept nogil:
+    # An upgrade of HTTP/1 is an extended CONNECT (RFC 8441, 4), which has no body of its own to be measured.
+    cdef bint upgrades = head.protocol.len > 0 and head_has(head, H_UPGRADE)
     cdef size_t n = 1
-    put(&out[0], span(b":method", 7), head.method)
+    put(&out[0], span(b":method", 7), span(b"CONNECT", 7) if upgrades else head.method)
+    if upgrades and span_is(head_value(head, H_CONTENT_LENGTH), b"0", 1):
+        head_drop(head, H_CONTENT_LENGTH)
     if head.authority.at != NULL:
         put(&out[n], span(b":authority", 10), head.authority)
         n += 1
@@ -156,7 +160,7 @@ cdef size_t http2_fill_request(Head *head, nghttp2_nv *out) noexcept nogil:
         put(&out[n], span(b":path", 5), head.path)
         put(&out[n + 1], span(b":scheme", 7), head.scheme)
         n += 2
-    if head.protocol.len > 0 and span_is(head.method, b"CONNECT", 7):
+    if upgrades:
         put(&out[n], span(b":protocol", 9), head.protocol)
         n += 1
     return n + http2_fill_trailers(head, out + n)

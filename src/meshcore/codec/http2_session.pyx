@@ -351,6 +351,8 @@ cdef int on_frame_sent(nghttp2_session *native, const nghttp2_frame *frame, void
             http2_count(session, HTTP2_TX_RESET, 1)
         elif frame.hd.type == NGHTTP2_GOAWAY:
             http2_count(session, HTTP2_GOAWAY_SENT, 1)
+            if frame.goaway.error_code != NGHTTP2_NO_ERROR:
+                fail(session, HTTP2_PROTOCOL)      # nghttp2 has ended the session
         return 0
     stream = stream_of(session, frame.hd.stream_id)
     if stream == NULL:
@@ -608,7 +610,7 @@ cdef bint submit_settings(Http2Session *session) noexcept nogil:
     entries[0].value = options.hpack_table
     if session.server:
         entries[n].settings_id = NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL
-        entries[n].value = 0
+        entries[n].value = options.allow_connect
         n += 1
         entries[n].settings_id = NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS
         entries[n].value = options.max_streams

@@ -163,6 +163,8 @@ cdef struct HcmConf:
     uint64_t max_connection_ms
     uint32_t max_stream_ms
     uint32_t max_requests
+    const RuntimeCell *early_streams     # premature resets of HTTP/2 streams: how many streams decide; NULL: Envoy's default
+    const RuntimeCell *early_s           # ... and how long a stream lives at least that is not premature
     bint use_remote_address
     uint32_t trusted_hops
     bint skip_xff_append

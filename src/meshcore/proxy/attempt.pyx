@@ -288,9 +288,9 @@ cdef void open_tunnel(Stream *stream, Attempt *attempt, Upstream *upstream) noex
     upstream_send_raw(upstream, attempt)
     buffer_init(&body)
     buffer_move(&body, &stream.waiting)
-    if body.len > 0:
-        upstream_send_buffer(upstream, attempt, &body, False)
     stream.bits |= STREAM_TUNNEL
+    if body.len > 0 or stream.bits & STREAM_REQUEST_PASSED:
+        upstream_send_buffer(upstream, attempt, &body, stream.bits & STREAM_REQUEST_PASSED != 0)
     attempt.response_started = True
     stream.record.upstream_first_rx_ns = clock_ns(&stream.engine.loop.clock)
     stream.record.upstream_protocol = NO_PROTOCOL

@@ -85,7 +85,7 @@ cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
     cdef size_t n
     cdef uint64_t now = clock_ns(&stream.engine.loop.clock)
     timer_cancel(&stream.engine.loop.wheel, &attempt.timer)
-    if status != 101 and status < 400 and stream_wants_websocket(stream):
+    if status != 101 and status < 400 and stream.record.upstream_protocol < HTTP_2 and stream_wants_websocket(stream):
         refuse_handshake(stream, attempt, end)
         return
     blame_response(attempt, head)

@@ -212,7 +212,7 @@ cdef void sent(Http1Upstream *upstream, Attempt *attempt, uint64_t n, bint end) 
     attempt.sent_bytes += n
     if end:
         attempt.end_sent = True
-        if attempt.stream.bits & STREAM_TUNNEL:
+        if attempt.stream.bits & STREAM_TUNNEL and attempt.stream.bits & STREAM_CONNECT:
             transport_finish(upstream.base.transport)
     transport_flush(upstream.base.transport)
 
@@ -409,7 +409,7 @@ cdef void on_end(Transport *transport, int error) noexcept nogil:
         return
     if upstream.base.state == UP_BODY and upstream.body.state == BODY_OPEN and error == 0 and (
             upstream.message.framing != BODY_RAW or attempt.raw):
-        upstream.end_seen = not attempt.raw
+        upstream.end_seen = not attempt.raw or attempt.end_sent
         finish_response(upstream, attempt, False)
         attempt_response_data(attempt, span(b"", 0), True)
         return
@@ -464,13 +464,21 @@ cdef void on_low(Transport *transport) noexcept nogil:
         attempt_upload_low(upstream.attempt)
 
 
+cdef void on_flushed(Transport *transport) noexcept nogil:
+    # As Envoy has it, a CONNECT that was sent on ends both ways when its client has sent everything.
+    cdef Http1Upstream *upstream = <Http1Upstream *>transport.owner
+    if upstream.attempt != NULL and not upstream.attempt.raw:
+        upstream.base.local_close = True
+        fail(upstream, RESET_TERMINATION)
+
+
 cdef TransportOps ops
 ops.on_connected = NULL
 ops.on_read = on_read
 ops.on_end = on_end
 ops.on_high = on_high
 ops.on_low = on_low
-ops.on_flushed = NULL
+ops.on_flushed = on_flushed
 ops.on_closed = upstream_closed
 
 cdef UpstreamOps up_ops

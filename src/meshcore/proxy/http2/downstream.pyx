@@ -10,13 +10,16 @@ from libc.string cimport memcmp, memset
 from meshcore.base.clock cimport clock_ms, clock_ns
 from meshcore.base.buffer cimport Buffer
 from meshcore.base.random cimport random_u64
+from meshcore.base.runtime cimport runtime_integer
 from meshcore.base.slab cimport slab_free, slab_new
-from meshcore.base.span cimport Span, list_has, parse_u64, span, span_is_nocase
+from meshcore.base.span cimport Span, list_has, parse_u64, span, span_is, span_is_nocase
 from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.codec.head cimport *
-from meshcore.codec.http1 cimport BODY_CHUNKED, BODY_LENGTH, BODY_NONE
+from meshcore.codec.http1 cimport BODY_CHUNKED, BODY_LENGTH, BODY_NONE, BODY_RAW
 from meshcore.codec.http2 cimport *
-from meshcore.codec.http2_native cimport NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR, NGHTTP2_REFUSED_STREAM
+from meshcore.codec.http2_native cimport (
+    NGHTTP2_CONNECT_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR, NGHTTP2_REFUSED_STREAM,
+)
 from meshcore.codec.http2_session cimport *
 from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport HcmConf
@@ -26,6 +29,7 @@ from meshcore.observe.record cimport FLAG_DPE, FLAG_DR
 from meshcore.proxy.connection cimport connection_begin, connection_end, connection_move
 from meshcore.proxy.drain cimport drain_closes
 from meshcore.proxy.http2.objects cimport *
+from meshcore.proxy.http2.tunnel cimport *
 from meshcore.proxy.network_filter cimport network_filters_pass
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.stream cimport *
@@ -33,7 +37,8 @@ from meshcore.proxy.stream cimport *
 cdef enum:
     PREFACE = 12                   # as many bytes as tell it from any HTTP/1 request
     NS_PER_MS = 1000000
-    EARLY_MS = 1000                # a stream that is taken back sooner counts as early
+    NS_PER_S = 1000000000
+    EARLY_S = 1                    # Envoy's defaults: a stream that lived for longer was not taken back early
     EARLY_STREAMS = 500
 
 
@@ -141,6 +146,7 @@ cdef void end_streams(Http2Downstream *down, bint local) noexcept nogil:
 cdef void gone(Stream *stream, Http2Stream *client, bint local) noexcept nogil:
     # A stream whose head never came whole is a request too, and it is logged.
     if stream.http.ops == NULL:
+        timer_cancel(&stream.engine.loop.wheel, &stream.request_timer)
         stream_begin(stream)
         stream.record.request = NULL
     client.owner = NULL
@@ -320,6 +326,7 @@ cdef void blame_streams(Http2Downstream *down) noexcept nogil:
         stream = <Stream *>client.owner
         if stream != NULL:
             stream.record.flags |= FLAG_DPE
+            stream.record.details = span(b"codec_error:The_user_callback_function_failed", 45)
             if client.wrong:
                 stream.record.details = wrong_text(client.wrong)
         client = client.next
@@ -413,7 +420,18 @@ cdef bint on_open(Http2Stream *client) noexcept nogil:
     stream.request.version = HTTP_2
     down.live += 1
     down.base.requests += 1
+    if hcm_of(down).request_headers_ms:
+        timer_init(&stream.request_timer, on_head_timeout, stream)
+        wheel_arm(&down.base.engine.loop.wheel, &stream.request_timer, now_ms(down) + hcm_of(down).request_headers_ms)
     return True
+
+
+cdef void on_head_timeout(Timer *timer) noexcept nogil:
+    cdef Stream *stream = <Stream *>timer.owner
+    stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_HEADER_TIMEOUT])
+    stream_begin(stream)
+    stream.record.request = NULL
+    stream_reply_simple(stream, 408, 0, span(b"request_header_timeout", 22), span(b"request header timeout", 22))
 
 
 cdef void read_framing(Stream *stream, bint end) noexcept nogil:
@@ -421,7 +439,9 @@ cdef void read_framing(Stream *stream, bint end) noexcept nogil:
     cdef Head *head = &stream.request
     stream.message.keep_alive = True
     stream.message.framing = BODY_CHUNKED
-    if end:
+    if span_is(head.method, b"CONNECT", 7):
+        http2_tunnel_asked(stream)
+    elif end:
         stream.message.framing = BODY_NONE
     elif head_has(head, H_CONTENT_LENGTH):
         stream.message.framing = BODY_LENGTH
@@ -434,6 +454,7 @@ cdef void on_head(Http2Stream *client, bint end) noexcept nogil:
     cdef Stream *stream = <Stream *>client.owner
     cdef Http2Downstream *down = <Http2Downstream *>stream.down
     cdef HcmConf *hcm = hcm_of(down)
+    timer_cancel(&down.base.engine.loop.wheel, &stream.request_timer)
     read_framing(stream, end)
     stream_begin(stream)
     stream.record.downstream_wire_rx = stream.request.bytes
@@ -478,7 +499,7 @@ cdef void on_stream_closed(Http2Stream *client, uint32_t code) noexcept nogil:
         stream.record.flags |= FLAG_DPE
     else:
         stream.record.flags |= FLAG_DR
-    if client.bits & HTTP2_PEER_RESET and now_ms(down) < stream.record.start_ns // NS_PER_MS + EARLY_MS:
+    if client.bits & HTTP2_PEER_RESET and lived_briefly(down, stream):
         down.early_resets += 1
     gone(stream, client, True)
     down.ended += 1
@@ -490,9 +511,15 @@ cdef void on_stream_closed(Http2Stream *client, uint32_t code) noexcept nogil:
     rest(down)
 
 
+cdef inline bint lived_briefly(Http2Downstream *down, Stream *stream) noexcept nogil:
+    cdef uint64_t seconds = (clock_ns(&down.base.engine.loop.clock) - stream.record.start_ns) // NS_PER_S
+    return seconds <= <uint64_t>runtime_integer(hcm_of(down).early_s, EARLY_S)
+
+
 cdef bint resets_too_early(Http2Downstream *down) noexcept nogil:
-    # Envoy's measure of a client that opens streams only to take them back: half of all, or so many that half of the first 500 are certain.
-    return 2 * <uint64_t>down.early_resets >= (down.ended if down.ended > EARLY_STREAMS else EARLY_STREAMS)
+    # Envoy's measure of a client that opens streams only to take them back: half of all, or so many that half of the first ones are certain.
+    cdef uint64_t least = <uint64_t>runtime_integer(hcm_of(down).early_streams, EARLY_STREAMS)
+    return down.early_resets > 0 and 2 * <uint64_t>down.early_resets >= (down.ended if down.ended > least else least)
 
 
 cdef Span wrong_text(uint8_t wrong) noexcept nogil:
@@ -564,8 +591,12 @@ cdef void send_head(Downstream *base, Stream *stream, bint end) noexcept nogil:
         notice(down)
     if stream.bits & STREAM_REQUEST_END == 0:
         stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_RESPONSE_BEFORE_RQ_COMPLETE])
-    if stream.client != NULL:
+    if stream.client != NULL and stream.bits & STREAM_TUNNEL:
+        http2_tunnel_agreed(stream, end)
+    elif stream.client != NULL:
         http2_send_head(stream.client, &stream.response, end)
+        if stream.message.framing == BODY_RAW and span_is(stream.record.details, b"upgrade_failed", 14):
+            leave(down)            # as Envoy does; nothing else of HTTP/2 calls for it
     flush(base)
 
 
@@ -640,6 +671,9 @@ cdef void done(Downstream *base, Stream *stream) noexcept nogil:
     down.ended += 1
     if stream.bits & STREAM_RESPONSE_END:
         http2_send_span(client, span(b"", 0), True)        # a reply to HEAD says its end with its head, others did
+        if http2_tunnel_broke(stream) and not down.session.busy:
+            http2_pull(&down.session)
+            http2_reset(client, NGHTTP2_CONNECT_ERROR)
         http2_detach(client)
     else:
         client.owner = NULL
@@ -657,7 +691,7 @@ cdef void cut(Downstream *base, Stream *stream) noexcept nogil:
     down.live -= 1
     client.owner = NULL
     http2_pull(&down.session)      # what the client was sent so far stands; a reset would overtake it
-    http2_reset(client, NGHTTP2_INTERNAL_ERROR)
+    http2_reset(client, NGHTTP2_CONNECT_ERROR if http2_tunnel_broke(stream) else NGHTTP2_INTERNAL_ERROR)
     flush(base)
     rest(down)
 

@@ -24,6 +24,7 @@ from meshcore.proxy.attempt cimport *
 from meshcore.proxy.attempt_response cimport *
 from meshcore.proxy.failure cimport attempt_failed
 from meshcore.proxy.http2.objects cimport *
+from meshcore.proxy.http2.tunnel cimport http2_tunnel_opened
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.pool cimport pool_give_back, pool_no_more, pool_stream_over
 from meshcore.proxy.stream cimport stream_trailers
@@ -269,6 +270,8 @@ cdef void on_head(Http2Stream *server, bint end) noexcept nogil:
     if stream.record.upstream_first_rx_ns == 0:
         stream.record.upstream_first_rx_ns = clock_ns(&upstream.base.engine.loop.clock)
     stream.record.upstream_header_rx += head.bytes
+    if stream.bits & STREAM_UPGRADE and http2_tunnel_opened(stream):
+        attempt_tunnel_opened(attempt)
     if end:
         finish(upstream, attempt)
     attempt_response_head(attempt, end)
