@@ -38,4 +38,5 @@ def envoy_peer(bootstrap: Path, directory: Path, admin_port: int, log_level: str
         "-l",
         log_level,
     ]
-    return Peer("envoy", command, directory, admin_port)
+    # `.ci/asan` preloads its libraries for our own processes; Envoy does not run with them.
+    return Peer("envoy", command, directory, admin_port, env={"LD_PRELOAD": ""})
