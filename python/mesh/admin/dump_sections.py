@@ -38,7 +38,7 @@ def sections(proxy: Any, name_regex: re.Pattern[str] | None, include_eds: bool) 
         if include_eds:
             fill_endpoints(endpoints, static, running, wants)
         listeners, routes = shared.ListenersConfigDump(), shared.RoutesConfigDump()
-        for message, updated in published_listeners(proxy, running):
+        for message, updated in published_listeners(proxy, static, running):
             if wants(message.name):
                 entry = listeners.static_listeners.add()
                 entry.listener.Pack(message, deterministic=True)
@@ -61,10 +61,10 @@ def fill_clusters(dump: Any, static: Any, running: Any, wants: Any) -> None:
             stamp(entry.last_updated, live.updated_at)
 
 
-def published_listeners(proxy: Any, running: Any) -> Iterator[tuple[Any, float]]:
+def published_listeners(proxy: Any, static: Any, running: Any) -> Iterator[tuple[Any, float]]:
     """(message, when it was published) of each listener. The plan has the listeners in the order of the message."""
     plan = proxy.loaded.plan.listeners
-    for message, spec in zip(proxy.loaded.bootstrap.static_resources.listeners, plan, strict=True):
+    for message, spec in zip(static.listeners, plan, strict=True):
         live = running.listeners.get(spec.name)
         if live is not None:
             yield message, live.updated_at

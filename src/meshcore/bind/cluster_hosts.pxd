@@ -26,13 +26,13 @@ cdef class ClusterHosts:
     cdef dict known                # identity of an endpoint -> HostRef: hosts keep theirs over updates
     cdef tuple endpoints           # of the newest set
     cdef list refs                 # their HostRefs
-    cdef list free_slots
+    cdef list free_slots           # None: none yet
     cdef uint32_t next_slot
     cdef object spec               # spec.Cluster
     cdef HostSetRef local          # hosts of the proxies' own cluster; None: there is none
     cdef HostSetRef last           # the newest set
-    cdef set subsets               # keys of the newest set's subsets
-    cdef dict counts               # counters of the main thread that grew since they were last taken
+    cdef frozenset subsets         # keys of the newest set's subsets
+    cdef dict counts               # counters of the main thread that grew since they were last taken; None: none did
 
     cdef HostRef host_of(self, endpoint, tuple key)
     cdef int count(self, str name, uint32_t n) except -1

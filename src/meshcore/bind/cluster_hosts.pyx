@@ -39,6 +39,7 @@ HEALTH_BITS = {
 CONFIGURED = {
     "unhealthy": HEALTH_FAILED_EDS, "timeout": HEALTH_FAILED_EDS, "draining": HEALTH_DRAINING_EDS, "degraded": HEALTH_DEGRADED_EDS,
 }
+cdef frozenset NONE = frozenset()
 STATS = ("cx_active", "cx_total", "cx_connect_fail", "rq_active", "rq_total", "rq_success", "rq_error", "rq_timeout")
 
 
@@ -118,9 +119,7 @@ cdef class ClusterHosts:
         self.known = {}
         self.endpoints = ()
         self.refs = []
-        self.free_slots = []
-        self.subsets = set()
-        self.counts = {}
+        self.subsets = NONE
         if spec.health_check is not None:
             self.unchecked = HEALTH_FAILED_ACTIVE | (HEALTH_PENDING_ACTIVE if spec.ignore_new_hosts_until_first_hc else 0)
 
@@ -162,6 +161,8 @@ cdef class ClusterHosts:
 
     cdef int count(self, str name, uint32_t n) except -1:
         if n:
+            if self.counts is None:
+                self.counts = {}
             self.counts[name] = self.counts.get(name, 0) + n
         return 0
 
@@ -213,7 +214,7 @@ cdef class ClusterHosts:
                     result.hosts, members, &shape, self.lb, local, self.spec.lb.subsets, self.endpoints)
                 self.count("lb_subsets_created", len(keys - self.subsets))
                 self.count("lb_subsets_removed", len(self.subsets - keys))
-                self.subsets = keys
+                self.subsets = frozenset(keys)
         finally:
             free(members)
             free(groups)
@@ -242,6 +243,8 @@ cdef class ClusterHosts:
             set_bits(ref.host, bits)
         for key in before.keys() - kept.keys():
             ref = before[key]
+            if self.free_slots is None:
+                self.free_slots = []
             self.free_slots.append(ref.host.slot)
         self.known = kept
         self.endpoints = tuple(endpoints)
@@ -277,8 +280,8 @@ cdef class ClusterHosts:
 
     def taken_counts(self):
         """{counter: how much it grew since the last call}."""
-        taken, self.counts = self.counts, {}
-        return taken
+        taken, self.counts = self.counts, None
+        return taken or {}
 
     def slots_of(self, addresses):
         """Slots of the hosts with these addresses."""

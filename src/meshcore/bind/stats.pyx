@@ -1,13 +1,13 @@
 """The registry of statistics: gives names to slots when configuration loads, and reads all workers' slots for whoever asks.
 
-Owns the names and the array of the main thread, where totals of detached workers end up too. Ten thousand clusters have the same hundred
+Owns the names, the main thread's counts, and an array where the totals of detached workers end up. Ten thousand clusters have the same hundred
 statistics, so names are not kept one by one: a `Layout` lists the names below a prefix once, and a `Group` is a prefix with its slots. A
 statistic that stands alone is a group of one. Must not know what a statistic means or how it is printed (mesh.admin does). With the GIL:
 names are given and taken by one thread, any thread may read. Workers write their arrays meanwhile, so sums are a moment's view. A worker's
 array must stay mapped until `detach` has returned.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, realloc
 
 from meshcore.base.atomics cimport published_word
 from meshcore.base.hash cimport xxhash64
@@ -52,6 +52,9 @@ cdef class Layout:
             self.at[i] = self.blocks if blocks_of[kind] else self.slots
             self.slots += slots_of[kind]
             self.blocks += blocks_of[kind]
+        self.own_at = <uint32_t *>calloc(max(1, self.slots), sizeof(uint32_t))
+        if self.own_at == NULL:
+            raise MemoryError
         self.order = sorted([i for i in range(n) if self.kinds[i] != HISTOGRAM], key=lambda place: self.names[place])
         self.blocky = [i for i in range(n) if blocks_of[<int>self.kinds[i]]]
 
@@ -59,6 +62,7 @@ cdef class Layout:
         free(self.kinds)
         free(self.lazy)
         free(self.at)
+        free(self.own_at)
 
 
 cdef class Cells:
@@ -76,12 +80,31 @@ cdef class Cells:
 
 cdef class Group:
     def __dealloc__(self):
+        free(self.own)
         free(self.base)
 
     cdef uint32_t slot_of(self, str name) except 0:
         # The first slot of a member.
         cdef int place = self.layout.places[name]
         return (self.block if blocks_of[<int>self.layout.kinds[place]] else self.slot) + self.layout.at[place]
+
+    cdef uint64_t *own_cell(self, uint32_t at) except NULL:
+        # The main thread's part of the slot `at`. Groups of one layout count in the same slots there, so all of those are made at once.
+        cdef Layout layout = self.layout
+        cdef uint64_t *grown
+        cdef uint32_t i
+        if layout.own_at[at] == 0:
+            layout.own_len += 1
+            layout.own_at[at] = layout.own_len
+        if layout.own_at[at] > self.own_len:
+            grown = <uint64_t *>realloc(self.own, layout.own_len * sizeof(uint64_t))
+            if grown == NULL:
+                raise MemoryError
+            for i in range(self.own_len, layout.own_len):
+                grown[i] = 0
+            self.own = grown
+            self.own_len = layout.own_len
+        return &self.own[layout.own_at[at] - 1]
 
 
 cdef dict singles = {}             # (kind, lazy) -> the layout of a statistic that stands alone
@@ -115,11 +138,6 @@ cdef class StatsRegistry:
     def __dealloc__(self):
         slots_free(self.own, self.cap)
         free(self.workers)
-
-    @property
-    def own_address(self):
-        """Address of the main thread's array, for code that counts on the main thread."""
-        return <size_t>self.own
 
     # --- names ---
 
@@ -155,14 +173,12 @@ cdef class StatsRegistry:
     def _rebase(self, Group group):
         # What the workers' slots hold belongs to an earlier owner.
         cdef uint32_t i
-        for i in range(group.layout.slots):
-            self.own[group.slot + i] = 0
         if group.layout.slots:
             group.base = <uint64_t *>calloc(group.layout.slots, sizeof(uint64_t))
             if group.base == NULL:
                 raise MemoryError
             for i in range(group.layout.slots):
-                group.base[i] = self.raw(group.slot + i)
+                group.base[i] = self.raw(group, i)
         group.cells = {}
         for place in group.layout.blocky:
             counts = self._counts(group, place)
@@ -236,27 +252,20 @@ cdef class StatsRegistry:
         found = self._find(name) or (self.group(name, single(kind, False)), 0)
         group, place = found
         if kind == "gauge" and place not in group.values and value <= INT64_MAX:
-            self._set_slots(group.slot + group.layout.at[<int>place], value)
+            set_cells(group, group.layout.at[<int>place], value)
             return
         if kind == "gauge" and place not in group.values:
-            self._set_slots(group.slot + group.layout.at[<int>place], 0)
+            set_cells(group, group.layout.at[<int>place], 0)
         if group.values is NONE:
             group.values = {}
         group.values[place] = value
-
-    cdef void _set_slots(self, uint32_t slot, int64_t value) noexcept:
-        # So that the main thread's part is `value`; a gauge that was ever set has risen, even if to 0.
-        gauge_add(self.own, slot, value - <int64_t>(self.own[slot] - self.own[slot + 1]))
-        if self.own[slot] == 0 and self.own[slot + 1] == 0:
-            gauge_add(self.own, slot, 1)
-            gauge_add(self.own, slot, -1)
 
     def add(self, str name, uint64_t amount=1, *, bint lazy=False):
         """Counts on the main thread: creates the counter when it is new."""
         cdef Group group
         found = self._find(name) or (self.group(name, single("counter", lazy)), 0)
         group, place = found
-        self.own[group.slot + group.layout.at[<int>place]] += amount
+        group.own_cell(group.layout.at[<int>place])[0] += amount
 
     def record(self, str name, uint64_t value):
         """Adds a value to a histogram on the main thread: creates it when it is new."""
@@ -326,9 +335,13 @@ cdef class StatsRegistry:
 
     # --- reading ---
 
-    cdef uint64_t raw(self, size_t slot) noexcept:
+    cdef uint64_t raw(self, Group group, uint32_t at) noexcept:
+        cdef size_t slot = group.slot + at
         cdef uint64_t total = self.own[slot]
+        cdef uint32_t own = group.layout.own_at[at]
         cdef int i
+        if own != 0 and own <= group.own_len:
+            total += group.own[own - 1]
         for i in range(self.workers_len):
             total += self.workers[i][slot]
         return total
@@ -403,7 +416,7 @@ cdef class StatsRegistry:
 
     def _reset(self, Group group, int place):
         cdef uint32_t at = group.layout.at[place]
-        cdef uint64_t count = self.raw(group.slot + at)
+        cdef uint64_t count = self.raw(group, at)
         if count == (group.base[at] if group.base != NULL else 0):
             return
         if group.base == NULL:
@@ -423,10 +436,10 @@ cdef class StatsRegistry:
         kind = group.layout.kinds[place]
         if kind == TEXT:
             return Sample(name, "text", group.values.get(place, ""), place in group.values)
-        rose = self.raw(group.slot + at) - (base[at] if base != NULL else 0)
+        rose = self.raw(group, at) - (base[at] if base != NULL else 0)
         if kind == COUNTER:
             return Sample(name, "counter", rose, rose != 0 or (group.touched is not None and place in group.touched))
-        fell = self.raw(group.slot + at + 1) - (base[at + 1] if base != NULL else 0)
+        fell = self.raw(group, at + 1) - (base[at + 1] if base != NULL else 0)
         used = rose != 0 or fell != 0 or place in group.values
         return Sample(name, "gauge", <int64_t>(rose - fell) + group.values.get(place, 0), used)
 
@@ -510,6 +523,21 @@ cdef class StatsRegistry:
                                                      Distribution(cells.total)))
             found.sort(key=name_of)
             yield from found
+
+
+cdef int set_cells(Group group, uint32_t at, int64_t value) except -1:
+    # So that the main thread's part is `value`; a gauge that was ever set has risen, even if to 0.
+    cdef uint64_t rose = group.own_cell(at)[0]
+    cdef uint64_t fell = group.own_cell(at + 1)[0]
+    cdef int64_t by = value - <int64_t>(rose - fell)
+    if by > 0:
+        group.own_cell(at)[0] = rose + <uint64_t>by
+    elif by < 0:
+        group.own_cell(at + 1)[0] = fell + <uint64_t>-by
+    elif rose == 0 and fell == 0:
+        group.own_cell(at)[0] = 1
+        group.own_cell(at + 1)[0] = 1
+    return 0
 
 
 cdef Cells EMPTY = Cells(NONE)
