@@ -16,4 +16,6 @@ def configure(folder: Path, ports: Ports, shape: Shape) -> list[str]:
     return [sys.executable, "-m", "mesh", "serve", "-c", str(config), "--concurrency", "1"]
 
 
-PEER = Peer("ours", commit, configure, frozenset(Feature), has_admin=True, env={"PYTHONPATH": SOURCES})
+# An installed package has its bytecode, so the sources keep theirs too.
+ENVIRONMENT = {"PYTHONPATH": SOURCES, "PYTHONDONTWRITEBYTECODE": ""}
+PEER = Peer("ours", commit, configure, frozenset(Feature), has_admin=True, env=ENVIRONMENT)
