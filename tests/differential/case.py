@@ -14,8 +14,10 @@ from typing import Any
 
 import yaml
 
+from tests.differential import tls_fields
+
 CASES = Path(__file__).parent / "cases"
-ASPECTS = ("status", "headers", "body", "framing", "close", "upstream", "log", "stats")
+ASPECTS = ("status", "headers", "body", "framing", "close", "upstream", "log", "stats", "tls")
 CLIENT_STEPS = {
     "send",
     "raw",
@@ -87,6 +89,7 @@ class Case:
     log: dict[str, Any] = field(default_factory=dict)
     # scripts
     http2: str = ""  # who speaks it: client | upstream | both
+    tls: dict[str, Any] = field(default_factory=dict)  # tls_fields.py
     clients: list[Steps] = field(default_factory=list)
     upstreams: dict[str, Upstream] = field(default_factory=dict)
     # what is waited for and compared
@@ -157,6 +160,8 @@ def parse_case(raw: dict[str, Any], subject: str) -> Case:
     case = Case(subject=subject, **values)
     if case.http2 not in ("", "client", "upstream", "both"):
         raise CaseError(f"http2: {case.http2!r}: client, upstream or both")
+    if wrong := tls_fields.check(case.tls):
+        raise CaseError(wrong)
     case.clients = _clients(raw)
     case.upstreams = _upstreams(raw)
     case.methods = case.methods or sent_methods(case.clients)

@@ -2,18 +2,20 @@
 
 One item is one chain: `direct: TEXT` answers every request with that text, `http: {..}` is the common connection manager with these
 fields laid over it, `tcp: {..}` a TCP proxy (to `@up` unless it says otherwise), `filters: [..]` network filters before that, or the
-whole chain without one of them. `match:` is its filter_chain_match, `name:` its name, `chain: {..}` further fields, `default: true`
-makes it the default_filter_chain. Must not start anything; called by config.py.
+whole chain without one of them. `match:` is its filter_chain_match, `name:` its name, `tls: {..}` its TLS as in tls_fields.py, `chain:
+{..}` further fields, `default: true` makes it the default_filter_chain. Must not start anything; called by config.py.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from tests.differential import tls_fields
+
 TYPE = "type.googleapis.com/envoy.extensions.filters.network."
 HCM = "http_connection_manager.v3.HttpConnectionManager"
 TCP = "tcp_proxy.v3.TcpProxy"
-KEYS = {"direct", "http", "tcp", "filters", "match", "name", "chain", "default"}
+KEYS = {"direct", "http", "tcp", "filters", "match", "name", "chain", "default", "tls"}
 
 
 def listener_fields(chains: list[dict[str, Any]], manager: dict[str, Any], log: list[Any], prefix: str) -> dict[str, Any]:
@@ -27,6 +29,8 @@ def listener_fields(chains: list[dict[str, Any]], manager: dict[str, Any], log: 
             chain["filter_chain_match"] = item["match"]
         if "name" in item:
             chain["name"] = item["name"]
+        if "tls" in item:
+            chain["transport_socket"] = tls_fields.server_socket(item["tls"])
         chain |= item.get("chain", {})
         if item.get("default"):
             fields["default_filter_chain"] = chain

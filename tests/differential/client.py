@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from typing import Any
 
+from tests.differential import tls_fields
 from tests.differential.case import Case, CaseError, Steps, speaks_http2
+from tests.differential.channel import Plain, Tls
 from tests.differential.http2_socket import Http2Socket
 from tests.differential.messages import Transcript, read_responses
 from tests.differential.peer_socket import PeerSocket
@@ -33,11 +36,14 @@ class RawClient:
         self._signals = signals
         self._values = values
         self._zero = clock_zero
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     async def play(self) -> None:
         """Bounded by the case's limit; what was not reached by then is told in `unmet`."""
         try:
             await asyncio.wait_for(self._play_all(), self._case.limit_ms / 1000)
+        except ConnectionError as error:
+            self.unmet = f"no connection: {error}"
         except TimeoutError:
             self.unmet = self.unmet or "time ran out"
             for connection in self.connections:
@@ -52,17 +58,29 @@ class RawClient:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self._port))
-            connection = self._connection(sock)
+            connection = self._connection(sock, len(self.connections))
             connection.note("connected")
             self.connections.append(connection)
             await connection.start()
             await self._play_one(connection, steps)
             await connection.close()
 
-    def _connection(self, sock: socket.socket) -> PeerSocket:
+    def _connection(self, sock: socket.socket, index: int) -> PeerSocket:
+        channel = self._channel(sock, index)
         if speaks_http2(self._case, "client"):
-            return Http2Socket(sock, self._zero, server=False, methods=self._case.methods)
-        return PeerSocket(sock, self._zero)
+            return Http2Socket(channel, self._zero, server=False, methods=self._case.methods)
+        return PeerSocket(channel, self._zero)
+
+    def _channel(self, sock: socket.socket, index: int) -> Plain:
+        spec = self._case.tls.get("client", {} if "server" in self._case.tls else {"plain": True})
+        if isinstance(spec, list):
+            spec = spec[min(index, len(spec) - 1)]
+        if spec.get("plain"):
+            return Plain(sock)
+        if index == 0 or not spec.get("resume"):
+            self._context = tls_fields.end_context(spec, server=False)
+        session = self.connections[index - 1].channel.session if spec.get("resume") and index else None
+        return Tls(sock, self._context, False, spec.get("sni"), session)
 
     async def _play_one(self, connection: PeerSocket, steps: Steps) -> None:
         for step in steps:

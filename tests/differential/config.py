@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.differential import chains
+from tests.differential import chains, pki, tls_fields
 from tests.differential.case import Case, speaks_http2
 
 TYPE = "type.googleapis.com/envoy."
@@ -123,11 +123,13 @@ def _listener(case: Case, port: int, logs: Path, with_log: bool) -> dict[str, An
     if with_log or case.log:
         hcm["access_log"] = [_access_log(case, logs)]
     manager = merge(hcm, case.hcm)
-    chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+    chain: dict[str, Any] = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+    if "server" in case.tls:
+        chain["transport_socket"] = tls_fields.server_socket(case.tls["server"])
     listener = {"name": case.name, "stat_prefix": case.name, "address": _address(port), "filter_chains": [chain]}
     if case.chains:
         listener |= chains.listener_fields(case.chains, manager, hcm.get("access_log", []), case.name)
-    finished: dict[str, Any] = _named(_ported(merge(listener, case.listener), port), case)
+    finished: dict[str, Any] = pki.resolved(_named(_ported(merge(listener, case.listener), port), case))
     return finished
 
 
@@ -142,7 +144,8 @@ def _ported(value: Any, port: int) -> Any:
 
 def _access_log(case: Case, logs: Path) -> dict[str, Any]:
     """`log:` may hold `text` or `json` (a format), `omit_empty`, `default_format` and `filter`."""
-    log_format: dict[str, Any] = {"json_format": case.log.get("json", LOG_FORMAT)}
+    common = LOG_FORMAT | tls_fields.LOG if case.tls else LOG_FORMAT
+    log_format: dict[str, Any] = {"json_format": case.log.get("json", common)}
     if "text" in case.log:
         log_format = {"text_format_source": {"inline_string": case.log["text"] + "\n"}}
     if case.log.get("omit_empty"):
@@ -186,7 +189,9 @@ def _cluster(case: Case, upstream: str, ports: dict[str, int]) -> dict[str, Any]
         version = "http2_protocol_options" if http2 else "http_protocol_options"
         options = merge({"@type": TYPE[:-6] + HTTP_OPTIONS, "explicit_http_config": {version: {}}}, case.upstream_http)
         cluster["typed_extension_protocol_options"] = {HTTP_OPTIONS: options}
-    finished: dict[str, Any] = _named(merge(merge(cluster, case.cluster), case.clusters.get(upstream, {})), case)
+    if "towards" in case.tls:
+        cluster["transport_socket"] = tls_fields.towards_socket(case.tls["towards"])
+    finished: dict[str, Any] = pki.resolved(_named(merge(merge(cluster, case.cluster), case.clusters.get(upstream, {})), case))
     return finished
 
 

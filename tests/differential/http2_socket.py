@@ -11,9 +11,7 @@ to the N-th stream still open), `~host: NAME` (the field, beside `:authority`), 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import socket
 from typing import Any
 
 import h2.config
@@ -23,7 +21,8 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-from tests.differential.peer_socket import CHUNK, PeerSocket
+from tests.differential.channel import Plain
+from tests.differential.peer_socket import PeerSocket
 
 OF_CONNECTIONS = {"connection", "transfer-encoding", "keep-alive", "upgrade"}
 GOAWAY = 7
@@ -42,7 +41,7 @@ class Recorded:
 class Http2Socket(PeerSocket):
     """`server`: which side of the connection this is. `settings`: what is announced beside the defaults, by number."""
 
-    def __init__(self, sock: socket.socket, clock_zero: float, server: bool, methods: list[str] | None = None) -> None:
+    def __init__(self, channel: Plain, clock_zero: float, server: bool, methods: list[str] | None = None) -> None:
         config = h2.config.H2Configuration(
             client_side=not server, header_encoding="latin-1", validate_outbound_headers=False, normalize_outbound_headers=False,
             validate_inbound_headers=False,
@@ -53,7 +52,7 @@ class Http2Socket(PeerSocket):
         self._methods = methods or ["GET"]
         self._sent = 0
         self._unread = b""
-        super().__init__(sock, clock_zero)
+        super().__init__(channel, clock_zero)
         self.connection.initiate_connection()
 
     # --- out ---
@@ -64,7 +63,7 @@ class Http2Socket(PeerSocket):
     async def _flush(self) -> None:
         data = self.connection.data_to_send()
         with contextlib.suppress(OSError):
-            await asyncio.get_running_loop().sock_sendall(self.sock, data)
+            await self.channel.sendall(data)
 
     async def send(self, payload: bytes) -> None:
         self.note("sent", payload)
@@ -128,17 +127,7 @@ class Http2Socket(PeerSocket):
     # --- in ---
 
     async def _read(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await self._reading.wait()
-            try:
-                piece = await loop.sock_recv(self.sock, CHUNK)
-            except OSError as error:
-                self._finish("reset", type(error).__name__.encode())
-                return
-            if not piece:
-                self._finish("eof")
-                return
+        while (piece := await self._receive()) is not None:
             self.last_byte_at_s = self.now()
             self._unread += piece
             while (frame := self._next_frame()) is not None:

@@ -56,6 +56,8 @@ class Normaliser:
                 name: [self._upstream(side) for side in sides] for name, sides in self._seen.upstreams.items()
             },
             "log": self._log(),
+            "tls": [side.settled for side in self._seen.clients]
+            + [side.settled for sides in self._seen.upstreams.values() for side in sides],
             "stats": compared_counters(self._case, self._seen.stats),
         }
 
@@ -152,6 +154,8 @@ class Normaliser:
     def log_value(self, name: str, value: Any) -> Any:
         if name.endswith("duration") and isinstance(value, int):
             return "<ms>"
+        if name.endswith("tls_session_id") and isinstance(value, str):
+            return f"<{len(value)} hex digits>"
         if isinstance(value, str):
             return "<time>" if _TIME.fullmatch(value) else self._text(value)
         return value

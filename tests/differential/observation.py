@@ -8,6 +8,7 @@ outlives the run.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.differential.config import Ports
 from tests.differential.peer_socket import Event, PeerSocket
@@ -24,6 +25,7 @@ class Side:
     closed_by_us: bool
     events: list[Event]
     goaways: list[int] = field(default_factory=list)
+    settled: dict[str, Any] = field(default_factory=dict)  # by a TLS handshake
 
     @classmethod
     def of(cls, connection: PeerSocket) -> Side:
@@ -35,6 +37,7 @@ class Side:
             connection.closed_by_us,
             list(connection.events),
             list(connection.goaways),
+            dict(connection.channel.settled),
         )
 
 

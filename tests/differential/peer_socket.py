@@ -2,7 +2,7 @@
 
 Both sides of a case use it (`client.py` and `upstream.py`). A reader task takes in all that arrives, so that a
 script never stalls the proxy unless it says `stop_reading`; waiting is by event. Must not interpret the bytes. Ends
-in `close`, `reset`, or when the peer does; how the peer ended is `end`: open, eof or reset.
+in `close`, `reset`, or when the peer does; how the peer ended is `end`: open, eof, reset, or what TLS said.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-CHUNK = 65536
+from tests.differential.channel import CHUNK, Plain
 
 
 @dataclass
@@ -27,8 +27,9 @@ class Event:
 
 
 class PeerSocket:
-    def __init__(self, sock: socket.socket, clock_zero: float) -> None:
-        self.sock = sock
+    def __init__(self, channel: Plain, clock_zero: float) -> None:
+        self.channel = channel
+        self.sock = channel.sock
         self.received = bytearray()
         self.end = "open"
         self.end_at_s: float | None = None
@@ -53,28 +54,30 @@ class PeerSocket:
         self.events.append(Event(self.now(), kind, payload))
 
     async def _read(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await self._reading.wait()
-            try:
-                piece = await loop.sock_recv(self.sock, CHUNK)
-            except OSError as error:
-                self._finish("reset", type(error).__name__.encode())
-                return
-            if not piece:
-                self._finish("eof")
-                return
+        while (piece := await self._receive()) is not None:
             self.received += piece
             self.last_byte_at_s = self.now()
             self.note("received", piece)
             self._changed.set()
 
-    def _finish(self, how: str, why: bytes = b"") -> None:
+    async def _receive(self) -> bytes | None:
+        """What came next; None: the peer has ended, which is noted."""
+        await self._reading.wait()
+        try:
+            if piece := await self.channel.recv(CHUNK):
+                return piece
+        except OSError as error:
+            self._finish(*self.channel.ending(error))
+            return None
+        self._finish(*self.channel.ending(None))
+        return None
+
+    def _finish(self, how: str, why: str = "") -> None:
         if self.closed_by_us:
             return
         self.end = how
         self.end_at_s = self.now()
-        self.note(how, why)
+        self.note(how, why.encode())
         self._changed.set()
 
     async def until(self, ready: Callable[[], bool]) -> bool:
@@ -93,7 +96,7 @@ class PeerSocket:
         """A peer that has gone is not an error of the script: the transcript shows how it ended."""
         self.note("sent", payload)
         try:
-            await asyncio.get_running_loop().sock_sendall(self.sock, payload)
+            await self.channel.sendall(payload)
         except OSError as error:
             self.note("send failed", type(error).__name__.encode())
 
@@ -123,6 +126,8 @@ class PeerSocket:
             self.closed_by_us = True
             if self.end == "open":
                 self.note("closed")
+            self.channel.keep_session()
+            await self.channel.say_bye()
         await self._drop()
 
     async def reset(self) -> None:

@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.differential.case import Case, speaks_http2
 from tests.differential.client import RawClient
@@ -128,7 +129,7 @@ class ProxyRun:
         signals = {case.name: Signals() for case in cases}
         upstreams = {
             case.name: [
-                ScriptedUpstream(name, script, signals[case.name], case.tunnel, zero, speaks_http2(case, "upstream"))
+                ScriptedUpstream(name, script, signals[case.name], case.tunnel, zero, speaks_http2(case, "upstream"), _tls_of(case))
                 for name, script in case.upstreams.items()
             ]
             for case in cases
@@ -229,6 +230,11 @@ async def _why(peer: Peer, error: Exception) -> str:
 
 def _death(peer: Peer) -> str:
     return f"crashed: the proxy ended with {peer.returncode} while this case played:\n{peer.output()[-3000:]}"
+
+
+def _tls_of(case: Case) -> dict[str, Any] | None:
+    """How the upstreams of a case speak TLS; None: not at all."""
+    return (case.tls.get("up") or {}) if case.tls.keys() & {"up", "towards"} else None
 
 
 def values_of(ports: Ports) -> dict[str, str]:

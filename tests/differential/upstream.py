@@ -13,7 +13,9 @@ import socket
 from http import HTTPStatus
 from typing import Any
 
+from tests.differential import tls_fields
 from tests.differential.case import Steps, Upstream
+from tests.differential.channel import Plain, Tls
 from tests.differential.http2_socket import Http2Socket
 from tests.differential.messages import Message, read_requests
 from tests.differential.peer_socket import PeerSocket
@@ -25,13 +27,15 @@ BODY = b"ok"
 
 class ScriptedUpstream:
     def __init__(
-        self, name: str, script: Upstream, signals: Signals, tunnels: bool, clock_zero: float, http2: bool = False
+        self, name: str, script: Upstream, signals: Signals, tunnels: bool, clock_zero: float, http2: bool = False,
+        tls: dict[str, Any] | None = None,
     ) -> None:
         self.name = name
         self.connections: list[PeerSocket] = []
         self.values: dict[str, str] = {}
         self._script = script
         self._http2 = http2
+        self._tls = tls_fields.end_context(tls, server=True) if tls is not None and not tls.get("plain") else None
         self._signals = signals
         self._tunnels = tunnels
         self._zero = clock_zero
@@ -71,7 +75,8 @@ class ScriptedUpstream:
             sock, _ = await loop.sock_accept(self._socket)
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = Http2Socket(sock, self._zero, server=True) if self._http2 else PeerSocket(sock, self._zero)
+            channel = Plain(sock) if self._tls is None else Tls(sock, self._tls, True)
+            connection = Http2Socket(channel, self._zero, server=True) if self._http2 else PeerSocket(channel, self._zero)
             connection.note("accepted")
             scripts = self._script.connections
             steps = scripts[min(len(self.connections), len(scripts) - 1)]

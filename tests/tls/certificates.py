@@ -111,8 +111,10 @@ def leaf(
     end: datetime.datetime = END,
     serial: int = 0,
     chain: bool = False,
+    deciphers_alone: bool = False,
 ) -> Pair:
-    """`names` as `general_name` reads them. `kind`: ec | rsa | p384. `chain`: the signer goes along."""
+    """`names` as `general_name` reads them. `kind`: ec | rsa | p384. `chain`: the signer goes along. `deciphers_alone`: the key may not
+    sign."""
     curves = {"ec": ec.SECP256R1(), "p384": ec.SECP384R1()}
     key: Any = rsa_key() if kind == "rsa" else ec.generate_private_key(curves[kind])
     made = (
@@ -124,7 +126,7 @@ def leaf(
         .not_valid_before(start)
         .not_valid_after(end)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs=False), critical=True)
+        .add_extension(_usage(signs=False, deciphers_alone=deciphers_alone), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
     )
     if names:
@@ -132,10 +134,10 @@ def leaf(
     return Pair(made.sign(signer.key, hashes.SHA256()), key, signer.pem if chain else b"")
 
 
-def _usage(*, signs: bool) -> x509.KeyUsage:
+def _usage(*, signs: bool, deciphers_alone: bool = False) -> x509.KeyUsage:
     return x509.KeyUsage(
-        digital_signature=True, content_commitment=False, key_encipherment=not signs, data_encipherment=False, key_agreement=False,
-        key_cert_sign=signs, crl_sign=signs, encipher_only=False, decipher_only=False,
+        digital_signature=not deciphers_alone, content_commitment=False, key_encipherment=not signs,
+        data_encipherment=False, key_agreement=False, key_cert_sign=signs, crl_sign=signs, encipher_only=False, decipher_only=False,
     )  # fmt: skip
 
 

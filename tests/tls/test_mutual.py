@@ -124,7 +124,7 @@ def test_logs_tell_what_the_handshake_settled(root: Pair, pair: Pair, client_pai
     serial = f"{client_pair.cert.serial_number:x}"
     serial = serial if len(serial) % 2 == 0 else "0" + serial
     assert log.read_text().strip() == (
-        f"TLSv1.3 TLS_AES_128_GCM_SHA256 CN=client,O=Mesh Tests CN=root,O=Mesh Tests {serial} {client_pair.hash} "
+        f"TLSv1.3 TLS_AES_256_GCM_SHA384 CN=client,O=Mesh Tests CN=root,O=Mesh Tests {serial} {client_pair.hash} "
         "spiffe://mesh.test/client client.test a.test - -"
     )
 

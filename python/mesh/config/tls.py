@@ -28,8 +28,8 @@ UPSTREAM = Fields(
     TLS + "UpstreamTlsContext",
     {
         "common_tls_context", "sni", "auto_host_sni", "auto_sni_san_validation", "allow_renegotiation", "max_session_keys",
-        "enforce_rsa_key_usage",
     },
+    harmless={"enforce_rsa_key_usage": anything},  # Envoy 1.40 enforces it whatever this says, and so do we
 )  # fmt: skip
 COMMON = Fields(
     TLS + "CommonTlsContext",
@@ -61,6 +61,7 @@ def lower_downstream(owner: Any, low: Lowering, path: str) -> spec.TlsContext | 
     certificates = _certificates(common, low, at)
     if not certificates:
         low.refuse(join(at, "tls_certificates"), "a server needs a certificate")
+    _check_staples(certificates, STAPLES[message.ocsp_staple_policy], low, join(at, "tls_certificates"))
     return _compiled(
         spec.TlsContext(
             server=True,
@@ -102,7 +103,6 @@ def lower_upstream(owner: Any, low: Lowering, path: str) -> spec.TlsContext | No
             check_sni=message.auto_sni_san_validation,
             allow_renegotiation=message.allow_renegotiation,
             max_sessions=wrapped_or(message, "max_session_keys", 1),
-            enforce_usage=wrapped_or(message, "enforce_rsa_key_usage", True),
         ),
         low,
         path,
@@ -197,6 +197,14 @@ def lower_certificate(message: Any, low: Lowering, path: str) -> spec.TlsCertifi
     elif not low.report.failed:
         check_part(found, low, path)
     return found
+
+
+def _check_staples(certificates: tuple[spec.TlsCertificate, ...], policy: str, low: Lowering, path: str) -> None:
+    from meshcore.bind import tls
+
+    for index, one in enumerate(certificates if not low.report.failed else ()):
+        if not one.staple and (policy == "must" or tls.check(one).must_staple):
+            low.refuse(f"{path}[{index}].ocsp_staple", "required by ocsp_staple_policy MUST_STAPLE, or by the certificate itself")
 
 
 def _tickets(message: Any, low: Lowering, path: str) -> tuple[bytes, ...]:

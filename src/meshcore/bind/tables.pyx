@@ -425,6 +425,16 @@ cdef TlsConf *tls_context_of(object spec) except NULL:
     return <TlsConf *><size_t>tls.context_address(spec)
 
 
+def name_expiries(StatsRegistry registry, str prefix, spec, list owned):
+    """Gauges of when the certificates of a TLS context end. All that have no name share one."""
+    from meshcore.bind import tls
+    for name, until_s in tls.expiries(spec):
+        full = f"{prefix}ssl.certificate.{name}.expiration_unix_time_seconds"
+        registry.gauge(full)
+        owned.append(full)
+        registry.set_gauge(full, until_s)
+
+
 cdef uint32_t *tls_stats_of(Arena *arena, StatsRegistry registry, str prefix, list owned) except NULL:
     cdef uint32_t *stats = <uint32_t *>take(arena, TLS_STATS * sizeof(uint32_t))
     take_stats(registry, f"{prefix}ssl.", tls_layout, owned, TLS_STATS, stats)
@@ -502,6 +512,7 @@ cdef class ListenerTable:
         slot.handshake_ms = chain.handshake_timeout_ms
         slot.timeout_stat = self.conf.stats[LISTENER_CX_TLS_TIMEOUT]
         slot.conf = tls_context_of(chain.tls)
+        name_expiries(registry, self.prefix, chain.tls, self.owned)
         return slot
 
     cdef int fill_tcp(self, spec, ChainConf *chain, StatsRegistry registry, dict cluster_index, dict files) except -1:
@@ -688,6 +699,7 @@ cdef class ClusterTable:
             conf.tls = <TlsSlot *>take(&conf.arena, sizeof(TlsSlot))
             conf.tls.stats = tls_stats_of(&conf.arena, registry, prefix, self.owned)
             conf.tls.conf = tls_context_of(spec.tls)
+            name_expiries(registry, prefix, spec.tls, self.owned)
         if spec.queue is not None:
             conf.queue = queue_of(&conf.arena, spec.queue)
         if spec.original_dst is not None:

@@ -6,7 +6,7 @@ somebody uses it. So one certificate in a thousand contexts is parsed and stored
 import weakref
 from hashlib import sha256
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport INT64_MAX, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, strdup
 
@@ -28,6 +28,7 @@ CERT_ERRORS = {
     certs.CERT_KEY_MISMATCH: "the private key does not belong to the certificate",
     certs.CERT_BAD_PKCS12: "the PKCS #12 file cannot be read, or its password is wrong",
     certs.CERT_KEY_TOO_SHORT: "an RSA key must have at least 2048 bits",
+    certs.CERT_BAD_STAPLE: "the OCSP response cannot be read, or is about another certificate",
     certs.CERT_BAD_CURVE: "an ECDSA key must be on P-256, P-384 or P-521",
 }
 ERRORS = {
@@ -79,6 +80,15 @@ cdef class Certificate:
     def __dealloc__(self):
         certs.tls_cert_unref(self.cert)
 
+    @property
+    def until_s(self):
+        """The first end of a certificate of the chain, in seconds since the epoch."""
+        return self.cert.until_s
+
+    @property
+    def must_staple(self):
+        return bool(self.cert.must_staple)
+
 
 cdef class Trust:
     cdef contexts.TlsTrust *trust
@@ -94,6 +104,11 @@ cdef class Trust:
 
     def __dealloc__(self):
         contexts.tls_trust_unref(self.trust)
+
+    @property
+    def until_s(self):
+        """The first end of an authority, in seconds since the epoch."""
+        return self.trust.until_s
 
 
 cdef class Profile:
@@ -193,7 +208,6 @@ cdef class Context:
             context.sni_len = len(sni)
         context.sni_of_host = spec.sni_of_host
         context.check_sni = spec.check_sni
-        context.enforce_usage = spec.enforce_usage
         self.set_sessions(spec)
 
     cdef int set_sessions(self, spec) except -1:
@@ -258,6 +272,24 @@ def check(spec):
     if kind == "TlsTrust":
         return interned(_trusts, spec, Trust)
     return context_of(spec)
+
+
+def stat_name(kind, name):
+    """How Envoy names a certificate in statistics: by the secret that holds it, or by nothing."""
+    return name or f"unnamed_{kind}_{sha256(name.encode()).hexdigest()[:8]}"
+
+
+def expiries(spec):
+    """(name in statistics, end in seconds since the epoch) of the certificates of a TlsContext; the authorities' first end is one of them."""
+    found = [
+        ("unnamed_cert_" if one.pkcs12 else stat_name("cert", ""), interned(_certificates, one, Certificate).until_s)
+        for one in spec.certificates
+    ]
+    if spec.rules.trust is None and (spec.rules.hashes or spec.rules.spkis):
+        found.append(("unnamed_ca_cert", INT64_MAX))
+    elif spec.rules.trust is not None:
+        found.append((stat_name("ca_cert", ""), interned(_trusts, spec.rules.trust, Trust).until_s))
+    return found
 
 
 def live():

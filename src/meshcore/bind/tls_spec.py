@@ -94,4 +94,3 @@ class TlsContext:
     check_sni: bool = False
     allow_renegotiation: bool = False
     max_sessions: int = 1
-    enforce_usage: bool = True

@@ -126,6 +126,8 @@ cdef extern from "<openssl/x509.h>" nogil:
     X509_NAME *X509_NAME_dup(const X509_NAME *) noexcept
     int X509_NAME_cmp(const X509_NAME *, const X509_NAME *) noexcept
     int XN_FLAG_RFC2253, ASN1_STRFLGS_ESC_MSB
+    int X509_get_ext_by_NID(const X509 *, int nid, int last) noexcept
+    int NID_tlsfeature
     int NID_subject_alt_name, NID_commonName, NID_X9_62_prime256v1, NID_secp384r1, NID_secp521r1, NID_X25519, NID_X448
     int X509_V_OK, X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_APPLICATION_VERIFICATION
     int X509_V_ERR_CRL_HAS_EXPIRED
@@ -163,7 +165,7 @@ cdef extern from "<openssl/x509v3.h>" nogil:
     ctypedef struct GENERAL_NAME:
         int type
     int GEN_OTHERNAME, GEN_EMAIL, GEN_DNS, GEN_URI, GEN_IPADD
-    int EXFLAG_KUSAGE, KU_DIGITAL_SIGNATURE
+    int EXFLAG_KUSAGE, KU_DIGITAL_SIGNATURE, KU_KEY_ENCIPHERMENT
     void *GENERAL_NAME_get0_value(const GENERAL_NAME *, int *type) noexcept
     int GENERAL_NAME_get0_otherName(const GENERAL_NAME *, ASN1_OBJECT **oid, ASN1_TYPE **value) noexcept
     int sk_GENERAL_NAME_num(const STACK_GENERAL_NAME *) noexcept
@@ -176,6 +178,24 @@ cdef extern from "<openssl/pem.h>" nogil:
     X509 *PEM_read_bio_X509_AUX(BIO *, X509 **, void *cb, void *arg) noexcept
     X509_CRL *PEM_read_bio_X509_CRL(BIO *, X509_CRL **, void *cb, void *arg) noexcept
     EVP_PKEY *PEM_read_bio_PrivateKey(BIO *, EVP_PKEY **, void *cb, void *arg) noexcept
+
+cdef extern from "<openssl/ocsp.h>" nogil:
+    ctypedef struct OCSP_RESPONSE
+    ctypedef struct OCSP_BASICRESP
+    ctypedef struct OCSP_SINGLERESP
+    ctypedef struct OCSP_CERTID
+    ctypedef struct ASN1_GENERALIZEDTIME
+    OCSP_RESPONSE *d2i_OCSP_RESPONSE(OCSP_RESPONSE **, const unsigned char **at, long n) noexcept
+    OCSP_BASICRESP *OCSP_response_get1_basic(OCSP_RESPONSE *) noexcept
+    int OCSP_resp_count(OCSP_BASICRESP *) noexcept
+    OCSP_SINGLERESP *OCSP_resp_get0(OCSP_BASICRESP *, int) noexcept
+    const OCSP_CERTID *OCSP_SINGLERESP_get0_id(const OCSP_SINGLERESP *) noexcept
+    int OCSP_id_get0_info(void *, void *, void *, ASN1_INTEGER **serial, OCSP_CERTID *) noexcept
+    int OCSP_single_get0_status(OCSP_SINGLERESP *, int *reason, ASN1_GENERALIZEDTIME **, ASN1_GENERALIZEDTIME **,
+                                ASN1_GENERALIZEDTIME **next_update) noexcept
+    void OCSP_RESPONSE_free(OCSP_RESPONSE *) noexcept
+    void OCSP_BASICRESP_free(OCSP_BASICRESP *) noexcept
+    int ASN1_INTEGER_cmp(const ASN1_INTEGER *, const ASN1_INTEGER *) noexcept
 
 cdef extern from "<openssl/pkcs12.h>" nogil:
     ctypedef struct PKCS12
@@ -264,6 +284,13 @@ cdef extern from "<openssl/ssl.h>" nogil:
     int SSL_get_peer_signature_nid(const SSL *, int *) noexcept
     int SSL_get_peer_signature_type_nid(const SSL *, int *) noexcept
     X509 *SSL_get0_peer_certificate(const SSL *) noexcept
+    STACK_X509 *SSL_get0_verified_chain(const SSL *) noexcept
+    const SSL_CIPHER *SSL_get_pending_cipher(const SSL *) noexcept
+    int SSL_CIPHER_get_kx_nid(const SSL_CIPHER *) noexcept
+    int NID_kx_rsa, SSL_CLIENT_HELLO_SUCCESS, TLSEXT_TYPE_supported_versions
+    uint64_t SSL_clear_options(SSL *, uint64_t) noexcept
+    int SSL_client_hello_get0_ext(SSL *, unsigned int type, const unsigned char **, size_t *) noexcept
+    void SSL_CTX_set_client_hello_cb(SSL_CTX *, int (*)(SSL *, int *, void *) noexcept nogil, void *) noexcept
     STACK_X509 *SSL_get_peer_cert_chain(const SSL *) noexcept
     X509 *SSL_get_certificate(const SSL *) noexcept
     long SSL_get_verify_result(const SSL *) noexcept

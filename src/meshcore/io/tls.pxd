@@ -50,6 +50,7 @@ cdef struct Tls:
     bint server
     bint said_bye                  # close_notify is sealed
     uint8_t verify_detail          # VerifyFault of io/tls_verify
+    char *verify_text              # ... and in words; NULL: it has not failed
     bint peer_validated
 
 cdef void tls_load() noexcept nogil                                      # makes transports know of TLS; once, before the first context

@@ -141,7 +141,7 @@ cdef bint open_client(Tls *tls, Span sni) noexcept nogil:
 
 cdef void ask_peer(Tls *tls) noexcept nogil:
     cdef int mode = SSL_VERIFY_NONE
-    if tls.context.rules.verify:
+    if tls.context.rules.verify or not tls.server:
         mode = SSL_VERIFY_PEER
     if tls.context.rules.require_peer:
         mode = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
@@ -198,6 +198,7 @@ cdef void tls_end(Transport *transport) noexcept nogil:
     buffer_fini(&transport.loop.buffers, &tls.wire)
     held_fini(&tls.held)
     free(tls.failure)
+    free(tls.verify_text)
     free(tls.own_asked)
     free(tls)
 

@@ -6,7 +6,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from meshcore.base.span cimport Span
-from meshcore.io.openssl cimport EVP_PKEY, STACK_X509, X509
+from meshcore.io.openssl cimport ASN1_TIME, EVP_PKEY, STACK_X509, X509
 
 cdef enum TlsCertError:
     CERT_OK
@@ -16,6 +16,7 @@ cdef enum TlsCertError:
     CERT_KEY_MISMATCH
     CERT_BAD_PKCS12
     CERT_KEY_TOO_SHORT             # RSA below 2048 bits
+    CERT_BAD_STAPLE                # no OCSP response, or one about another certificate
     CERT_BAD_CURVE                 # ECDSA on a curve other than P-256, P-384, P-521
 
 cdef enum TlsKeyKind:
@@ -39,9 +40,13 @@ cdef struct TlsCert:
     uint8_t kind                   # TlsKeyKind
     char *staple                   # OCSP response, DER; NULL: none
     uint32_t staple_len
+    int64_t staple_until_s         # its next update, seconds since the epoch
+    bint must_staple               # the certificate says so (RFC 7633)
+    int64_t until_s                # the first end of what the chain holds, seconds since the epoch
     char *names                    # what SNI may ask for, lower case, one a line: DNS names, or the common name when there are none
     uint32_t names_len
 
 cdef TlsCert *tls_cert_new(Span chain, Span key, Span password, Span pkcs12, Span staple, uint8_t *error) noexcept nogil    # refs = 1
+cdef int64_t cert_seconds(const ASN1_TIME *time) noexcept nogil           # since the epoch; 0: there is none
 cdef void tls_cert_unref(TlsCert *cert) noexcept nogil
 cdef TlsOpened *tls_cert_open(TlsCert *cert) noexcept nogil               # lives as long as the certificate; NULL: no memory

@@ -1,4 +1,5 @@
 """Certificates: reading, checking, keeping as DER, opening for a handshake. See tls_cert.pxd for the law."""
+from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
@@ -186,10 +187,37 @@ cdef bint keep_staple(TlsCert *cert, Span staple) noexcept nogil:
     return True
 
 
+cdef int64_t cert_seconds(const ASN1_TIME *time) noexcept nogil:
+    cdef tm parts
+    return timegm(&parts) if time != NULL and ASN1_TIME_to_tm(time, &parts) else 0
+
+
+cdef bint read_staple(TlsCert *cert, X509 *leaf) noexcept nogil:
+    # When the response ends; False: it is none, or about another certificate.
+    cdef const unsigned char *at = <const unsigned char *>cert.staple
+    cdef OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &at, cert.staple_len)
+    cdef OCSP_BASICRESP *basic = OCSP_response_get1_basic(response) if response != NULL else NULL
+    cdef OCSP_SINGLERESP *single
+    cdef ASN1_INTEGER *serial = NULL
+    cdef ASN1_GENERALIZEDTIME *until = NULL
+    cdef bint good = False
+    if basic != NULL and OCSP_resp_count(basic) == 1:
+        single = OCSP_resp_get0(basic, 0)
+        OCSP_id_get0_info(NULL, NULL, NULL, &serial, <OCSP_CERTID *>OCSP_SINGLERESP_get0_id(single))
+        if OCSP_single_get0_status(single, NULL, NULL, NULL, &until) >= 0 and serial != NULL:
+            good = ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(leaf)) == 0
+            cert.staple_until_s = cert_seconds(<const ASN1_TIME *>until)
+    OCSP_BASICRESP_free(basic)
+    OCSP_RESPONSE_free(response)
+    return good
+
+
 cdef uint8_t fill(TlsCert *cert, STACK_X509 *chain, EVP_PKEY *key, Span staple) noexcept nogil:
     cdef X509 *leaf = sk_X509_value(chain, 0)
     cdef int kind = EVP_PKEY_get_base_id(X509_get0_pubkey(leaf)) if X509_get0_pubkey(leaf) != NULL else 0
     cdef uint8_t error
+    cdef int64_t until
+    cdef int i
     cert.kind = KEY_RSA if kind == EVP_PKEY_RSA else (KEY_EC if kind == EVP_PKEY_EC else KEY_OTHER)
     if key != NULL:
         if not X509_check_private_key(leaf, key):
@@ -201,6 +229,13 @@ cdef uint8_t fill(TlsCert *cert, STACK_X509 *chain, EVP_PKEY *key, Span staple) 
             return CERT_NO_MEMORY
     if not keep_chain(cert, chain) or not keep_names(cert, leaf) or not keep_staple(cert, staple):
         return CERT_NO_MEMORY
+    cert.must_staple = X509_get_ext_by_NID(leaf, NID_tlsfeature, -1) >= 0
+    for i in range(sk_X509_num(chain)):
+        until = cert_seconds(X509_get0_notAfter(sk_X509_value(chain, i)))
+        if i == 0 or until < cert.until_s:
+            cert.until_s = until
+    if cert.staple != NULL and not read_staple(cert, leaf):
+        return CERT_BAD_STAPLE
     return CERT_OK
 
 

@@ -3,6 +3,7 @@
 from meshcore.io.openssl cimport EVP_CIPHER_CTX, EVP_MAC_CTX, SSL, SSL_SESSION
 
 cdef int choose_certificate(SSL *ssl, void *arg) noexcept nogil
+cdef int choose_order(SSL *ssl, int *alert, void *arg) noexcept nogil     # whose preference of ciphers counts
 cdef int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *offered, unsigned int n,
                      void *profile) noexcept nogil
 cdef int choose_staple(SSL *ssl, void *arg) noexcept nogil

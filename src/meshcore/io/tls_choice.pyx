@@ -3,7 +3,7 @@
 The certificate: by the name that the client asks for, exact before wildcard, else the first one. Where several serve the name, one of each
 kind of key is offered and OpenSSL takes what the client can check, ECDSA before RSA.
 """
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 from posix.unistd cimport write
 
@@ -13,12 +13,15 @@ from meshcore.io.openssl cimport *
 from meshcore.io.tls cimport Tls
 from meshcore.io.tls_cert cimport KEY_KINDS, TlsCert, TlsOpened, tls_cert_open
 from meshcore.io.tls_context cimport (
-    STAPLE_MUST, TICKET_KEY, TlsContext, TlsProfile, tls_name_hash, tls_session_put,
+    STAPLE_MUST, STAPLE_STRICT, TICKET_KEY, TlsContext, TlsProfile, tls_name_hash, tls_session_put,
 )
 from meshcore.observe.counters cimport stat_inc
 
 cdef extern from "<openssl/crypto.h>" nogil:
     void *OPENSSL_malloc(size_t n) noexcept
+
+cdef extern from "<time.h>" nogil:
+    int64_t time(void *) noexcept
 
 cdef enum:
     NAME_MAX = 256
@@ -111,6 +114,23 @@ cdef int choose_certificate(SSL *ssl, void *arg) noexcept nogil:
     return 1
 
 
+# --- ciphers --------------------------------------------------------------------------------------------------------
+
+
+cdef int choose_order(SSL *ssl, int *alert, void *arg) noexcept nogil:
+    # In TLS 1.3 all suites are good, and Envoy takes the client's order; before, ours.
+    cdef const unsigned char *at = NULL
+    cdef size_t n = 0
+    cdef size_t i = 1
+    if SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &at, &n):
+        while i + 1 < n:
+            if at[i] == 3 and at[i + 1] == 4 and tls_of_ssl(ssl).context.profile.speaks_1_3:
+                SSL_clear_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE)
+                break
+            i += 2
+    return SSL_CLIENT_HELLO_SUCCESS
+
+
 # --- protocols ------------------------------------------------------------------------------------------------------
 
 
@@ -136,14 +156,19 @@ cdef TlsCert *shown(Tls *tls, SSL *ssl) noexcept nogil:
     return NULL
 
 
+cdef bint refuses_without(TlsCert *cert, uint8_t policy) noexcept nogil:
+    # STRICT: a response that is there must be fresh; MUST, which a certificate can ask for too: there must be one.
+    return policy == STAPLE_MUST or cert.must_staple or (policy == STAPLE_STRICT and cert.staple != NULL)
+
+
 cdef int choose_staple(SSL *ssl, void *arg) noexcept nogil:
     cdef Tls *tls = tls_of_ssl(ssl)
     cdef TlsCert *cert = shown(tls, ssl)
     cdef uint64_t *stats = tls.transport.loop.stats
     cdef unsigned char *copy
     stat_inc(stats, tls.slot.stats[TLS_OCSP_REQUESTS])
-    if cert == NULL or cert.staple == NULL:
-        if cert != NULL and tls.context.staple_policy == STAPLE_MUST:
+    if cert == NULL or cert.staple == NULL or cert.staple_until_s < time(NULL):
+        if cert != NULL and refuses_without(cert, tls.context.staple_policy):
             stat_inc(stats, tls.slot.stats[TLS_OCSP_FAILED])
             return SSL_TLSEXT_ERR_ALERT_FATAL
         stat_inc(stats, tls.slot.stats[TLS_OCSP_OMITTED])

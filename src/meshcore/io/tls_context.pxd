@@ -29,11 +29,13 @@ cdef struct TlsTrust:
     # Who may sign a peer's certificate.
     int64_t refs                   # atomic
     X509_STORE *store
+    int64_t until_s                # the first end of an authority, seconds since the epoch
 
 cdef struct TlsProfile:
     int64_t refs                   # atomic
     SSL_CTX *ctx
     bint server
+    bint speaks_1_3
     TlsTrust *trust                # a reference; NULL: nobody is checked against authorities
     char *alpn                     # wire form, our preference first
     uint32_t alpn_len
@@ -90,7 +92,7 @@ cdef struct TlsRules:
     bint verify                    # a peer's certificate is asked for and looked at
     bint accept_untrusted          # ... and its failure is only noted
     bint allow_expired
-    int depth                      # max_verify_depth; -1: OpenSSL's
+    int depth                      # certificates above the leaf; -1: as many as there are
 
 cdef struct TlsContext:
     TlsConf conf                   # must be first
@@ -108,7 +110,6 @@ cdef struct TlsContext:
     uint32_t sni_len
     bint sni_of_host               # clients: the host's own name, when it has one
     bint check_sni                 # clients: the certificate must be for the name that was asked for
-    bint enforce_usage             # clients: an RSA certificate must be allowed to sign
     int64_t lock                   # of the sessions; atomic
     SSL_SESSION **sessions         # clients: the newest first
     uint32_t sessions_len

@@ -1,4 +1,5 @@
 """TLS contexts: building profiles, rules and contexts, and letting them go. See tls_context.pxd for the law."""
+from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc, qsort
 from libc.string cimport memchr, memcpy
 
@@ -6,8 +7,8 @@ from meshcore.base.arena cimport arena_fini, arena_init
 from meshcore.base.atomics cimport atomic_ref, atomic_swap, atomic_unref
 from meshcore.base.hash cimport xxhash64
 from meshcore.io.openssl cimport *
-from meshcore.io.tls_cert cimport tls_cert_unref
-from meshcore.io.tls_choice cimport choose_alpn, choose_certificate, choose_staple, encrypt_ticket, keep_session, write_keys
+from meshcore.io.tls_cert cimport cert_seconds, tls_cert_unref
+from meshcore.io.tls_choice cimport choose_alpn, choose_certificate, choose_order, choose_staple, encrypt_ticket, keep_session, write_keys
 from meshcore.io.tls_verify cimport verify_peer
 from meshcore.route.regex cimport regex_free_all
 
@@ -18,9 +19,10 @@ cdef enum:
 # --- who is trusted -------------------------------------------------------------------------------------------------
 
 
-cdef bint add_authorities(X509_STORE *store, Span pem) noexcept nogil:
+cdef bint add_authorities(TlsTrust *trust, Span pem) noexcept nogil:
     cdef BIO *bio = BIO_new_mem_buf(pem.at, <int>pem.len)
     cdef X509 *cert
+    cdef int64_t until
     cdef int found = 0
     cdef bint clean
     if bio == NULL:
@@ -29,7 +31,10 @@ cdef bint add_authorities(X509_STORE *store, Span pem) noexcept nogil:
         cert = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)
         if cert == NULL:
             break
-        X509_STORE_add_cert(store, cert)
+        X509_STORE_add_cert(trust.store, cert)
+        until = cert_seconds(X509_get0_notAfter(cert))
+        if found == 0 or until < trust.until_s:
+            trust.until_s = until
         X509_free(cert)
         found += 1
     clean = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE
@@ -64,7 +69,7 @@ cdef TlsTrust *tls_trust_new(Span authorities, Span revoked, bint leaf_alone, ui
         trust.store = X509_STORE_new()
     if trust == NULL or trust.store == NULL:
         error[0] = TLS_NO_MEMORY
-    elif authorities.len > 0 and not add_authorities(trust.store, authorities):
+    elif authorities.len > 0 and not add_authorities(trust, authorities):
         error[0] = TLS_BAD_CA
     elif revoked.len > 0 and not add_revoked(trust.store, revoked):
         error[0] = TLS_BAD_CRL
@@ -137,6 +142,7 @@ cdef void set_callbacks(SSL_CTX *ctx, TlsProfile *profile, bint keylog) noexcept
         SSL_CTX_set_keylog_callback(ctx, write_keys)
     if profile.server:
         SSL_CTX_set_tlsext_status_cb(ctx, choose_staple)
+        SSL_CTX_set_client_hello_cb(ctx, choose_order, NULL)
         if profile.alpn_len > 0:
             SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, profile)
 
@@ -148,6 +154,7 @@ cdef TlsProfile *tls_profile_new(const ProfileSpec *spec, uint8_t *error) noexce
         return NULL
     profile.refs = 1
     profile.server = spec.server
+    profile.speaks_1_3 = spec.most_version >= TLS1_3_VERSION
     profile.alpn = copy_bytes(spec.alpn)
     profile.alpn_len = spec.alpn.len
     if spec.tickets.len > 0:

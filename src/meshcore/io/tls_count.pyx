@@ -35,7 +35,19 @@ cdef uint32_t cipher_row(SSL *ssl) noexcept nogil:
     return TLS_CIPHERS_LEN - 1
 
 
-cdef uint32_t curve_row(int nid) noexcept nogil:
+cdef const char *tls_group_name(long nid) noexcept nogil:
+    if nid == NID_X25519:
+        return b"X25519"
+    if nid == NID_X9_62_prime256v1:
+        return b"P-256"
+    if nid == NID_secp384r1:
+        return b"P-384"
+    if nid == NID_secp521r1:
+        return b"P-521"
+    return NULL
+
+
+cdef uint32_t curve_row(long nid) noexcept nogil:
     cdef uint32_t i
     for i in range(TLS_CURVES_LEN - 1):
         if curves[i] == nid:
@@ -67,7 +79,7 @@ cdef void tls_count_handshake(Tls *tls) noexcept nogil:
         stat_inc(tls.transport.loop.stats, stats[TLS_VERSIONS + version - TLS1_VERSION])
     stat_inc(tls.transport.loop.stats, stats[TLS_CIPHERS + cipher_row(ssl)])
     if curve != 0:
-        stat_inc(tls.transport.loop.stats, stats[TLS_CURVES + curve_row(<int>curve)])
+        stat_inc(tls.transport.loop.stats, stats[TLS_CURVES + curve_row(curve)])
     if SSL_get_peer_signature_type_nid(ssl, &kind) and kind != 0:
         SSL_get_peer_signature_nid(ssl, &digest)
         stat_inc(tls.transport.loop.stats, stats[TLS_SIGALGS + sigalg_row(kind, digest)])

@@ -7,6 +7,9 @@ from libc.stdlib cimport calloc, realloc
 from libc.string cimport memcpy, strlen
 
 from meshcore.io.openssl cimport *
+from meshcore.io.tls cimport Tls
+from meshcore.io.tls_cert cimport TlsOpened, cert_seconds, tls_cert_open
+from meshcore.io.tls_count cimport tls_group_name
 from meshcore.observe.tls_facts cimport *
 
 cdef extern from "<arpa/inet.h>" nogil:
@@ -19,6 +22,13 @@ cdef extern from "<openssl/bio.h>" nogil:
 
 cdef extern from "<openssl/pem.h>" nogil:
     int PEM_write_bio_X509(BIO *, const X509 *) noexcept
+
+cdef extern from * nogil:
+    """
+    #include <openssl/asn1.h>
+    static const ASN1_STRING *asn1_text(const ASN1_TYPE *type) { return type->value.asn1_string; }
+    """
+    const ASN1_STRING *asn1_text(const ASN1_TYPE *type) noexcept
 
 cdef enum:
     ADDRESS_MAX = 48
@@ -129,6 +139,19 @@ cdef void put_pem(Writer *out, X509 *cert) noexcept nogil:
     BIO_free(bio)
 
 
+cdef void put_other(Writer *out, const GENERAL_NAME *name) noexcept nogil:
+    cdef ASN1_OBJECT *oid = NULL
+    cdef ASN1_TYPE *value = NULL
+    cdef unsigned char *text = NULL
+    cdef int n
+    if not GENERAL_NAME_get0_otherName(name, &oid, &value) or value == NULL or value.type == V_ASN1_BOOLEAN:
+        return
+    n = ASN1_STRING_to_UTF8(&text, asn1_text(value))
+    if n >= 0:
+        put(out, <const char *>text, n)
+        OPENSSL_free(text)
+
+
 cdef void put_sans(Writer *out, TlsFacts *facts, int kind, STACK_GENERAL_NAME *names, int type) noexcept nogil:
     cdef const ASN1_STRING *value
     cdef char address[ADDRESS_MAX]
@@ -143,6 +166,9 @@ cdef void put_sans(Writer *out, TlsFacts *facts, int kind, STACK_GENERAL_NAME *n
                 continue
             if out.len > <size_t>facts.facts[kind].at:
                 put(out, b",", 1)
+            if type == GEN_OTHERNAME:
+                put_other(out, sk_GENERAL_NAME_value(names, i))
+                continue
             n = ASN1_STRING_length(value)
             if type != GEN_IPADD:
                 put(out, <const char *>ASN1_STRING_get0_data(value), n)
@@ -153,13 +179,47 @@ cdef void put_sans(Writer *out, TlsFacts *facts, int kind, STACK_GENERAL_NAME *n
 
 
 cdef void put_names(Writer *out, TlsFacts *facts, X509 *cert, int first) noexcept nogil:
-    # URI, DNS, IP and email names, in the order of their kinds.
+    # URI, DNS, IP, email and other names, in the order of their kinds.
     cdef STACK_GENERAL_NAME *names = <STACK_GENERAL_NAME *>X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL)
     put_sans(out, facts, first, names, GEN_URI)
     put_sans(out, facts, first + 1, names, GEN_DNS)
     put_sans(out, facts, first + 2, names, GEN_IPADD)
     put_sans(out, facts, first + 3, names, GEN_EMAIL)
+    put_sans(out, facts, first + 4, names, GEN_OTHERNAME)
     GENERAL_NAMES_free(names)
+
+
+cdef void put_one(Writer *out, TlsFacts *facts, int kind, X509 *cert) noexcept nogil:
+    if out.len > <size_t>facts.facts[kind].at:
+        put(out, b",", 1)
+    if kind == FACT_CHAIN_SERIALS:
+        put_serial(out, cert)
+    else:
+        put_digest(out, cert, EVP_sha1() if kind == FACT_CHAIN_SHA1 else EVP_sha256())
+
+
+cdef void put_each(Writer *out, TlsFacts *facts, int kind, STACK_X509 *chain, X509 *leaf) noexcept nogil:
+    cdef int i
+    begin(out, facts, kind)
+    if leaf != NULL:
+        put_one(out, facts, kind, leaf)
+    if chain != NULL:
+        for i in range(sk_X509_num(chain)):
+            put_one(out, facts, kind, sk_X509_value(chain, i))
+    end(out, facts, kind)
+
+
+cdef void put_issuer(Writer *out, TlsFacts *facts, SSL *ssl) noexcept nogil:
+    cdef STACK_X509 *verified = SSL_get0_verified_chain(ssl)
+    cdef X509 *issuer = sk_X509_value(verified, 1) if verified != NULL and sk_X509_num(verified) > 1 else NULL
+    if issuer == NULL:
+        return
+    begin(out, facts, FACT_ISSUER_SERIAL)
+    put_serial(out, issuer)
+    end(out, facts, FACT_ISSUER_SERIAL)
+    begin(out, facts, FACT_ISSUER_SHA256)
+    put_digest(out, issuer, EVP_sha256())
+    end(out, facts, FACT_ISSUER_SHA256)
 
 
 cdef void put_peer(Writer *out, TlsFacts *facts, SSL *ssl, X509 *cert, bint server) noexcept nogil:
@@ -182,6 +242,9 @@ cdef void put_peer(Writer *out, TlsFacts *facts, SSL *ssl, X509 *cert, bint serv
     put_digest(out, cert, EVP_sha256())
     end(out, facts, FACT_SHA256)
     put_names(out, facts, cert, FACT_URI_SANS)
+    facts.not_before_s = cert_seconds(X509_get0_notBefore(cert))
+    facts.not_after_s = cert_seconds(X509_get0_notAfter(cert))
+    put_issuer(out, facts, ssl)
     begin(out, facts, FACT_CERT)
     put_pem(out, cert)
     end(out, facts, FACT_CERT)
@@ -192,6 +255,9 @@ cdef void put_peer(Writer *out, TlsFacts *facts, SSL *ssl, X509 *cert, bint serv
         for i in range(sk_X509_num(chain)):
             put_pem(out, sk_X509_value(chain, i))
     end(out, facts, FACT_CHAIN)
+    put_each(out, facts, FACT_CHAIN_SHA1, chain, cert if server else NULL)
+    put_each(out, facts, FACT_CHAIN_SHA256, chain, cert if server else NULL)
+    put_each(out, facts, FACT_CHAIN_SERIALS, chain, cert if server else NULL)
 
 
 cdef void put_text(Writer *out, TlsFacts *facts, int kind, const char *text) noexcept nogil:
@@ -213,10 +279,20 @@ cdef void put_session(Writer *out, TlsFacts *facts, SSL *ssl) noexcept nogil:
     end(out, facts, FACT_SESSION_ID)
 
 
+cdef X509 *own_certificate(Tls *tls) noexcept nogil:
+    # A handshake that shows none (a session that is resumed, a server that asks for none) has one all the same.
+    cdef X509 *shown = SSL_get_certificate(tls.ssl)
+    cdef TlsOpened *opened
+    if shown != NULL or tls.context.certs_len == 0:
+        return shown
+    opened = tls_cert_open(tls.context.certs[0])
+    return opened.leaf if opened != NULL else NULL
+
+
 cdef void work_out(TlsFacts *facts) noexcept nogil:
     cdef Tls *tls = <Tls *>facts.source
     cdef X509 *peer = SSL_get0_peer_certificate(tls.ssl)
-    cdef X509 *own = SSL_get_certificate(tls.ssl)
+    cdef X509 *own = own_certificate(tls)
     cdef Writer out
     cdef int i
     facts.source = NULL
@@ -233,6 +309,10 @@ cdef void work_out(TlsFacts *facts) noexcept nogil:
     put_text(&out, facts, FACT_VERSION, SSL_get_version(tls.ssl))
     put_text(&out, facts, FACT_CIPHER, SSL_CIPHER_get_name(SSL_get_current_cipher(tls.ssl)))
     put_session(&out, facts, tls.ssl)
+    put_text(&out, facts, FACT_GROUP, tls_group_name(SSL_get_negotiated_group(tls.ssl)))
+    begin(&out, facts, FACT_ASKED)
+    put(&out, tls.asked.at, tls.asked.len)
+    end(&out, facts, FACT_ASKED)
     facts.text = out.text
     for i in range(FACTS):
         if out.failed:

@@ -10,12 +10,17 @@ from libc.string cimport memcpy, strlen
 from meshcore.conf.stat_ids cimport TLS_CONNECTION_ERROR, TLS_FAIL_NO_CERT
 from meshcore.io.openssl cimport *
 from meshcore.io.tls cimport Tls
+from meshcore.io.tls_verify cimport FAULT_USAGE
 from meshcore.observe.counters cimport stat_inc
 
 cdef enum:
-    TEXT_MAX = 1024
+    TEXT_MAX = 2048
+    LONGEST = 1024                 # of an error with what follows it
     BORING_SSL_LIB = 16 << 24
 
+
+cdef const char *BAD_USAGE = b"|268435758:SSL routines:OPENSSL_internal:KEY_USAGE_BIT_INCORRECT"
+cdef const char *REFUSED_HELLO = b"|268435610:SSL routines:OPENSSL_internal:HANDSHAKE_FAILURE_ON_CLIENT_HELLO"
 
 cdef struct Word:
     int ours
@@ -29,6 +34,7 @@ cdef extern from "<openssl/sslerr.h>" nogil:
     int SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, SSL_R_NO_PROTOCOLS_AVAILABLE, SSL_R_NO_SUITABLE_KEY_SHARE, SSL_R_LENGTH_MISMATCH
     int SSL_R_BAD_PACKET_LENGTH, SSL_R_PACKET_LENGTH_TOO_LONG, SSL_R_DATA_LENGTH_TOO_LONG, SSL_R_DIGEST_CHECK_FAILED, SSL_R_BAD_SIGNATURE
     int SSL_R_NO_RENEGOTIATION, SSL_R_BAD_EXTENSION, SSL_R_NO_APPLICATION_PROTOCOL, SSL_R_NO_CERTIFICATE_SET, SSL_R_CALLBACK_FAILED
+    int SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE
 
 cdef Word[19] words
 words[0] = Word(SSL_R_CERTIFICATE_VERIFY_FAILED, 125, b"CERTIFICATE_VERIFY_FAILED")
@@ -83,6 +89,15 @@ cdef size_t put_error(unsigned long error, char *out, size_t cap) noexcept nogil
     return <size_t>snprintf(out, cap, b"|%d:SSL routines:OPENSSL_internal:%s", BORING_SSL_LIB + number, name)
 
 
+cdef size_t put_more(Tls *tls, int reason, char *out, size_t cap) noexcept nogil:
+    # What the proxy knows beside the library's error.
+    if reason == SSL_R_CERTIFICATE_VERIFY_FAILED and tls.verify_text != NULL:
+        return <size_t>snprintf(out, cap, b":verify cert failed: %.600s", tls.verify_text)
+    if reason == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE and not tls.server and SSL_get_pending_cipher(tls.ssl) == NULL:
+        return <size_t>snprintf(out, cap, b"%s", REFUSED_HELLO)
+    return 0
+
+
 cdef void tls_failure_text(Tls *tls) noexcept nogil:
     cdef char text[TEXT_MAX]
     cdef size_t n = 0
@@ -96,9 +111,13 @@ cdef void tls_failure_text(Tls *tls) noexcept nogil:
             stat_inc(tls.transport.loop.stats, tls.slot.stats[TLS_FAIL_NO_CERT])
             counted = True
         elif ERR_GET_LIB(error) == ERR_LIB_SSL and ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED:
-            counted = True         # by io/tls_verify, for what it was
-        if ERR_GET_LIB(error) == ERR_LIB_SSL and n < TEXT_MAX - 160:
-            n += put_error(error, text + n, TEXT_MAX - n)
+            counted = tls.verify_detail != FAULT_USAGE     # by io/tls_verify, for what it was
+        if ERR_GET_LIB(error) == ERR_LIB_SSL and n < TEXT_MAX - LONGEST:
+            if tls.verify_detail == FAULT_USAGE:
+                n += <size_t>snprintf(text + n, TEXT_MAX - n, b"%s", BAD_USAGE)
+            else:
+                n += put_error(error, text + n, TEXT_MAX - n)
+                n += put_more(tls, ERR_GET_REASON(error), text + n, TEXT_MAX - n)
         error = ERR_get_error()
     n += <size_t>snprintf(text + n, TEXT_MAX - n, b":TLS_error_end")
     if not counted:

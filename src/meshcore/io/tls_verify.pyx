@@ -5,7 +5,9 @@ that matches one pin of either kind is good. Names are compared as the rules say
 others see the text.
 """
 from libc.stdint cimport uint32_t
-from libc.string cimport memcmp, strlen
+from libc.stdio cimport snprintf
+from libc.stdlib cimport free
+from libc.string cimport memcmp, strdup, strlen
 
 from meshcore.base.span cimport Span, span, span_equal, span_equal_nocase, span_is
 from meshcore.conf.stat_ids cimport TLS_FAIL_HASH, TLS_FAIL_SAN, TLS_FAIL_VERIFY
@@ -22,7 +24,6 @@ cdef extern from "<arpa/inet.h>" nogil:
 cdef extern from "<openssl/x509_vfy.h>" nogil:
     ctypedef struct X509_VERIFY_PARAM
     X509_VERIFY_PARAM *X509_STORE_CTX_get0_param(X509_STORE_CTX *) noexcept
-    void X509_VERIFY_PARAM_set_depth(X509_VERIFY_PARAM *, int) noexcept
     int X509_VERIFY_PARAM_set_purpose(X509_VERIFY_PARAM *, int) noexcept
     int X509_PURPOSE_SSL_CLIENT, X509_PURPOSE_SSL_SERVER
     X509_STORE_CTX *X509_STORE_CTX_new() noexcept
@@ -37,8 +38,14 @@ cdef extern from * nogil:
     """
     const ASN1_STRING *asn1_text(const ASN1_TYPE *type) noexcept
 
+cdef extern from "<openssl/x509_vfy.h>" nogil:
+    int X509_V_ERR_CERT_REVOKED, X509_V_ERR_UNABLE_TO_GET_CRL, X509_V_ERR_CRL_NOT_YET_VALID, X509_V_ERR_PERMITTED_VIOLATION
+    int X509_V_ERR_CERT_CHAIN_TOO_LONG
+
 cdef enum:
     ADDRESS_MAX = 48
+    TEXT_MAX = 700
+    NAMES_MAX = 600
     OID_MAX = 128
     DIGEST = 32
     SPKI_MAX = 4096
@@ -57,11 +64,14 @@ cdef int forgive_expiry(int good, X509_STORE_CTX *found) noexcept nogil:
 
 cdef bint check_chain(Tls *tls, X509_STORE_CTX *found) noexcept nogil:
     cdef TlsRules *rules = tls.context.rules
-    if rules.depth >= 0:
-        X509_VERIFY_PARAM_set_depth(X509_STORE_CTX_get0_param(found), rules.depth)
     if rules.allow_expired:
         X509_STORE_CTX_set_verify_cb(found, forgive_expiry)
-    return X509_verify_cert(found) == 1
+    if X509_verify_cert(found) != 1:
+        return False
+    if rules.depth >= 0 and sk_X509_num(X509_STORE_CTX_get0_chain(found)) - 1 > rules.depth:
+        X509_STORE_CTX_set_error(found, X509_V_ERR_CERT_CHAIN_TOO_LONG)
+        return False
+    return True
 
 
 # --- names ----------------------------------------------------------------------------------------------------------
@@ -274,7 +284,81 @@ cdef bint check_domain(Tls *tls, X509_STORE_CTX *found) noexcept nogil:
     return good
 
 
+# --- what its key may do --------------------------------------------------------------------------------------------
+
+
+cdef bint may_be_used(SSL *ssl, X509 *cert) noexcept nogil:
+    # RFC 5246 7.4.2 of servers: an RSA key that says what it is for must be for this key exchange. Other keys: OpenSSL looks itself.
+    cdef const SSL_CIPHER *cipher = SSL_get_pending_cipher(ssl)
+    cdef bint deciphers = SSL_version(ssl) < TLS1_3_VERSION and cipher != NULL and SSL_CIPHER_get_kx_nid(cipher) == NID_kx_rsa
+    if EVP_PKEY_get_base_id(X509_get0_pubkey(cert)) != EVP_PKEY_RSA or not X509_get_extension_flags(cert) & <uint32_t>EXFLAG_KUSAGE:
+        return True
+    return (X509_get_key_usage(cert) & <uint32_t>(KU_KEY_ENCIPHERMENT if deciphers else KU_DIGITAL_SIGNATURE)) != 0
+
+
 # --- all of it ------------------------------------------------------------------------------------------------------
+
+
+cdef size_t put_names(X509 *cert, char *out, size_t cap) noexcept nogil:
+    # "a.test, b.test": all kinds in the order of the certificate.
+    cdef STACK_GENERAL_NAME *names = <STACK_GENERAL_NAME *>X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL)
+    cdef const ASN1_STRING *value
+    cdef char address[ADDRESS_MAX]
+    cdef Span text
+    cdef size_t n = 0
+    cdef int type = 0
+    cdef int i
+    if names == NULL:
+        return 0
+    for i in range(sk_GENERAL_NAME_num(names)):
+        value = <const ASN1_STRING *>GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &type)
+        if type == GEN_IPADD:
+            text = address_text(value, address)
+        elif type == GEN_DNS or type == GEN_URI or type == GEN_EMAIL:
+            text = span(<const char *>ASN1_STRING_get0_data(value), ASN1_STRING_length(value))
+        else:
+            continue
+        if n + text.len + 3 < cap:
+            if n > 0:
+                n += <size_t>snprintf(out + n, cap - n, b", ")
+            n += <size_t>snprintf(out + n, cap - n, b"%.*s", <int>text.len, text.at)
+    GENERAL_NAMES_free(names)
+    return n
+
+
+cdef void tell(Tls *tls, uint8_t fault, X509_STORE_CTX *found) noexcept nogil:
+    # In Envoy's words.
+    cdef char text[TEXT_MAX]
+    cdef char names[NAMES_MAX]
+    cdef int error = X509_STORE_CTX_get_error(found)
+    text[0] = names[0] = 0
+    if fault == FAULT_CHAIN and about_crl(error):
+        snprintf(text, TEXT_MAX, b"X509_verify_cert: certificate verification error at depth %d: certificate revocation check against "
+                 b"provided CRLs failed: %s", X509_STORE_CTX_get_error_depth(found), X509_verify_cert_error_string(error))
+    elif fault == FAULT_CHAIN:
+        snprintf(text, TEXT_MAX, b"X509_verify_cert: certificate verification error at depth %d: %s", X509_STORE_CTX_get_error_depth(found),
+                 X509_verify_cert_error_string(error))
+    elif fault == FAULT_SAN or fault == FAULT_NAME:
+        put_names(X509_STORE_CTX_get0_cert(found), names, NAMES_MAX)
+        snprintf(text, TEXT_MAX, b"SAN matcher, certificate SANs are [%s]", names)
+    elif fault == FAULT_HASH:
+        snprintf(text, TEXT_MAX, b"cert hash and spki")
+    if text[0] != 0:
+        free(tls.verify_text)
+        tls.verify_text = strdup(text)
+
+
+cdef bint about_crl(int error) noexcept nogil:
+    return (error == X509_V_ERR_CERT_REVOKED or error == X509_V_ERR_UNABLE_TO_GET_CRL or error == X509_V_ERR_CRL_HAS_EXPIRED
+            or error == X509_V_ERR_CRL_NOT_YET_VALID)
+
+
+cdef int error_for_alert(uint8_t fault, int error) noexcept nogil:
+    # OpenSSL makes the alert of the error: certificate_unknown of those that it does not know, and as Envoy certificate_expired of a
+    # certificate that is not valid yet.
+    if error == X509_V_ERR_CERT_NOT_YET_VALID:
+        return X509_V_ERR_CERT_HAS_EXPIRED
+    return X509_V_ERR_PERMITTED_VIOLATION if fault != FAULT_CHAIN or error == X509_V_OK else error
 
 
 cdef bint fails(Tls *tls, X509_STORE_CTX *found, uint8_t fault, int stat) noexcept nogil:
@@ -283,8 +367,8 @@ cdef bint fails(Tls *tls, X509_STORE_CTX *found, uint8_t fault, int stat) noexce
     stat_inc(tls.transport.loop.stats, tls.slot.stats[stat])
     if tls.context.rules.accept_untrusted:
         return False
-    if X509_STORE_CTX_get_error(found) == X509_V_OK:
-        X509_STORE_CTX_set_error(found, X509_V_ERR_APPLICATION_VERIFICATION)
+    tell(tls, fault, found)
+    X509_STORE_CTX_set_error(found, error_for_alert(fault, X509_STORE_CTX_get_error(found)))
     return True
 
 
@@ -297,6 +381,10 @@ cdef int verify_peer(X509_STORE_CTX *found, void *arg) noexcept nogil:
     cdef bint good = True
     tls.verify_detail = FAULT_NONE
     tls.peer_validated = False
+    if not tls.server and not may_be_used(ssl, cert):
+        tls.verify_detail = FAULT_USAGE
+        X509_STORE_CTX_set_error(found, X509_V_ERR_PERMITTED_VIOLATION)
+        return 0
     if rules.domains_len > 0:
         good = check_domain(tls, found)
     elif tls.context.profile.trust != NULL:

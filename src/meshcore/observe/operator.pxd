@@ -37,6 +37,7 @@ cdef enum OperatorKind:
     OP_EMPTY                       # an empty text
     OP_UNIQUE_ID                   # a new random UUID at every use
     OP_TLS                         # `part` a TlsFactKind of the TlsFacts at `offset`
+    OP_TLS_TIME                    # validity of the peer's certificate: as OP_TLS and OP_TIME; `part` 1: its end
     OP_XFCC                        # element `text` of x-forwarded-client-cert
     OP_COALESCE                    # the first of `operators` that has a value
     OP_METADATA                    # namespace `text`, then `path`; `part` a MetadataOwner

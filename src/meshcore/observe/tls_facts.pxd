@@ -2,7 +2,7 @@
 #
 # Made by io/tls for a connection when somebody asks first; the texts are worked out when one of them is wanted. Counted, because a log line may
 # be written after its connection has gone. One thread.
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free
 
 from meshcore.base.span cimport Span
@@ -18,16 +18,25 @@ cdef enum TlsFactKind:
     FACT_DNS_SANS
     FACT_IP_SANS
     FACT_EMAIL_SANS
+    FACT_OTHER_SANS
     FACT_CERT                      # PEM, URL-encoded
     FACT_CHAIN                     # all certificates, the same way
+    FACT_CHAIN_SHA1                # of each certificate that was shown
+    FACT_CHAIN_SHA256
+    FACT_CHAIN_SERIALS
+    FACT_ISSUER_SERIAL             # of the certificate that signed the peer's, shown or trusted
+    FACT_ISSUER_SHA256
     FACT_LOCAL_SUBJECT
     FACT_LOCAL_URI_SANS
     FACT_LOCAL_DNS_SANS
     FACT_LOCAL_IP_SANS
     FACT_LOCAL_EMAIL_SANS
+    FACT_LOCAL_OTHER_SANS
     FACT_VERSION
     FACT_CIPHER
     FACT_SESSION_ID
+    FACT_GROUP                     # of the key exchange
+    FACT_ASKED                     # clients: the name that the server was asked for
     FACTS
 
 cdef struct TlsFacts:
@@ -36,6 +45,8 @@ cdef struct TlsFacts:
     void (*work_out)(TlsFacts *facts) noexcept nogil
     bint presented                 # the peer showed a certificate
     bint validated                 # ... and it was verified
+    int64_t not_before_s           # of the peer's certificate, seconds since the epoch; worked out with the texts
+    int64_t not_after_s
     Span facts[FACTS]
     char *text                     # all of them
 

@@ -12,7 +12,7 @@ from meshcore.codec.head cimport HTTP_3
 from meshcore.observe.metadata cimport *
 from meshcore.observe.operator cimport *
 from meshcore.observe.record cimport *
-from meshcore.observe.tls_facts cimport TlsFacts, tls_fact
+from meshcore.observe.tls_facts cimport FACT_SUBJECT, TlsFacts, tls_fact
 from meshcore.observe.value_head cimport grpc_status_value, header_bytes, header_value_of, path_value, query_parameter, query_value, xfcc_value
 from meshcore.observe.walltime cimport time_write, time_write_default, wall_now_us
 
@@ -152,7 +152,10 @@ cdef void duration_value(const Operator *op, Record *record, Value *out) noexcep
 
 
 cdef void time_value(const Operator *op, Record *record, char *scratch, Value *out) noexcept nogil:
-    cdef int64_t wall = wall_now_us() if op.now else record.start_wall_us
+    write_time(op, wall_now_us() if op.now else record.start_wall_us, scratch, out)
+
+
+cdef void write_time(const Operator *op, int64_t wall, char *scratch, Value *out) noexcept nogil:
     cdef Span pattern = op.text
     if pattern.len == 0 and not op.local:
         set_text(out, span(scratch, time_write_default(wall, scratch)))
@@ -244,6 +247,12 @@ cdef void tls_value(const Operator *op, Record *record, Value *out) noexcept nog
             set_text(out, text)
 
 
+cdef void tls_time_value(const Operator *op, Record *record, char *scratch, Value *out) noexcept nogil:
+    cdef TlsFacts *facts = (<TlsFacts **>field(record, op.offset))[0]
+    if facts != NULL and tls_fact(facts, FACT_SUBJECT).len > 0:
+        write_time(op, (facts.not_after_s if op.part else facts.not_before_s) * 1000000, scratch, out)
+
+
 cdef void coalesce_value(const Operator *op, Record *record, char *scratch, Value *out) noexcept nogil:
     cdef int i
     for i in range(op.choices_len):
@@ -270,6 +279,8 @@ cdef void rare_value(const Operator *op, Record *record, char *scratch, Value *o
         grpc_status_value(op, record, scratch, out)
     elif op.kind == OP_TLS:
         tls_value(op, record, out)
+    elif op.kind == OP_TLS_TIME:
+        tls_time_value(op, record, scratch, out)
     elif op.kind == OP_XFCC:
         xfcc_value(op, record, scratch, out)
     elif op.kind == OP_COALESCE:

@@ -312,6 +312,7 @@ cdef bint request_head_prepare(Stream *stream) noexcept nogil:
     drop_hop_headers(stream)
     merge_lines(head, H_X_FORWARDED_FOR)
     merge_lines(head, H_X_REQUEST_ID)
+    merge_lines(head, H_X_FORWARDED_CLIENT_CERT)
     edge = client_identify(stream, &reject)
     if reject:
         stat_inc(stream.engine.stats, hcm.stats[HCM_RQ_REJECTED_VIA_IP_DETECTION])

@@ -350,6 +350,7 @@ cdef void on_down_end(Transport *transport, int error) noexcept nogil:
     cdef TcpSession *session = <TcpSession *>transport.owner
     if error == -EPROTO:           # no TLS: an alert has said so
         keep_failure(session, &session.down_failure, transport)
+        session.local_close = True
         finish(session, 0, False)
         return
     if error < 0:
@@ -481,6 +482,10 @@ cdef void write_line(TcpSession *session, uint8_t kind) noexcept nogil:
     record.protocol = record.upstream_protocol = NO_PROTOCOL
     record.log_type = kind
     record.downstream_close = session.down_close
+    # The line is written while both transports are there still.
+    record.downstream_tls = transport_facts(session.conn.transport)
+    if session.upstream != NULL:
+        record.upstream_tls = transport_facts(session.upstream)
     if session.cluster != NULL:
         record.cluster = session.cluster.conf.name
         record.cluster_stat_name = session.cluster.conf.stat_name
