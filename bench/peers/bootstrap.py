@@ -18,6 +18,7 @@ MANAGER = f"{TYPE}.filters.network.http_connection_manager.v3.HttpConnectionMana
 ROUTER = f"{TYPE}.filters.http.router.v3.Router"
 THRIFT = f"{TYPE}.filters.network.thrift_proxy.v3.ThriftProxy"
 TCP = f"{TYPE}.filters.network.tcp_proxy.v3.TcpProxy"
+HTTP_OPTIONS = f"{TYPE}.upstreams.http.v3.HttpProtocolOptions"
 FILE_LOG = f"{TYPE}.access_loggers.file.v3.FileAccessLog"
 BREAKER = 100_000
 
@@ -158,6 +159,9 @@ def _cluster(port: int, shape: Shape) -> Message:
         "circuit_breakers": {"thresholds": [limits]},
         "load_assignment": _assignment("origin", [_loopback(port, host) for host in range(1, shape.endpoints + 1)]),
     }
+    if shape.http2:
+        options = {"@type": HTTP_OPTIONS, "explicit_http_config": {"http2_protocol_options": {}}}
+        made["typed_extension_protocol_options"] = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}
     if shape.resilience == "all":
         budget = {"budget_percent": {"value": 20}, "min_retry_concurrency": 3}
         guarded = {**limits, "track_remaining": True, "retry_budget": budget}

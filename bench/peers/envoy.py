@@ -23,5 +23,5 @@ def version() -> str:
     return found.group(1) if found else printed
 
 
-FEATURES = frozenset({Feature.HTTP, Feature.ROUTES, Feature.ACCESS_LOG, Feature.POLICIES, Feature.DISCOVERY, Feature.THRIFT, Feature.TCP})
+FEATURES = frozenset(Feature) - {Feature.RELOAD}
 PEER = Peer("envoy", version, configure, FEATURES, has_admin=True)

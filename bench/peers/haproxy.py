@@ -31,10 +31,10 @@ defaults
     timeout http-keep-alive 1h
     timeout http-request 60s
 frontend entry
-    bind 127.0.0.1:{listen} backlog 4096
+    bind 127.0.0.1:{listen} backlog 4096{proto}
 {rules}
 backend origin
-    server one 127.0.0.1:{upstream} pool-max-conn -1 pool-purge-delay 1h
+    server one 127.0.0.1:{upstream} pool-max-conn -1 pool-purge-delay 1h{proto}
 """
 
 
@@ -50,6 +50,7 @@ def _rules(folder: Path, shape: Shape) -> str:
 def configure(options: str, folder: Path, ports: Ports, shape: Shape) -> list[str]:
     config = folder / "haproxy.cfg"
     given = {"listen": ports.listen, "upstream": ports.upstream, "options": options, "rules": _rules(folder, shape)}
+    given["proto"] = " proto h2" if shape.http2 else ""
     given["mode"] = "    mode tcp" if shape.tcp else HTTP
     config.write_text(CONFIG.format(**given, maxconn=min(9000, open_files() // FILES_PER_CONNECTION)))
     return [program("haproxy"), "-db", "-f", str(config)]
@@ -59,7 +60,7 @@ def version() -> str:
     return first_line([program("haproxy"), "-v"]).split()[2]
 
 
-FEATURES = frozenset({Feature.HTTP, Feature.ROUTES, Feature.TCP})
+FEATURES = frozenset({Feature.HTTP, Feature.ROUTES, Feature.TCP, Feature.HTTP2})
 PEER = Peer("haproxy", version, partial(configure, ""), FEATURES)
 SPLICING = Peer(
     "haproxy-splice",

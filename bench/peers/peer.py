@@ -16,6 +16,7 @@ class Feature(Enum):
     DISCOVERY = "discovery"  # clusters by the thousand, and hosts from a watched file
     THRIFT = "thrift"  # calls of Apache Thrift
     TCP = "tcp"  # bytes to one host, unread
+    HTTP2 = "http2"  # HTTP/2 without TLS on both sides
     RELOAD = "reload"  # SIGHUP re-reads the configuration
 
 
@@ -35,13 +36,15 @@ class Shape:
     The serving cluster balances by `policy` over `endpoints` addresses of the one upstream. `resilience`: bare | retries | all (retries
     with a budget, hedging, breakers of both priorities, outlier detection; none of them has anything to do). `clusters` idle ones of
     `cluster_hosts` each stand beside the one that serves, whose host comes from a file when it is `watched`.
-    `thrift`: calls instead of HTTP, as both come by `default`, or with payloads that may `pass`. `form`: yaml | json | pb."""
+    `thrift`: calls instead of HTTP, as both come by `default`, or with payloads that may `pass`. `http2`: the upstream speaks it.
+    `form`: yaml | json | pb."""
 
     hosts: int = 1
     routes: int = 1
     access_log: bool = False
     thrift: str = ""
     tcp: bool = False
+    http2: bool = False
     revision: str = ""
     policy: str = "ROUND_ROBIN"
     endpoints: int = 1

@@ -20,7 +20,7 @@ from bench.scenarios.scenario import Sample, Stand
 from bench.scenarios.serving import Serving, started
 
 
-def _listens(place: Serving) -> bool:
+def listens(place: Serving) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", place.ports.listen), timeout=1):
         return True
     return False
@@ -45,7 +45,7 @@ class PairedScenario:
     def measure(self, stand: Stand, peer: Peer) -> Sample:
         core = stand.cores.load
         with paired.server(self.program, stand.folder, core) as port, started(replace(stand, upstream=port), peer, self.shape) as place:
-            ready = partial(ask.answers, place.ports.admin, "/ready") if peer.has_admin else partial(_listens, place)
+            ready = partial(ask.answers, place.ports.admin, "/ready") if peer.has_admin else partial(listens, place)
             await_ready(place.process, place.log, ready, peer.name)
             drive = partial(paired.drive, self.program, place.ports.listen, self.connections, self.more, core=core, folder=place.folder)
             return under_load(stand, peer, place, self.connections, drive)

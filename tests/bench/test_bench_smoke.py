@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench import account, machine, rounds, rows
 from bench.__main__ import main
+from bench.load import h2load
 from bench.peers import PEERS
 from bench.peers.peer import Peer
 from bench.scenarios import SCENARIOS
@@ -40,6 +41,27 @@ def test_a_short_round_counts_requests_and_cpu_and_leaves_no_process() -> None:
         assert list(made)[: len(FIRST_FIELDS)] == FIRST_FIELDS
         assert list(made)[-2:] == ["requests", "errors"]
     assert account.tree(os.getpid()) == own
+
+
+@pytest.mark.slow
+def test_a_short_round_of_http2_and_of_grpc_sees_no_error() -> None:
+    planned = rounds.cells([SCENARIOS["h2"], SCENARIOS["grpc"]], [PEERS["haproxy"]])
+    results = rounds.run(planned, 1, 0.3, machine.cores(), lambda _turn, _cell: None)
+    assert results.failures == {}
+    for scenario in ("h2", "grpc"):
+        (sample,) = results.samples[scenario, "haproxy"]
+        assert sample.errors == {}
+        assert sample.requests > 100
+        assert sample.metrics["p50_us"] <= sample.metrics["p99_us"]
+
+
+def test_a_report_of_h2load_says_what_failed() -> None:
+    report = (
+        "finished in 1.00s, 7.00 req/s, 1.00MB/s\n"
+        "requests: 12 total, 12 started, 10 done, 7 succeeded, 3 failed, 0 errored, 2 timeout\n"
+    )
+    seen = h2load.parse(report, 1, "".join(f"1\t200\t{us}\n" for us in range(1, 8)))
+    assert (seen.requests, seen.errors, seen.p50_us) == (7, {"status": 3, "timeout": 2}, 4)
 
 
 @pytest.mark.slow
