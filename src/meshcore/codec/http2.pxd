@@ -13,6 +13,7 @@ from meshcore.base.buffer cimport Buffer, BufferPool
 from meshcore.base.slab cimport Slab
 from meshcore.base.span cimport Span
 from meshcore.codec.head cimport Head
+from meshcore.codec.http2_memory cimport Http2Memory
 from meshcore.codec.http2_native cimport nghttp2_session
 
 cdef enum Http2Error:
@@ -135,6 +136,7 @@ cdef struct Http2Session:
     BufferPool *pool
     BlockPool *blocks
     Slab *slab                     # of Http2Stream
+    Http2Memory *memory            # nghttp2's own
     Buffer *out                    # where pulled bytes go
     uint64_t mark                  # DATA waits while more than this is in `out`; 0 = never
     uint64_t stream_mark           # on_high of a stream; 0 = never
@@ -146,6 +148,7 @@ cdef struct Http2Session:
     uint64_t *stats                # a worker's counters; NULL: nothing is counted
     const uint32_t *slots          # where in them, by Http2Count
     bint server
+    bint late                      # `out` leaves after this event: what is to be sent is copied at once
     bint busy                      # http2_receive or http2_pull is on the stack
     bint dead                      # no more events
     uint8_t error                  # Http2Error

@@ -119,6 +119,12 @@ cdef inline void put(nghttp2_nv *field, Span name, Span value) noexcept nogil:
     field.flags = NGHTTP2_NV_FLAG_NONE      # copied: a head may wait in the session longer than its stream lives
 
 
+cdef inline void put_known(nghttp2_nv *field, Span name, Span value) noexcept nogil:
+    # The name's bytes never end.
+    put(field, name, value)
+    field.flags = NGHTTP2_NV_FLAG_NO_COPY_NAME
+
+
 cdef inline bint of_connection(Header *header) noexcept nogil:
     # RFC 9113, 8.2.2: what speaks of an HTTP/1 connection.
     if header.id > H_HTTP2_SETTINGS or header.id == H_OTHER:
@@ -140,7 +146,12 @@ cdef size_t http2_fill_trailers(Head *head, nghttp2_nv *out) noexcept nogil:
     for i in range(head.len):
         header = &head.headers[i]
         if not header.dropped and not of_connection(header):
-            put(&out[n], header_name(header), header_value(header))
+            if header.id == H_OTHER:
+                put(&out[n], header_name(header), header_value(header))
+            else:
+                put_known(&out[n], head_name(header.id), header_value(header))
+            if header.id == H_X_REQUEST_ID:
+                out[n].flags |= NGHTTP2_NV_FLAG_NO_INDEX       # never the same again: it would only push others out of the table
             n += 1
     return n
 
@@ -149,24 +160,25 @@ cdef size_t http2_fill_request(Head *head, nghttp2_nv *out) noexcept nogil:
     # An upgrade of HTTP/1 is an extended CONNECT (RFC 8441, 4), which has no body of its own to be measured.
     cdef bint upgrades = head.protocol.len > 0 and head_has(head, H_UPGRADE)
     cdef size_t n = 1
-    put(&out[0], span(b":method", 7), span(b"CONNECT", 7) if upgrades else head.method)
+    put_known(&out[0], span(b":method", 7), span(b"CONNECT", 7) if upgrades else head.method)
     if upgrades and span_is(head_value(head, H_CONTENT_LENGTH), b"0", 1):
         head_drop(head, H_CONTENT_LENGTH)
     if head.authority.at != NULL:
-        put(&out[n], span(b":authority", 10), head.authority)
+        put_known(&out[n], span(b":authority", 10), head.authority)
         n += 1
     # RFC 9113, 8.5: CONNECT has neither scheme nor path, unless it says what protocol follows (RFC 8441, 4).
     if head.path.len > 0:
-        put(&out[n], span(b":path", 5), head.path)
-        put(&out[n + 1], span(b":scheme", 7), head.scheme)
+        put_known(&out[n], span(b":path", 5), head.path)
+        put_known(&out[n + 1], span(b":scheme", 7), head.scheme)
         n += 2
     if upgrades:
-        put(&out[n], span(b":protocol", 9), head.protocol)
+        put_known(&out[n], span(b":protocol", 9), head.protocol)
         n += 1
     return n + http2_fill_trailers(head, out + n)
 
 
 cdef size_t http2_fill_response(Head *head, nghttp2_nv *out) noexcept nogil:
     cdef uint32_t status = head.status if head.status < 600 else 0
-    put(&out[0], span(b":status", 7), span(&statuses[3 * status], 3))
+    put_known(&out[0], span(b":status", 7), span(&statuses[3 * status], 3))
+    out[0].flags |= NGHTTP2_NV_FLAG_NO_COPY_VALUE
     return 1 + http2_fill_trailers(head, out + 1)

@@ -13,6 +13,12 @@ cdef extern from "<nghttp2/nghttp2.h>" nogil:
     ctypedef struct nghttp2_vec:
         uint8_t *base
         size_t len
+    ctypedef struct nghttp2_mem:
+        void *mem_user_data
+        void *(*malloc)(size_t n, void *user) noexcept nogil
+        void (*free)(void *block, void *user) noexcept nogil
+        void *(*calloc)(size_t n, size_t size, void *user) noexcept nogil
+        void *(*realloc)(void *block, size_t n, void *user) noexcept nogil
     ctypedef struct nghttp2_nv:
         uint8_t *name
         uint8_t *value
@@ -65,10 +71,11 @@ cdef extern from "<nghttp2/nghttp2.h>" nogil:
         NGHTTP2_DATA, NGHTTP2_HEADERS, NGHTTP2_PRIORITY, NGHTTP2_RST_STREAM, NGHTTP2_SETTINGS, NGHTTP2_PUSH_PROMISE, NGHTTP2_PING
         NGHTTP2_GOAWAY, NGHTTP2_WINDOW_UPDATE, NGHTTP2_CONTINUATION
         NGHTTP2_FLAG_NONE, NGHTTP2_FLAG_END_STREAM, NGHTTP2_FLAG_ACK, NGHTTP2_FLAG_PADDED
-        NGHTTP2_NV_FLAG_NONE, NGHTTP2_NV_FLAG_NO_COPY_NAME, NGHTTP2_NV_FLAG_NO_COPY_VALUE
+        NGHTTP2_NV_FLAG_NONE, NGHTTP2_NV_FLAG_NO_INDEX, NGHTTP2_NV_FLAG_NO_COPY_NAME, NGHTTP2_NV_FLAG_NO_COPY_VALUE
         NGHTTP2_DATA_FLAG_EOF, NGHTTP2_DATA_FLAG_NO_END_STREAM, NGHTTP2_DATA_FLAG_NO_COPY
         NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, NGHTTP2_SETTINGS_ENABLE_PUSH, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS
         NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL
+        NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES
         NGHTTP2_ERR_WOULDBLOCK, NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE, NGHTTP2_ERR_CALLBACK_FAILURE, NGHTTP2_ERR_DEFERRED
         NGHTTP2_ERR_FLOODED, NGHTTP2_ERR_BAD_CLIENT_MAGIC, NGHTTP2_ERR_NOMEM
         NGHTTP2_ERR_HTTP_HEADER, NGHTTP2_ERR_HTTP_MESSAGING, NGHTTP2_ERR_REFUSED_STREAM
@@ -110,10 +117,10 @@ cdef extern from "<nghttp2/nghttp2.h>" nogil:
     void nghttp2_option_set_stream_reset_rate_limit(nghttp2_option *option, uint64_t burst, uint64_t rate)
     void nghttp2_option_set_server_fallback_rfc7540_priorities(nghttp2_option *option, int on)
 
-    int nghttp2_session_server_new2(nghttp2_session **out, const nghttp2_session_callbacks *callbacks, void *user_data,
-                                    const nghttp2_option *option)
-    int nghttp2_session_client_new2(nghttp2_session **out, const nghttp2_session_callbacks *callbacks, void *user_data,
-                                    const nghttp2_option *option)
+    int nghttp2_session_server_new3(nghttp2_session **out, const nghttp2_session_callbacks *callbacks, void *user_data,
+                                    const nghttp2_option *option, nghttp2_mem *memory)
+    int nghttp2_session_client_new3(nghttp2_session **out, const nghttp2_session_callbacks *callbacks, void *user_data,
+                                    const nghttp2_option *option, nghttp2_mem *memory)
     void nghttp2_session_del(nghttp2_session *session)
     ssize_t nghttp2_session_mem_recv(nghttp2_session *session, const uint8_t *at, size_t n)
     ssize_t nghttp2_session_mem_send(nghttp2_session *session, const uint8_t **out)

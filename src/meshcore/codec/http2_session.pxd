@@ -6,7 +6,7 @@ from meshcore.base.span cimport Span
 from meshcore.codec.head cimport Head
 from meshcore.codec.http2 cimport Http2Options, Http2Session, Http2Stream
 
-# The caller has set ops, options, owner, pool, blocks, slab, out and the marks; everything else is zero. False: no memory.
+# The caller has set ops, options, owner, pool, blocks, slab, memory, out and the marks; everything else is zero. False: no memory.
 cdef bint http2_session_init(Http2Session *session, bint server) noexcept nogil
 cdef void http2_session_fini(Http2Session *session) noexcept nogil                            # all streams with it, without events
 cdef bint http2_receive(Http2Session *session, const char *at, size_t n) noexcept nogil       # False: session.error says why

@@ -508,7 +508,7 @@ cdef void http2_send_span(Http2Stream *stream, Span data, bint end) noexcept nog
     cdef bint stored = True
     if stream.bits & HTTP2_OPEN == 0 or stream.bits & HTTP2_END_OUT:
         return
-    if data.len <= COPY_MAX:
+    if data.len <= COPY_MAX or session.late:
         stored = buffer_copy(session.pool, &stream.out, data.at, data.len)
     else:
         stored = buffer_borrow(session.pool, &stream.out, data.at, data.len)
@@ -604,7 +604,7 @@ cdef bint http2_idle(Http2Session *session) noexcept nogil:
 cdef bint submit_settings(Http2Session *session) noexcept nogil:
     # In Envoy's order. What is RFC 9113's initial value is said too, as Envoy does.
     cdef const Http2Options *options = session.options
-    cdef nghttp2_settings_entry entries[4]
+    cdef nghttp2_settings_entry entries[5]
     cdef size_t n = 1
     entries[0].settings_id = NGHTTP2_SETTINGS_HEADER_TABLE_SIZE
     entries[0].value = options.hpack_table
@@ -620,7 +620,10 @@ cdef bint submit_settings(Http2Session *session) noexcept nogil:
     n += 1
     entries[n].settings_id = NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE
     entries[n].value = options.stream_window
-    n += 1
+    # Nobody's priorities are used, and nghttp2 keeps no tree of them if that is said (RFC 9218, 2.1).
+    entries[n + 1].settings_id = NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES
+    entries[n + 1].value = 1
+    n += 2
     if nghttp2_submit_settings(session.native, NGHTTP2_FLAG_NONE, entries, n) < 0:
         return False
     return options.connection_window <= DEFAULT_WINDOW or nghttp2_session_set_local_window_size(
@@ -642,10 +645,10 @@ cdef bint http2_session_init(Http2Session *session, bint server) noexcept nogil:
     if session.options.reset_burst:
         nghttp2_option_set_stream_reset_rate_limit(option, session.options.reset_burst, session.options.reset_rate)
     if server:
-        result = nghttp2_session_server_new2(&session.native, callbacks, session, option)
+        result = nghttp2_session_server_new3(&session.native, callbacks, session, option, &session.memory.hooks)
     else:
         nghttp2_option_set_peer_max_concurrent_streams(option, session.options.max_streams)
-        result = nghttp2_session_client_new2(&session.native, callbacks, session, option)
+        result = nghttp2_session_client_new3(&session.native, callbacks, session, option, &session.memory.hooks)
     nghttp2_option_del(option)
     if result != 0:
         session.native = NULL

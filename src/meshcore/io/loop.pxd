@@ -38,6 +38,7 @@ cdef struct Loop:
     uint64_t *stats                # this worker's counters; set by its owner
     void *tls                      # io/tls's; NULL: no TLS connection yet
     void *dirty                    # transports with output that leaves at the end of this event
+    void *late                     # ... and before the loop sleeps
 
 cdef int loop_init(Loop *loop, LoopHook on_wake, LoopHook on_tick, void *owner) noexcept nogil        # 0, or a negative errno
 cdef void loop_run(Loop *loop) noexcept nogil                 # until loop_stop

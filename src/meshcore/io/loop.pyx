@@ -11,7 +11,7 @@ from meshcore.base.clock cimport clock_init, clock_ms, clock_stale
 from meshcore.base.random cimport random_init
 from meshcore.base.slab cimport slab_fini, slab_init
 from meshcore.base.wheel cimport wheel_advance, wheel_init, wheel_next
-from meshcore.io.transport cimport transport_flush_all, transport_loop_end, transport_size
+from meshcore.io.transport cimport transport_flush_all, transport_flush_late_ones, transport_loop_end, transport_size
 from meshcore.io.uv cimport *
 
 cdef uint64_t NEVER = <uint64_t>-1
@@ -40,7 +40,7 @@ cdef void on_prepare(uv_prepare_t *handle) noexcept nogil:
     cdef uint64_t next
     now = clock_ms(&loop.clock)
     wheel_advance(&loop.wheel, now)
-    transport_flush_all(loop)
+    transport_flush_late_ones(loop)
     if loop.on_tick != NULL:
         loop.on_tick(loop)
     next = wheel_next(&loop.wheel)
@@ -60,6 +60,7 @@ cdef int loop_init(Loop *loop, LoopHook on_wake, LoopHook on_tick, void *owner) 
     loop.owner = owner
     loop.handles = 0
     loop.dirty = NULL
+    loop.late = NULL
     loop.stats = NULL
     loop.tls = NULL
     loop.alarm_ms = NEVER

@@ -23,6 +23,11 @@ from meshcore.observe.tls_facts cimport TlsFacts
 cdef extern from "<errno.h>" nogil:
     int EPROTO
 
+cdef enum FlushWhen:
+    FLUSH_NOT
+    FLUSH_SOON                     # when this event is over
+    FLUSH_LATE                     # when the loop has seen to all that was ready
+
 cdef struct TransportOps:
     void (*on_connected)(Transport *transport, int error) noexcept nogil      # dialled ones; 0 or a negative errno
     void (*on_read)(Transport *transport, const char *at, size_t n) noexcept nogil
@@ -52,7 +57,7 @@ cdef struct Transport:
     uint8_t finished
     uint8_t closing
     uint8_t failed                   # a write failed; on_end follows
-    uint8_t dirty                    # in loop.dirty
+    uint8_t dirty                    # FlushWhen: in loop.dirty or loop.late
     uint8_t shaking                  # a TLS handshake reads, whoever else does
     void *tls                        # io/tls's; NULL: plain bytes
     uv_poll_t poll
@@ -93,6 +98,7 @@ cdef char *transport_reserve(Transport *transport, size_t n) noexcept nogil   # 
 cdef void transport_commit(Transport *transport, size_t n) noexcept nogil
 cdef void transport_move(Transport *transport, Buffer *data) noexcept nogil   # takes all slices
 cdef void transport_flush_all(Loop *loop) noexcept nogil                      # sends what is due; ends every event
+cdef void transport_flush_late_ones(Loop *loop) noexcept nogil                # io/loop alone: before it sleeps
 cdef void transport_finish(Transport *transport) noexcept nogil               # FIN when all is written
 cdef void transport_close(Transport *transport) noexcept nogil
 cdef void transport_reset(Transport *transport) noexcept nogil                # RST instead of FIN
@@ -116,9 +122,16 @@ cdef inline bint transport_is_tls(Transport *transport) noexcept nogil:
 
 cdef inline void transport_flush(Transport *transport) noexcept nogil:
     if not transport.dirty and not transport.closing:
-        transport.dirty = True
+        transport.dirty = FLUSH_SOON
         transport.next_dirty = <Transport *>transport.loop.dirty
         transport.loop.dirty = transport
+
+cdef inline void transport_flush_late(Transport *transport) noexcept nogil:
+    # For owners whose on_flush gathers what several events wrote. Nothing that ends with this event may be in `out` until then.
+    if not transport.dirty and not transport.closing:
+        transport.dirty = FLUSH_LATE
+        transport.next_dirty = <Transport *>transport.loop.late
+        transport.loop.late = transport
 
 cdef inline uint64_t transport_queued(Transport *transport) noexcept nogil:
     # Bytes that the kernel has not taken.

@@ -66,7 +66,7 @@ cdef Transport *transport_new(Loop *loop, int fd) noexcept nogil:
     transport.finished = False
     transport.closing = False
     transport.failed = False
-    transport.dirty = False
+    transport.dirty = FLUSH_NOT
     transport.shaking = False
     transport.tls = NULL
     loop.handles += 1
@@ -165,6 +165,8 @@ cdef void transport_close(Transport *transport) noexcept nogil:
     if transport.tls != NULL:
         layer.leave(transport)
     transport.closing = True
+    if transport.dirty == FLUSH_LATE:
+        leave_late_ones(transport)
     transport.reading = False
     if transport.unread.len:
         lose(transport)            # as the kernel does with what nobody has read
@@ -414,9 +416,31 @@ cdef void transport_flush_all(Loop *loop) noexcept nogil:
     cdef Transport *transport = <Transport *>loop.dirty
     while transport != NULL:
         loop.dirty = transport.next_dirty
-        transport.dirty = False
+        transport.dirty = FLUSH_NOT
         flush_one(transport)
         transport = <Transport *>loop.dirty
+
+
+cdef void transport_flush_late_ones(Loop *loop) noexcept nogil:
+    cdef Transport *transport
+    transport_flush_all(loop)
+    while loop.late != NULL:
+        transport = <Transport *>loop.late
+        loop.late = transport.next_dirty
+        transport.dirty = FLUSH_NOT
+        flush_one(transport)
+        transport_flush_all(loop)
+
+
+cdef void leave_late_ones(Transport *transport) noexcept nogil:
+    cdef Transport *other = <Transport *>transport.loop.late
+    transport.dirty = FLUSH_NOT
+    if other == transport:
+        transport.loop.late = transport.next_dirty
+        return
+    while other.next_dirty != transport:
+        other = other.next_dirty
+    other.next_dirty = transport.next_dirty
 
 
 cdef void transport_finish(Transport *transport) noexcept nogil:

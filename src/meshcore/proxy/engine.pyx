@@ -13,6 +13,7 @@ from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.cluster.balancer cimport balancer_fini, balancer_init, balancer_reset
 from meshcore.cluster.host_set cimport host_set_unref
 from meshcore.codec.http2 cimport Http2Stream
+from meshcore.codec.http2_memory cimport http2_memory_fini, http2_memory_init
 from meshcore.conf.tables cimport RouteSet, cluster_conf_unref, listener_conf_unref, route_set_unref
 from meshcore.filter.batch cimport batch_init
 from meshcore.io.listener cimport server_close, server_open, server_set_backlog
@@ -56,6 +57,7 @@ cdef int engine_init(Engine *engine, uint32_t index, uint64_t *stats, LoopHook o
     slab_init(&engine.downstreams, sizeof(Http1Downstream))
     slab_init(&engine.http2_downstreams, sizeof(Http2Downstream))
     slab_init(&engine.http2_streams, sizeof(Http2Stream))
+    http2_memory_init(&engine.http2_memory)
     slab_init(&engine.upstreams, sizeof(Http1Upstream))
     slab_init(&engine.http2_upstreams, sizeof(Http2Upstream))
     slab_init(&engine.streams, sizeof(Stream))
@@ -86,6 +88,7 @@ cdef void engine_fini(Engine *engine) noexcept nogil:
     slab_fini(&engine.downstreams)
     slab_fini(&engine.http2_downstreams)
     slab_fini(&engine.http2_streams)
+    http2_memory_fini(&engine.http2_memory)
     slab_fini(&engine.upstreams)
     slab_fini(&engine.http2_upstreams)
     slab_fini(&engine.streams)

@@ -18,6 +18,7 @@ from meshcore.cluster.host_set cimport HostSet
 from meshcore.codec.head cimport Head
 from meshcore.codec.http1 cimport Http1Body, Http1Message
 from meshcore.codec.http2 cimport Http2Stream
+from meshcore.codec.http2_memory cimport Http2Memory
 from meshcore.conf.tables cimport ChainConf, ClusterConf, HcmConf, ListenerConf
 from meshcore.filter.http cimport Batch, HttpStream
 from meshcore.io.logfile cimport LogFile
@@ -49,6 +50,7 @@ cdef struct Engine:
     Slab downstreams
     Slab http2_downstreams
     Slab http2_streams             # of both sides
+    Http2Memory http2_memory
     Slab upstreams
     Slab http2_upstreams
     Slab streams

@@ -82,6 +82,7 @@ cdef Http2Downstream *down_new(Engine *engine, HcmConf *hcm, uint64_t mark) noex
     session.pool = &engine.loop.buffers
     session.blocks = &engine.loop.blocks
     session.slab = &engine.http2_streams
+    session.memory = &engine.http2_memory
     session.mark = mark
     session.stream_mark = mark
     session.stats = engine.stats
@@ -199,7 +200,7 @@ cdef void close_gracefully(Http2Downstream *down) noexcept nogil:
         transport_finish(down.base.conn.transport)
         return
     wheel_arm(&down.base.engine.loop.wheel, &down.timer, now_ms(down) + wait)
-    transport_flush(down.base.conn.transport)
+    http2_flush(&down.session, down.base.conn.transport)
 
 
 cdef void leave_if_done(Http2Downstream *down) noexcept nogil:
@@ -214,7 +215,7 @@ cdef void notice(Http2Downstream *down) noexcept nogil:
     down.state = HTTP2_DOWN_NOTICED
     http2_shutdown_notice(&down.session)
     wheel_arm(&down.base.engine.loop.wheel, &down.timer, now_ms(down) + hcm_of(down).drain_ms)
-    transport_flush(down.base.conn.transport)
+    http2_flush(&down.session, down.base.conn.transport)
 
 
 cdef void leave(Http2Downstream *down) noexcept nogil:
@@ -223,7 +224,7 @@ cdef void leave(Http2Downstream *down) noexcept nogil:
     down.state = HTTP2_DOWN_LEAVING
     timer_cancel(&down.base.engine.loop.wheel, &down.timer)
     http2_goaway(&down.session, NGHTTP2_NO_ERROR)
-    transport_flush(down.base.conn.transport)
+    http2_flush(&down.session, down.base.conn.transport)
 
 
 # --- timers ---------------------------------------------------------------------------------------------------------
@@ -293,7 +294,7 @@ cdef void on_keepalive(Timer *timer) noexcept nogil:
     down.ping_out = True
     http2_ping(&down.session)
     wheel_arm(&down.base.engine.loop.wheel, timer, now_ms(down) + down.session.options.keepalive_timeout_ms)
-    transport_flush(down.base.conn.transport)
+    http2_flush(&down.session, down.base.conn.transport)
 
 
 cdef void on_pong(Http2Session *session) noexcept nogil:
@@ -340,7 +341,7 @@ cdef void on_read(Transport *transport, const char *at, size_t n) noexcept nogil
     down.heard_ns = clock_ns(&down.base.engine.loop.clock)
     if not http2_receive(&down.session, at, n):
         broken(down)
-    transport_flush(transport)
+    http2_flush(&down.session, transport)
 
 
 cdef void on_flush(Transport *transport) noexcept nogil:
@@ -348,6 +349,7 @@ cdef void on_flush(Transport *transport) noexcept nogil:
     cdef uint64_t before = transport.out.len
     if down.state == HTTP2_DOWN_CLOSED:
         return
+    down.session.late = False
     http2_pull(&down.session)
     http2_keep(&down.session)
     count(down, HCM_CX_TX_BYTES, <int64_t>(transport.out.len - before))
@@ -569,7 +571,7 @@ session_ops.on_pong = on_pong
 
 
 cdef inline void flush(Downstream *base) noexcept nogil:
-    transport_flush(base.conn.transport)
+    http2_flush(&(<Http2Downstream *>base).session, base.conn.transport)
 
 
 cdef void send_interim(Downstream *base, Stream *stream, Head *head) noexcept nogil:

@@ -3,6 +3,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from meshcore.base.wheel cimport Timer
 from meshcore.codec.http2 cimport Http2Session
+from meshcore.io.transport cimport FLUSH_LATE, Transport, transport_flush, transport_flush_late
 from meshcore.proxy.objects cimport Downstream, Upstream
 
 cdef enum Http2DownState:
@@ -36,3 +37,11 @@ cdef struct Http2Upstream:
     bint ping_out                  # a keep-alive ping waits for its answer
     uint64_t heard_ns              # when the last bytes came
     Timer keepalive
+
+cdef inline void http2_flush(Http2Session *session, Transport *transport) noexcept nogil:
+    # What one turn of the loop wrote for a connection leaves in one system call, unless it is bytes that end with this event.
+    if session.borrowing != NULL:
+        transport_flush(transport)
+    else:
+        transport_flush_late(transport)
+        session.late = transport.dirty == FLUSH_LATE

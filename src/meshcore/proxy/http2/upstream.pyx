@@ -64,6 +64,7 @@ cdef bint opened(Upstream *base) noexcept nogil:
     session.pool = &base.engine.loop.buffers
     session.blocks = &base.engine.loop.blocks
     session.slab = &base.engine.http2_streams
+    session.memory = &base.engine.http2_memory
     session.out = &base.transport.out
     session.stats = base.engine.stats
     session.slots = base.pool.cluster.conf.http2_stats
@@ -71,7 +72,7 @@ cdef bint opened(Upstream *base) noexcept nogil:
     base.transport.ops = &ops
     upstream.heard_ns = clock_ns(&base.engine.loop.clock)
     arm_keepalive(upstream)
-    transport_flush(base.transport)
+    http2_flush(&(<Http2Upstream *>base).session, base.transport)
     return http2_session_init(session, False)
 
 
@@ -130,7 +131,7 @@ cdef void ping(Http2Upstream *upstream) noexcept nogil:
     http2_ping(&upstream.session)
     wheel_arm(&upstream.base.engine.loop.wheel, &upstream.keepalive,
               clock_ms(&upstream.base.engine.loop.clock) + upstream.session.options.keepalive_timeout_ms)
-    transport_flush(upstream.base.transport)
+    http2_flush(&upstream.session, upstream.base.transport)
 
 
 cdef void on_keepalive(Timer *timer) noexcept nogil:
@@ -177,7 +178,7 @@ cdef void send_head(Upstream *base, Attempt *attempt, bint end) noexcept nogil:
     attempt.server = http2_request(&upstream.session, &stream.request, end, attempt)
     attempt.head_sent = True
     attempt.end_sent = end
-    transport_flush(base.transport)
+    http2_flush(&(<Http2Upstream *>base).session, base.transport)
     if attempt.server != NULL:
         attempt.server.head = <Head *>arena_take(&stream.arena, sizeof(Head))
     if attempt.server == NULL or attempt.server.head == NULL:
@@ -190,7 +191,7 @@ cdef inline void sent(Upstream *base, Attempt *attempt, uint64_t n, bint end) no
     attempt.stream.record.upstream_wire_tx += n
     attempt.sent_bytes += n
     attempt.end_sent = attempt.end_sent or end
-    transport_flush(base.transport)
+    http2_flush(&(<Http2Upstream *>base).session, base.transport)
 
 
 cdef void send_span(Upstream *base, Attempt *attempt, Span data, bint end) noexcept nogil:
@@ -218,7 +219,7 @@ cdef void abandon(Upstream *base, Attempt *attempt) noexcept nogil:
     if server != NULL:
         let_go(<Http2Upstream *>base, attempt)
         http2_reset(server, NGHTTP2_INTERNAL_ERROR)
-        transport_flush(base.transport)
+        http2_flush(&(<Http2Upstream *>base).session, base.transport)
     attempt.upstream = NULL
     over(<Http2Upstream *>base)
 
@@ -244,7 +245,7 @@ cdef void finish(Http2Upstream *upstream, Attempt *attempt) noexcept nogil:
     if not attempt.end_sent:
         count(upstream, CLUSTER_RQ_TX_RESET, 1)
         http2_reset(server, NGHTTP2_INTERNAL_ERROR)        # nobody wants the rest of the request
-        transport_flush(upstream.base.transport)
+        http2_flush(&upstream.session, upstream.base.transport)
     http2_detach(server)
     over(upstream)
 
@@ -394,7 +395,7 @@ cdef void on_read(Transport *transport, const char *at, size_t n) noexcept nogil
     upstream.heard_ns = clock_ns(&upstream.base.engine.loop.clock)
     if not http2_receive(&upstream.session, at, n):
         broken(upstream)
-    transport_flush(transport)
+    http2_flush(&upstream.session, transport)
 
 
 cdef void on_flush(Transport *transport) noexcept nogil:
@@ -402,6 +403,7 @@ cdef void on_flush(Transport *transport) noexcept nogil:
     cdef uint64_t before = transport.out.len
     if upstream.base.state == UP_CLOSED:
         return
+    upstream.session.late = False
     http2_pull(&upstream.session)
     http2_keep(&upstream.session)
     count(upstream, CLUSTER_CX_TX_BYTES, <int64_t>(transport.out.len - before))
@@ -441,7 +443,7 @@ cdef void resume(Upstream *base, Attempt *attempt) noexcept nogil:
     if attempt.server != NULL and attempt.server.paused:
         upstream_count(base, CLUSTER_FLOW_RESUMED, 1)
         http2_resume(attempt.server)
-        transport_flush(base.transport)
+        http2_flush(&(<Http2Upstream *>base).session, base.transport)
 
 
 cdef UpstreamOps up_ops
