@@ -207,7 +207,8 @@ cdef bint keep_hello(Arrival *arrival, const ClientHello *hello) noexcept nogil:
         return False
     for i in range(hello.server_name.len):
         arrival.texts[i] = lower(hello.server_name.at[i])
-    memcpy(arrival.texts + hello.server_name.len, hello.protocols.at, hello.protocols.len)
+    if hello.protocols.len > 0:
+        memcpy(arrival.texts + hello.server_name.len, hello.protocols.at, hello.protocols.len)
     arrival.server_name = span(arrival.texts, hello.server_name.len)
     arrival.protocols = span(arrival.texts + hello.server_name.len, hello.protocols.len)
     return True

@@ -17,6 +17,7 @@ from meshcore.conf.tables cimport UPSTREAM_HTTP1, UPSTREAM_HTTP2
 from meshcore.io.transport cimport transport_facts, transport_is_tls
 from meshcore.observe.record cimport *
 from meshcore.observe.tls_facts cimport tls_facts_ref, tls_facts_unref
+from meshcore.proxy.attempt_response cimport attempt_response_head
 from meshcore.proxy.blame cimport blame_connected
 from meshcore.proxy.charge cimport *
 from meshcore.proxy.client cimport client_pause, client_resume
@@ -30,6 +31,7 @@ from meshcore.proxy.reselect cimport reselect_note, reselect_prepare, reselects
 from meshcore.proxy.route_hash cimport route_hash_fill
 from meshcore.proxy.route_head cimport route_head_set_host
 from meshcore.proxy.stream cimport *
+from meshcore.proxy.terminate cimport stream_terminates
 from meshcore.proxy.upstream cimport *
 from meshcore.proxy.upstream_http1 cimport upstream_send_raw
 from meshcore.route.table cimport SCOPE_RQ_TOTAL
@@ -66,7 +68,7 @@ cdef void rewrite_to_host(Stream *stream, Host *host) noexcept nogil:
 
 cdef bint speaks_http2(Stream *stream) noexcept nogil:
     cdef uint8_t protocol = stream.cluster.conf.protocol
-    if protocol == UPSTREAM_HTTP1 or stream.http.route.connect_terminate:
+    if protocol == UPSTREAM_HTTP1 or stream_terminates(stream):
         return False
     return protocol == UPSTREAM_HTTP2 or stream.record.protocol >= HTTP_2
 
@@ -111,7 +113,7 @@ cdef void start_try(Stream *stream, bint fresh, bint extra) noexcept nogil:
     attempt.extra = extra
     attempt.host = host
     atomic_ref(&host.refs)
-    attempt.fresh = fresh or stream.http.route.connect_terminate
+    attempt.fresh = fresh or stream_terminates(stream)
     attempt.started_ns = clock_ns(&engine.loop.clock)
     timer_init(&attempt.timer, on_try_timeout, attempt)
     timer_init(&attempt.idle, on_try_idle, attempt)
@@ -216,6 +218,16 @@ cdef void give_up_others(Stream *stream, Attempt *chosen) noexcept nogil:
 # --- its connection -----------------------------------------------------------------------------------------------------
 
 
+cdef void take_body(Stream *stream, Buffer *body) noexcept nogil:
+    # What was read of the request so far; kept, as long as it may have to go out again.
+    buffer_init(body)
+    if stream.bits & STREAM_REPLAY_LOST:
+        buffer_move(body, &stream.waiting)
+    elif not buffer_share(&stream.engine.loop.buffers, body, &stream.replay):
+        stream.bits |= STREAM_REPLAY_LOST
+        buffer_move(body, &stream.replay)
+
+
 cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil:
     cdef Stream *stream = attempt.stream
     cdef Record *record = &stream.record
@@ -241,7 +253,7 @@ cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil:
         record.upstream_tls = tls_facts_ref(transport_facts(upstream.transport))
     if stream.cluster.conf.max_stream_ms:
         wheel_arm(&stream.engine.loop.wheel, &attempt.duration, clock_ms(&stream.engine.loop.clock) + stream.cluster.conf.max_stream_ms)
-    if stream.bits & STREAM_CONNECT and stream.http.route.connect_terminate:
+    if stream_terminates(stream):
         open_tunnel(stream, attempt, upstream)
         return
     if stream.http.route.auto_host_rewrite and attempt.host.hostname.len > 0:
@@ -255,12 +267,7 @@ cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil:
     if stream.bits & STREAM_UPGRADE:
         attempt.holding = True
         return
-    buffer_init(&body)
-    if stream.bits & STREAM_REPLAY_LOST:
-        buffer_move(&body, &stream.waiting)
-    elif not buffer_share(&stream.engine.loop.buffers, &body, &stream.replay):
-        stream.bits |= STREAM_REPLAY_LOST
-        buffer_move(&body, &stream.replay)
+    take_body(stream, &body)
     end = stream.bits & STREAM_REQUEST_PASSED != 0
     if body.len > 0 or end:
         upstream_send_buffer(upstream, attempt, &body, end and stream.bits & STREAM_TRAILERS == 0)
@@ -283,22 +290,19 @@ cdef void attempt_tunnel_opened(Attempt *attempt) noexcept nogil:
 
 
 cdef void open_tunnel(Stream *stream, Attempt *attempt, Upstream *upstream) noexcept nogil:
-    # CONNECT ends here: what waited goes out raw, the client gets its 200, and bytes flow both ways.
+    # It ends here: what waited goes out raw, the client gets its 200, and bytes flow both ways.
     cdef Buffer body
     upstream_send_raw(upstream, attempt)
-    buffer_init(&body)
-    buffer_move(&body, &stream.waiting)
-    stream.bits |= STREAM_TUNNEL
+    take_body(stream, &body)
+    if stream.bits & STREAM_CONNECT:
+        stream.bits |= STREAM_TUNNEL
     if body.len > 0 or stream.bits & STREAM_REQUEST_PASSED:
         upstream_send_buffer(upstream, attempt, &body, stream.bits & STREAM_REQUEST_PASSED != 0)
-    attempt.response_started = True
     stream.record.upstream_first_rx_ns = clock_ns(&stream.engine.loop.clock)
     stream.record.upstream_protocol = NO_PROTOCOL
-    stream.record.details = span(b"via_upstream", 12)
     head_init(&stream.response, &stream.arena, True)
     stream.response.status = 200
-    charge(stream, 200)
-    stream_response_head(stream, False)
+    attempt_response_head(attempt, False)
 
 
 cdef void attempt_upload_full(Attempt *attempt) noexcept nogil:

@@ -17,6 +17,7 @@ from meshcore.proxy.attempt cimport RESET_CONNECT_REFUSED, RESET_CONNECT_TIMEOUT
 from meshcore.proxy.http2.upstream cimport http2_upstream_new
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.pool cimport *
+from meshcore.proxy.terminate cimport stream_terminates
 from meshcore.proxy.upstream_http1 cimport http1_upstream_new
 
 cdef extern from "<errno.h>" nogil:
@@ -75,7 +76,7 @@ cdef Upstream *upstream_dial(Pool *pool, Span *failure) noexcept nogil:
     breaker_take(&conf.breakers[pool.priority], RESOURCE_CONNECTIONS)
     pool.live += 1
     count(upstream, CLUSTER_CX_TOTAL, 1)
-    if pool.pending == NULL or not pool.pending.stream.http.route.connect_terminate:
+    if pool.pending == NULL or not stream_terminates(pool.pending.stream):
         count(upstream, CLUSTER_CX_HTTP2_TOTAL if pool.http2 else CLUSTER_CX_HTTP1_TOTAL, 1)
     gauge(upstream, CLUSTER_CX_ACTIVE, 1)
     atomic_add(&pool.host.stats[HOST_CX_TOTAL], 1)

@@ -122,7 +122,7 @@ cdef void frame_request(Attempt *attempt, bint end) noexcept nogil:
 
 
 cdef void upstream_send_raw(Upstream *base, Attempt *attempt) noexcept nogil:
-    # CONNECT is terminated here: the connection carries the tunnel's bytes and no HTTP.
+    # The request ends here: the connection carries the tunnel's bytes and no HTTP.
     cdef Http1Upstream *upstream = <Http1Upstream *>base
     attempt.head_sent = True
     attempt.end_sent = False
@@ -212,7 +212,7 @@ cdef void sent(Http1Upstream *upstream, Attempt *attempt, uint64_t n, bint end) 
     attempt.sent_bytes += n
     if end:
         attempt.end_sent = True
-        if attempt.stream.bits & STREAM_TUNNEL and attempt.stream.bits & STREAM_CONNECT:
+        if attempt.raw or (attempt.stream.bits & STREAM_TUNNEL and attempt.stream.bits & STREAM_CONNECT):
             transport_finish(upstream.base.transport)
     transport_flush(upstream.base.transport)
 
