@@ -37,6 +37,7 @@ class Case:
     listener: dict[str, Any] = field(default_factory=dict)
     cluster: dict[str, Any] = field(default_factory=dict)
     speaks: Way = ("auto", "auto")  # the server
+    labels: dict[str, str] = field(default_factory=dict)  # envoy.lb of its host
 
 
 @dataclass

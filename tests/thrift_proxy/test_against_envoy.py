@@ -19,15 +19,20 @@ import mesh
 from tests.admin.asking import ask
 from tests.peers.envoy import envoy_peer
 from tests.peers.ports import PortReservation
-from tests.thrift_proxy.conversations import CASES, Case, Side
+from tests.thrift_proxy.conversations import CASES as TALKS
+from tests.thrift_proxy.conversations import Case, Side
+from tests.thrift_proxy.filtered import CASES as FILTERED
 from tests.thrift_proxy.talk import Server, bootstrap, cluster, listener
 
 pytestmark = pytest.mark.slow
 
+CASES = [*TALKS, *FILTERED]
 LIMIT_S = 30.0
 LOG = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
 FORMAT = (
-    "%DYNAMIC_METADATA(thrift.proxy)% %RESPONSE_FLAGS% %RESPONSE_CODE% %RESPONSE_CODE_DETAILS% %BYTES_RECEIVED% %BYTES_SENT% "
+    "%DYNAMIC_METADATA(thrift.proxy)% %DYNAMIC_METADATA(envoy.lb)% %DYNAMIC_METADATA(envoy.filters.thrift.header_to_metadata)% "
+    "%DYNAMIC_METADATA(envoy.filters.thrift.payload_to_metadata)% "
+    "%RESPONSE_FLAGS% %RESPONSE_CODE% %RESPONSE_CODE_DETAILS% %BYTES_RECEIVED% %BYTES_SENT% "
     "%UPSTREAM_CLUSTER% %ROUTE_NAME% %PROTOCOL%\n"
 )
 CLUSTER_STATS = (
@@ -51,7 +56,10 @@ def config(case_ports: dict[str, int], servers: dict[str, Server], dead: int, lo
         routes = [*case.routes, {"match": {"method_name": "nothing", "invert": True}, "route": {"cluster": case.name}}]
         fields = {"access_log": [access_log], **case.listener}
         listeners.append(listener(case.name, case_ports.get(case.name, 0), routes, *case.listens, **fields))
-        clusters.append(cluster(case.name, servers[case.name].port, transport=case.up[0], protocol=case.up[1], **case.cluster))
+        made = cluster(case.name, servers[case.name].port, transport=case.up[0], protocol=case.up[1], **case.cluster)
+        if case.labels:
+            made["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["metadata"] = {"filter_metadata": {"envoy.lb": case.labels}}
+        clusters.append(made)
     return bootstrap(listeners, clusters)
 
 

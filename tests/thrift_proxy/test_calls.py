@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-import mesh
 from mesh.codec import thrift
 from mesh.codec.thrift import Type
-from tests.thrift_proxy.talk import Client, Server, bootstrap, call, cluster, error_of, listener, route
+from tests.thrift_proxy.running import Running
+from tests.thrift_proxy.talk import Server, call, cluster, error_of, route
 
 
 @pytest.fixture
@@ -30,25 +30,6 @@ def free_port() -> Iterator[int]:
 
 def twitter(port: int) -> dict[str, Any]:
     return cluster("twitter", port, transport="framed", protocol="twitter")
-
-
-class Running:
-    def __init__(self, routes: list[dict[str, Any]], clusters: list[dict[str, Any]], **fields: Any) -> None:
-        self.proxy = mesh.Proxy(bootstrap([listener("main", 0, routes, **fields)], clusters), concurrency=1)
-
-    def __enter__(self) -> Running:
-        self.proxy.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.proxy.stop()
-        assert self.proxy.live_objects() == 0
-
-    def client(self, transport: str = "auto", protocol: str = "auto") -> Client:
-        return Client(self.proxy.listeners["main"].port, transport, protocol)
-
-    def __getitem__(self, stat: str) -> int:
-        return int(self.proxy.stats[stat])
 
 
 def test_calls_of_one_connection_share_an_upstream_connection_when_they_follow_one_another(server: Server) -> None:

@@ -36,6 +36,8 @@ IMPLEMENTED_TYPES = (
     "envoy.extensions.filters.network.thrift_proxy.v3.ThriftProxy",
     "envoy.extensions.filters.network.thrift_proxy.v3.ThriftProtocolOptions",
     "envoy.extensions.filters.network.thrift_proxy.router.v3.Router",
+    "envoy.extensions.filters.network.thrift_proxy.filters.header_to_metadata.v3.HeaderToMetadata",
+    "envoy.extensions.filters.network.thrift_proxy.filters.payload_to_metadata.v3.PayloadToMetadata",
     "envoy.extensions.upstreams.tcp.v3.TcpProtocolOptions",
     "envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig",
     "envoy.extensions.filters.http.router.v3.Router",

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import load_balancer_subset, matcher
+from mesh.config import load_balancer_subset, matcher, runtime
 from mesh.config.errors import join, nearest
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, each, wrapped_or
 from meshcore.bind import spec
-from meshcore.bind.thrift_spec import ThriftRoute, ThriftRoutes
+from meshcore.bind.thrift_spec import ThriftMirror, ThriftRoute, ThriftRoutes
 
 PACKAGE = "envoy.extensions.filters.network.thrift_proxy.v3"
 ROUTES = Fields(f"{PACKAGE}.RouteConfiguration", {"name", "routes", "validate_clusters"})
@@ -20,8 +20,10 @@ ROUTE = Fields(f"{PACKAGE}.Route", {"match", "route"})
 MATCH = Fields(f"{PACKAGE}.RouteMatch", {"method_name", "service_name", "invert", "headers"})
 ACTION = Fields(
     f"{PACKAGE}.RouteAction",
-    {"cluster", "weighted_clusters", "cluster_header", "metadata_match", "strip_service_name"},
+    {"cluster", "weighted_clusters", "cluster_header", "metadata_match", "strip_service_name", "request_mirror_policies"},
+    instead={"rate_limits": "only the remote rate limit service reads it"},
 )
+MIRROR = Fields(f"{PACKAGE}.RouteAction.RequestMirrorPolicy", {"cluster", "runtime_fraction"})
 WEIGHTED = Fields(f"{PACKAGE}.WeightedCluster", {"clusters"})
 CHOICE = Fields(f"{PACKAGE}.WeightedCluster.ClusterWeight", {"name", "weight", "metadata_match"})
 
@@ -54,7 +56,20 @@ def _route(message: Any, low: Lowering, path: str, strict: bool) -> ThriftRoute:
         cluster_header=message.route.cluster_header.lower(),
         strip_service_name=message.route.strip_service_name,
         metadata_match=load_balancer_subset.lower_match(message.route),
+        mirrors=each(
+            message.route.request_mirror_policies,
+            join(action, "request_mirror_policies"),
+            lambda item, where: _mirror(item, low, where, strict),
+        ),
     )
+
+
+def _mirror(message: Any, low: Lowering, path: str, strict: bool) -> ThriftMirror:
+    """As in Envoy the default of a fraction counts only where it has a runtime key."""
+    MIRROR.check(message, low.report, path)
+    fraction = runtime.lower_fraction(message.runtime_fraction, low, join(path, "runtime_fraction"))
+    name = _cluster(message.cluster, low, join(path, "cluster"), strict)
+    return ThriftMirror(name, fraction if message.runtime_fraction.runtime_key else None)
 
 
 def _weighted(action: Any, low: Lowering, path: str, strict: bool) -> tuple[spec.WeightedCluster, ...]:

@@ -27,6 +27,7 @@ from meshcore.bind.routes cimport compile_adds, compile_mutation, routes_compile
 from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.bind.stats cimport Group, Layout, StatsRegistry
 from meshcore.bind.stream_matchers cimport compile_cidrs
+from meshcore.bind.thrift_filters cimport compile_thrift_filters, compile_thrift_retry
 from meshcore.bind.thrift_routes cimport thrift_routes_compile
 from meshcore.cluster.breaker cimport *
 from meshcore.codec.http1 cimport UNDERSCORES_ALLOW, UNDERSCORES_DROP, UNDERSCORES_REJECT, Http1Options
@@ -549,7 +550,10 @@ cdef class ListenerTable:
         thrift.count_passing = spec.payload_passthrough
         thrift.max_requests = spec.max_requests_per_connection
         thrift.stays_open = not spec.close_on_upstream_error
-        thrift.routes = thrift_routes_compile(spec.routes, cluster_index)
+        thrift.keeps_case = spec.header_keys_preserve_case
+        thrift.filters = compile_thrift_filters(arena, &thrift.regexes, spec.filters, &thrift.filters_len)
+        thrift.retry = compile_thrift_retry(arena, spec.retry)
+        thrift.routes = thrift_routes_compile(spec.routes, cluster_index, registry.runtime)
         thrift.logs = compile_logs(arena, spec.access_logs, files, registry.runtime, &thrift.regexes)
         thrift.logs_len = len(spec.access_logs)
         return 0

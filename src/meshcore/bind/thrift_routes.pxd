@@ -1,5 +1,6 @@
 # Compiles Thrift route tables; with the GIL, main thread.
+from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.route.thrift_table cimport ThriftRouteTable
 
 # A reference; `cluster_index`: name -> slot in every worker, grown as names are met.
-cdef ThriftRouteTable *thrift_routes_compile(object spec, dict cluster_index) except NULL
+cdef ThriftRouteTable *thrift_routes_compile(object spec, dict cluster_index, RuntimeCells cells) except NULL

@@ -8,6 +8,7 @@ from meshcore.base.arena cimport Arena, arena_fini, arena_init
 from meshcore.base.span cimport Span, span
 from meshcore.bind.load_balancer cimport compile_criteria
 from meshcore.bind.matchers cimport compile_headers, keep, keep_lower, take
+from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.codec.head cimport Head, head_add, head_identify, head_init
 from meshcore.route.matcher cimport SOURCE_HEADER, HeaderMatcher
 from meshcore.route.table cimport ClusterChoice
@@ -16,7 +17,7 @@ from meshcore.route.thrift_table cimport *
 from meshcore.bind.spec import WeightedCluster
 
 
-cdef int compile_route(ThriftRouteTable *table, object spec, ThriftRoute *route, dict cluster_index) except -1:
+cdef int compile_route(ThriftRouteTable *table, object spec, ThriftRoute *route, dict cluster_index, RuntimeCells cells) except -1:
     cdef HeaderMatcher *headers
     cdef uint32_t i
     if spec.method_name is not None:
@@ -35,7 +36,23 @@ cdef int compile_route(ThriftRouteTable *table, object spec, ThriftRoute *route,
     route.headers = headers
     route.strip_service_name = spec.strip_service_name
     route.criteria = compile_criteria(&table.arena, spec.metadata_match)
+    compile_mirrors(table, spec.mirrors, route, cluster_index, cells)
     return compile_clusters(table, spec, route, cluster_index)
+
+
+cdef int compile_mirrors(ThriftRouteTable *table, object specs, ThriftRoute *route, dict cluster_index, RuntimeCells cells) except -1:
+    cdef ThriftMirror *mirrors
+    if not specs:
+        return 0
+    mirrors = <ThriftMirror *>take(&table.arena, sizeof(ThriftMirror) * len(specs))
+    for i, spec in enumerate(specs):
+        mirrors[<int>i].cluster = keep(&table.arena, spec.cluster)
+        mirrors[<int>i].index = cluster_index.setdefault(spec.cluster, len(cluster_index))
+        if spec.fraction is not None:
+            cells.fill(spec.fraction, &mirrors[<int>i].fraction)
+    route.mirrors = mirrors
+    route.mirrors_len = len(specs)
+    return 0
 
 
 cdef int compile_clusters(ThriftRouteTable *table, object spec, ThriftRoute *route, dict cluster_index) except -1:
@@ -56,7 +73,7 @@ cdef int compile_clusters(ThriftRouteTable *table, object spec, ThriftRoute *rou
     return 0
 
 
-cdef ThriftRouteTable *thrift_routes_compile(object spec, dict cluster_index) except NULL:
+cdef ThriftRouteTable *thrift_routes_compile(object spec, dict cluster_index, RuntimeCells cells) except NULL:
     cdef ThriftRouteTable *table = thrift_table_new()
     cdef uint32_t i
     if table == NULL:
@@ -67,7 +84,7 @@ cdef ThriftRouteTable *thrift_routes_compile(object spec, dict cluster_index) ex
         table.routes_len = len(spec.routes)
         for i in range(table.routes_len):
             table.routes[i].order = i
-            compile_route(table, spec.routes[i], &table.routes[i], cluster_index)
+            compile_route(table, spec.routes[i], &table.routes[i], cluster_index, cells)
         if not thrift_table_index(table):
             raise MemoryError
     except BaseException:
@@ -87,7 +104,7 @@ cdef class ThriftRouteFace:
     cdef ThriftRouteTable *table
 
     def __cinit__(self, spec):
-        self.table = thrift_routes_compile(spec, {})
+        self.table = thrift_routes_compile(spec, {}, RuntimeCells())
 
     def __dealloc__(self):
         thrift_table_unref(self.table)

@@ -6,7 +6,15 @@ Names are those of envoy.extensions.filters.network.thrift_proxy.v3. Immutable; 
 from __future__ import annotations
 
 from meshcore.bind.record import record
-from meshcore.bind.spec import AccessLog, HeaderMatch, WeightedCluster
+from meshcore.bind.spec import AccessLog, HeaderMatch, RuntimeFraction, WeightedCluster
+
+
+@record
+class ThriftMirror:
+    """RequestMirrorPolicy. `fraction` None: every call."""
+
+    cluster: str
+    fraction: RuntimeFraction | None = None
 
 
 @record
@@ -23,6 +31,7 @@ class ThriftRoute:
     cluster_header: str = ""
     strip_service_name: bool = False
     metadata_match: str = ""
+    mirrors: tuple[ThriftMirror, ...] = ()
 
 
 @record
@@ -31,6 +40,56 @@ class ThriftRoutes:
 
     name: str
     routes: tuple[ThriftRoute, ...] = ()
+
+
+@record
+class ThriftFact:
+    """KeyValuePair: what a filter writes into dynamic metadata. `value` stands for what was found; `regex`: (pattern, substitution)."""
+
+    namespace: str
+    key: str
+    value: str = ""
+    regex: tuple[str, str] | None = None
+    number: bool = False
+    base64: bool = False
+
+
+@record
+class ThriftHeaderRule:
+    """HeaderToMetadata.Rule."""
+
+    header: str
+    present: ThriftFact | None = None
+    missing: ThriftFact | None = None
+    remove: bool = False
+
+
+@record
+class ThriftPayloadRule:
+    """PayloadToMetadata.Rule, for calls of a method, or of a service if `service`; an empty name is every call. `path`: ids of fields from
+    the arguments on; each path has one rule."""
+
+    name: str
+    service: bool
+    path: tuple[int, ...]
+    present: ThriftFact | None = None
+    missing: ThriftFact | None = None
+
+
+@record
+class ThriftFilter:
+    """HeaderToMetadata or PayloadToMetadata: rules of one kind."""
+
+    headers: tuple[ThriftHeaderRule, ...] = ()
+    payload: tuple[ThriftPayloadRule, ...] = ()
+
+
+@record
+class ThriftRetry:
+    """Which methods ("get", or "People:" for all of a service) may be tried again, and how often after the first try."""
+
+    methods: tuple[str, ...]
+    num_retries: int = 1
 
 
 @record
@@ -45,3 +104,6 @@ class ThriftProxy:
     max_requests_per_connection: int = 0
     close_on_upstream_error: bool = True
     access_logs: tuple[AccessLog, ...] = ()
+    header_keys_preserve_case: bool = False
+    filters: tuple[ThriftFilter, ...] = ()
+    retry: ThriftRetry | None = None

@@ -8,6 +8,7 @@ from libc.string cimport memcpy, memset
 
 from meshcore.base.span cimport span
 from meshcore.codec.head cimport Header
+from meshcore.codec.http1_case cimport http1_case_put
 from meshcore.codec.thrift_message cimport thrift_binary_magic, thrift_compact_magic
 from meshcore.codec.thrift_wire cimport *
 
@@ -209,7 +210,12 @@ cdef size_t write_block(const ThriftFrameHead *frame, Head *headers, char *out) 
                 continue
             if header.name_len > STRING_MAX or header.value_len > STRING_MAX:
                 return 0
-            n += write_string(out + n, header.name, header.name_len)
+            n += write_varint(out + n, header.name_len)
+            if headers.raw != NULL:
+                http1_case_put(headers, header.name, header.name_len, out + n)
+            else:
+                memcpy(out + n, header.name, header.name_len)
+            n += header.name_len
             n += write_string(out + n, header.value, header.value_len)
     # At least one byte of padding, as Envoy and Apache's library for C++ write it.
     memset(out + n, INFO_PADDING, 4 - n % 4)

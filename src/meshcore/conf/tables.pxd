@@ -16,6 +16,7 @@ from meshcore.conf.stat_ids cimport (
 )
 from meshcore.conf.tls cimport TlsSlot
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
+from meshcore.filter.thrift_metadata cimport ThriftFilter
 from meshcore.observe.format cimport Format
 from meshcore.observe.ip cimport Cidr
 from meshcore.observe.metadata cimport Metadata
@@ -25,6 +26,7 @@ from meshcore.route.match_tree cimport MatchTree
 from meshcore.route.matcher cimport HeaderMatcher, Regex, StringMatcher
 from meshcore.route.mutation cimport HeaderAdd, Mutation
 from meshcore.route.table cimport RouteTable, UpgradeRule
+from meshcore.route.thrift_retry cimport ThriftRetry
 from meshcore.route.thrift_table cimport ThriftRouteTable
 
 cdef enum ServerHeader:
@@ -265,10 +267,14 @@ cdef struct ThriftConf:
     bint count_passing             # payload_passthrough: what passes unread is counted
     uint32_t max_requests          # per connection, 0 = no limit
     bint stays_open                # a failure of the upstream is answered, and the connection goes on
+    bint keeps_case                # header_keys_preserve_case
+    ThriftFilter *filters          # before the router, in order
+    uint32_t filters_len
+    const ThriftRetry *retry       # NULL: no call is tried again
     ThriftRouteTable *routes       # a reference
     LogConf *logs
     uint8_t logs_len
-    Regex *regexes                 # of its log filters, to be freed with it
+    Regex *regexes                 # of its filters and those of its logs, to be freed with it
 
 cdef struct ChainConf:
     # One filter chain: what is done with the connections that it matches.

@@ -4,10 +4,11 @@ Lists all the way down: a stream carries a handful of namespaces with a handful 
 """
 from libc.stdio cimport snprintf
 from libc.stdlib cimport malloc, strtod
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcpy, memset
 
 from meshcore.base.arena cimport arena_take
 from meshcore.base.span cimport span, span_equal
+from meshcore.base.span_order cimport span_order
 from meshcore.observe.json_text cimport json_bound, json_write
 
 cdef enum:
@@ -170,16 +171,11 @@ cdef char *put_number(double number, char *out, char *end) noexcept nogil:
     return put(text, n, out, end)
 
 
-cdef int order(Span a, Span b) noexcept nogil:
-    cdef int found = memcmp(a.at, b.at, min(a.len, b.len)) if min(a.len, b.len) > 0 else 0
-    return found if found != 0 else <int>(a.len > b.len) - <int>(a.len < b.len)
-
-
 cdef const MetaItem *item_after(const MetaItem *items, const MetaItem *last) noexcept nogil:
     # The member with the least name beyond that of `last`; NULL: no more.
     cdef const MetaItem *best = NULL
     while items != NULL:
-        if (last == NULL or order(items.key, last.key) > 0) and (best == NULL or order(items.key, best.key) < 0):
+        if (last == NULL or span_order(items.key, last.key) > 0) and (best == NULL or span_order(items.key, best.key) < 0):
             best = items
         items = items.next
     return best

@@ -32,6 +32,7 @@ from meshcore.proxy.request_queue cimport queue_fini, queue_init
 from meshcore.proxy.stream_end cimport stream_free
 from meshcore.proxy.thrift.objects cimport ThriftCall, ThriftDownstream, ThriftUpstream, ThriftWalk
 from meshcore.proxy.thrift.pool cimport pools_retire
+from meshcore.proxy.thrift.shadow cimport shadows_end
 from meshcore.route.table cimport RouteTable, route_table_unref
 
 cdef extern from "<errno.h>" nogil:
@@ -358,6 +359,7 @@ cdef void engine_abort(Engine *engine) noexcept nogil:
     engine_stop_listening(engine)
     while engine.shadows != NULL:
         mirror_end(engine.shadows)
+    shadows_end(engine)
     while listener != NULL:
         next = listener.next
         connections_abort(listener)

@@ -60,6 +60,7 @@ cdef struct Engine:
     Slab thrift_calls
     Slab thrift_upstreams
     Slab thrift_walks
+    void *thrift_shadows           # mirrored calls under way; private to proxy/thrift/shadow
     Slab accepted
     Slab answerers
     Stream *ended                  # freed at the end of the iteration

@@ -2,9 +2,10 @@
 #
 # Built on the main thread by bind/thrift_routes.pyx into the table's own arena and freed with it. `thrift_route_find` gives what Envoy's
 # linear first-match walk gives; what it costs grows with the length of the name and with the routes that no name can rule out.
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from meshcore.base.arena cimport Arena
+from meshcore.base.runtime cimport RuntimeFraction
 from meshcore.base.span cimport Span
 from meshcore.codec.head cimport Head
 from meshcore.route.criteria cimport Criteria
@@ -16,6 +17,12 @@ from meshcore.route.value_index cimport ValueIndex
 cdef enum ThriftMatchKind:
     THRIFT_MATCH_METHOD            # the whole name
     THRIFT_MATCH_SERVICE           # what the name begins with, its last colon included
+
+cdef struct ThriftMirror:
+    # RequestMirrorPolicy.
+    Span cluster
+    int32_t index                  # its slot in every worker
+    RuntimeFraction fraction
 
 cdef struct ThriftRoute:
     uint32_t order                 # position in the table, first = 0
@@ -31,6 +38,8 @@ cdef struct ThriftRoute:
     Span cluster_header            # lower case: names the cluster; a call without it is for another route
     const Criteria *criteria       # subset wanted where no choice says another; NULL: none
     bint strip_service_name
+    const ThriftMirror *mirrors
+    uint16_t mirrors_len
 
 cdef struct ThriftCandidates:
     # Routes that one name leads to, ascending.

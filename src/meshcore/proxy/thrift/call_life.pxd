@@ -9,6 +9,7 @@ from meshcore.base.span cimport Span
 from meshcore.proxy.thrift.objects cimport ThriftCall, ThriftDownstream
 
 cdef ThriftCall *call_new(ThriftDownstream *down) noexcept nogil                 # NULL: no memory
+cdef void call_hold_conf(ThriftCall *call) noexcept nogil                         # what its listener was told stays while it lasts
 cdef void call_request_complete(ThriftCall *call) noexcept nogil                  # its last byte was read
 cdef void call_fail_protocol(ThriftCall *call, Span what) noexcept nogil          # its payload is no Thrift; the caller closes
 cdef void call_discard(ThriftCall *call) noexcept nogil                           # new, and nothing more was read of it

@@ -3,6 +3,7 @@ from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.string cimport memset
 
 from meshcore.base.arena cimport arena_fini, arena_init
+from meshcore.base.atomics cimport atomic_ref
 from meshcore.base.clock cimport clock_ns, clock_wall_us
 from meshcore.base.slab cimport slab_free, slab_new
 from meshcore.base.span cimport Span, span
@@ -12,11 +13,13 @@ from meshcore.codec.thrift cimport *
 from meshcore.codec.thrift_frame cimport ThriftFrameHead
 from meshcore.codec.thrift_reply cimport REPLY_ERROR, REPLY_MORE, REPLY_SUCCESS, thrift_exception_write
 from meshcore.conf.stat_ids cimport *
+from meshcore.conf.tables cimport listener_conf_unref
 from meshcore.io.transport cimport transport_flush
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_inc
 from meshcore.proxy.drain cimport listener_drains
 from meshcore.proxy.engine cimport cluster_unuse
 from meshcore.proxy.objects cimport *
+from meshcore.proxy.thrift.again cimport again_keep, again_over, again_try
 from meshcore.proxy.thrift.call cimport *
 from meshcore.proxy.thrift.charge cimport *
 from meshcore.proxy.thrift.connection cimport downstream_call_ended, downstream_close, downstream_resume
@@ -26,6 +29,7 @@ from meshcore.proxy.thrift.message cimport *
 from meshcore.proxy.thrift.objects cimport *
 from meshcore.proxy.thrift.pool cimport pool_cancel
 from meshcore.proxy.thrift.router cimport router_name_cluster
+from meshcore.proxy.thrift.shadow cimport shadow_failed, shadow_ready, shadow_replied, shadows_begin
 from meshcore.proxy.thrift.upstream cimport upstream_drop, upstream_give_back, upstream_send
 
 cdef enum:
@@ -83,11 +87,20 @@ cdef void call_free(ThriftCall *call) noexcept nogil:
     message_fini(&call.request, engine)
     message_fini(&call.reply, engine)
     if call.cluster != NULL:
+        again_over(call)
         cluster_unuse(call.cluster)
+    if call.conf != NULL:
+        listener_conf_unref(call.conf)
     host_unref(call.host)
     arena_fini(&call.arena)
     slab_free(&engine.thrift_calls, call)
     downstream_call_ended(down)
+
+
+cdef void call_hold_conf(ThriftCall *call) noexcept nogil:
+    if call.conf == NULL:
+        call.conf = call.down.conn.chain.listener.conf
+        atomic_ref(&call.conf.refs)
 
 
 cdef void call_discard(ThriftCall *call) noexcept nogil:
@@ -143,15 +156,23 @@ cdef void call_refuse(ThriftCall *call, uint8_t reason, Span subject) noexcept n
 
 cdef void call_overflow(ThriftCall *call) noexcept nogil:
     charge_local(call, CLUSTER_THRIFT_LOCAL_OVERFLOW)
+    if call.down == NULL:
+        shadow_failed(call)
+        return
     fail(call, CALL_OVERFLOW, REASON_OVERFLOW, span(NULL, 0))
 
 
 cdef void call_connect_failed(ThriftCall *call, uint8_t reason) noexcept nogil:
+    if call.down != NULL and again_try(call):
+        return
     if reason == REASON_TIMEOUT_AT_START:
         charge_local(call, CLUSTER_THRIFT_LOCAL_TIMEOUT)
     else:
         charge_local(call, CLUSTER_THRIFT_LOCAL_LOCAL_FAILURE if reason == REASON_LOCAL_FAILURE_AT_START else CLUSTER_THRIFT_LOCAL_REMOTE_FAILURE)
-    fail(call, CALL_CONNECT_FAILED, reason, call.host.text)
+    if call.down == NULL:
+        shadow_failed(call)
+    else:
+        fail(call, CALL_CONNECT_FAILED, reason, call.host.text)
 
 
 cdef void call_fail_protocol(ThriftCall *call, Span what) noexcept nogil:
@@ -160,23 +181,36 @@ cdef void call_fail_protocol(ThriftCall *call, Span what) noexcept nogil:
 
 cdef void call_upstream_closed(ThriftCall *call, bint local) noexcept nogil:
     cdef uint8_t reason = REASON_LOCAL_FAILURE_AT_START if local else REASON_REMOTE_FAILURE_AT_START
+    if call.down != NULL and again_try(call):
+        return
     if call.reply_size > 0:
         reason += REASON_LOCAL_FAILURE_IN_REPLY - REASON_LOCAL_FAILURE_AT_START
         charge_cluster(call, CLUSTER_THRIFT_PARTIAL_CLOSE)
     charge_local(call, CLUSTER_THRIFT_LOCAL_LOCAL_FAILURE if local else CLUSTER_THRIFT_LOCAL_REMOTE_FAILURE)
     charge_time(call)
+    if call.down == NULL:
+        shadow_failed(call)
+        return
     fail(call, CALL_UPSTREAM_CLOSED, reason, call.host.text)
 
 
 cdef void call_reply_broken(ThriftCall *call, Span what) noexcept nogil:
+    charge_broken(call)
+    if call.down == NULL:
+        shadow_failed(call)
+        return
+    if again_try(call):
+        return
     count(call, THRIFT_RS_DECODING_ERROR)
     count(call, THRIFT_RS_EXCEPTION)           # once more, as Envoy does, for the connection that it closes itself
-    charge_broken(call)
     fail(call, CALL_REPLY_BROKEN, REASON_PROTOCOL_ERROR, what)
 
 
 cdef void call_ready(ThriftCall *call) noexcept nogil:
     cdef ThriftDownstream *down = call.down
+    if down == NULL:
+        shadow_ready(call)
+        return
     thrift_call_happens(&call.state, CALL_CONNECTED)
     if down.waits == call:
         down.waits = NULL
@@ -187,6 +221,8 @@ cdef void call_ready(ThriftCall *call) noexcept nogil:
 
 cdef void call_request_complete(ThriftCall *call) noexcept nogil:
     call.request_end = True
+    if call.route != NULL and call.route.mirrors_len > 0 and call.state != CALL_DONE and not call.upgrade:
+        shadows_begin(call)
     if call.upgrade:
         agree(call)
     elif call.state == CALL_SENDING:
@@ -201,6 +237,8 @@ cdef void call_request_complete(ThriftCall *call) noexcept nogil:
 
 cdef void send(ThriftCall *call) noexcept nogil:
     cdef uint8_t type = call.request.envelope.type
+    if conf_of(call.down).retry != NULL:
+        again_keep(call)
     upstream_send(call)
     call.sent_ns = clock_ns(&call.engine.loop.clock)
     count_request(call)
@@ -262,9 +300,14 @@ cdef void call_reply_complete(ThriftCall *call) noexcept nogil:
     cdef int error
     if acts & ACT_FORWARD == 0:
         return
+    if call.down == NULL:
+        shadow_replied(call, draining)
+        return
     if draining:
         head_drop_name(&call.reply.headers, drain_header())
     charge_reply(call, draining)
+    if call.tries > 0:
+        charge_cluster(call, CLUSTER_RQ_RETRY_SUCCESS)
     charge_time(call)
     if listener_drains(down.conn.chain.listener):
         head_add(&call.reply.headers, drain_header(), span(b"true", 4), H_OTHER)

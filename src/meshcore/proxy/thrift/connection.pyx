@@ -23,6 +23,7 @@ from meshcore.proxy.connection cimport connection_begin, connection_end
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.thrift.call cimport *
 from meshcore.proxy.thrift.call_life cimport *
+from meshcore.proxy.thrift.filters cimport filters_begin, filters_end, filters_take
 from meshcore.proxy.thrift.message cimport *
 from meshcore.proxy.thrift.objects cimport *
 from meshcore.proxy.thrift.router cimport router_route
@@ -214,13 +215,15 @@ cdef void begin_call(ThriftDownstream *down) noexcept nogil:
         walk_free(down.engine, down.walk)
         down.walk = NULL
         down.stream.reader = NULL
-    error = message_read(&call.request, &down.stream, &call.arena)
+    error = message_read(&call.request, &down.stream, &call.arena, conf_of(down).keeps_case)
     if error != THRIFT_NO_ERROR:
         broken(down, error)
         return
     if down.stream.protocol == THRIFT_TWITTER and not down.stream.upgraded and thrift_is_upgrade(&call.request.envelope):
         call.upgrade = True
         return
+    if conf_of(down).filters_len > 0 and filters_begin(call):
+        return                     # it is routed by what its payload says
     router_route(call, down.stream.left if down.stream.state == STREAM_PAYLOAD else THRIFT_UNBOUNDED)
 
 
@@ -233,6 +236,8 @@ cdef void take(ThriftDownstream *down, Span piece) noexcept nogil:
         elif not buffer_copy(&down.engine.loop.buffers, &down.packed, piece.at, piece.len):
             cut(down, True)
     elif call != NULL and call.state != CALL_DONE and not call.upgrade:
+        if call.probes != NULL:
+            filters_take(call, piece)
         error = message_take(&call.request, down.engine, piece, down.from_held)
         if error != THRIFT_NO_ERROR:
             broken(down, error)
@@ -263,6 +268,8 @@ cdef void begin_unpacked(ThriftDownstream *down, const char *at, uint64_t n) noe
     down.stream.state = STREAM_HEAD
     if down.closing or down.reading == NULL or down.reading.state == CALL_DONE:
         return
+    if down.reading.probes != NULL:
+        filters_take(down.reading, span(at + used, n - used))
     error = message_take(&down.reading.request, down.engine, span(at + used, n - used), True)
     if error != THRIFT_NO_ERROR:
         broken(down, error)
@@ -271,6 +278,11 @@ cdef void begin_unpacked(ThriftDownstream *down, const char *at, uint64_t n) noe
 cdef void end_call(ThriftDownstream *down) noexcept nogil:
     cdef ThriftCall *call = down.reading
     cdef int error = THRIFT_NO_ERROR
+    if call.probes != NULL and call.state == CALL_ROUTING:
+        filters_end(call)
+        router_route(call, call.request.body.len)
+        if down.closing:
+            return
     if call.state != CALL_DONE:
         error = message_end(&call.request)
     if error != THRIFT_NO_ERROR:

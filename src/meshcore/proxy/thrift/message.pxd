@@ -15,9 +15,9 @@ from meshcore.proxy.thrift.objects cimport ThriftMessage, ThriftWalk
 
 cdef const ThriftLimits *message_limits() noexcept nogil                           # for all messages of all connections
 cdef void message_init(ThriftMessage *message, Arena *arena) noexcept nogil
-# After STREAM_MESSAGE, or thrift_stream_inflated: copies what the stream's spans hold.
-cdef int message_read(ThriftMessage *message, ThriftStream *stream, Arena *arena) noexcept nogil
-# The payload goes on in another protocol from here.
+# After STREAM_MESSAGE, or thrift_stream_inflated: copies what the stream's spans hold. keep_case: names of headers go on as they came.
+cdef int message_read(ThriftMessage *message, ThriftStream *stream, Arena *arena, bint keep_case) noexcept nogil
+# The payload goes on in another protocol, what came of it and the rest.
 cdef int message_convert(ThriftMessage *message, Engine *engine, uint8_t protocol, uint64_t size, const ThriftLimits *limits) noexcept nogil
 cdef int message_take(ThriftMessage *message, Engine *engine, Span piece, bint copy) noexcept nogil      # copy: not borrowed
 cdef int message_hold(ThriftMessage *message, Engine *engine) noexcept nogil       # the event is over: borrowed bytes are copied

@@ -1,15 +1,15 @@
 """Thrift messages between two connections. See message.pxd for the law."""
-from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport malloc
 from libc.string cimport memset
 
 from meshcore.base.arena cimport arena_copy, arena_take
 from meshcore.base.buffer cimport (
-    Buffer, buffer_borrow, buffer_copy, buffer_fini, buffer_init, buffer_own, buffer_read,
+    Buffer, Slice, buffer_borrow, buffer_copy, buffer_fini, buffer_init, buffer_own, buffer_read,
 )
 from meshcore.base.slab cimport slab_free, slab_new
-from meshcore.base.span cimport span
-from meshcore.codec.head cimport head_add_copy, head_init
+from meshcore.base.span cimport Span, lower, span
+from meshcore.codec.head cimport Head, head_add, head_add_copy, head_identify, head_init
 from meshcore.codec.thrift cimport *
 from meshcore.codec.thrift_frame cimport ThriftFrameHead, ThriftInfo, thrift_info_next
 from meshcore.codec.thrift_read cimport READ_DONE, thrift_read_begin
@@ -56,10 +56,38 @@ cdef bint keep(Arena *arena, Span *text) noexcept nogil:
     return copy != NULL
 
 
-cdef int message_read(ThriftMessage *message, ThriftStream *stream, Arena *arena) noexcept nogil:
-    cdef ThriftInfo info = stream.frame.info
+cdef int read_headers(ThriftMessage *message, ThriftInfo info, Arena *arena, bint keep_case) noexcept nogil:
+    cdef Head *headers = &message.headers
+    cdef const char *block = info.rest.at
+    cdef char *names = NULL        # a second copy of the block, where they are in lower case
     cdef Span key
     cdef Span value
+    cdef size_t at
+    cdef uint32_t i
+    if keep_case and info.rest.len > 0:
+        headers.raw = arena_copy(arena, block, info.rest.len)
+        names = arena_copy(arena, block, info.rest.len)
+        if headers.raw == NULL or names == NULL:
+            return THRIFT_NO_MEMORY
+        headers.block = names
+        headers.block_len = info.rest.len
+    while thrift_info_next(&info, &key, &value) == THRIFT_OK:
+        if names == NULL:
+            if not head_add_copy(headers, key, value):
+                return THRIFT_NO_MEMORY
+            continue
+        at = <size_t>(key.at - block)
+        for i in range(key.len):
+            names[at + i] = lower(key.at[i])
+        key = span(names + at, key.len)
+        value = span(headers.raw + (value.at - block), value.len)
+        if head_add(headers, key, value, head_identify(key.at, key.len)) == NULL:
+            return THRIFT_NO_MEMORY
+    return THRIFT_NO_ERROR
+
+
+cdef int message_read(ThriftMessage *message, ThriftStream *stream, Arena *arena, bint keep_case) noexcept nogil:
+    cdef int error
     message.envelope = stream.envelope
     message.transport = stream.transport
     message.protocol = stream.protocol
@@ -67,9 +95,9 @@ cdef int message_read(ThriftMessage *message, ThriftStream *stream, Arena *arena
     if not keep(arena, &message.envelope.name):
         return THRIFT_NO_MEMORY
     if stream.frame.transport == THRIFT_HEADER:
-        while thrift_info_next(&info, &key, &value) == THRIFT_OK:
-            if not head_add_copy(&message.headers, key, value):
-                return THRIFT_NO_MEMORY
+        error = read_headers(message, stream.frame.info, arena, keep_case)
+        if error != THRIFT_NO_ERROR:
+            return error
     if stream.twitter.len == 0:
         return THRIFT_NO_ERROR
     if not keep(arena, &stream.twitter):
@@ -77,19 +105,34 @@ cdef int message_read(ThriftMessage *message, ThriftStream *stream, Arena *arena
     return thrift_twitter_read(stream.twitter, stream.limits, &message.trace, &message.headers, &message.spans)
 
 
+cdef int feed(ThriftMessage *message, const char *at, size_t n) noexcept nogil:
+    # The next bytes of a payload that is converted.
+    cdef const char *end = at + n
+    cdef int result = thrift_convert(&message.walk.reader, &at, end, &message.walk.writer)
+    if result == THRIFT_ERROR:
+        return message.walk.reader.error if message.walk.reader.error != THRIFT_NO_ERROR else message.walk.writer.error
+    return THRIFT_TRAILING if result == THRIFT_DONE and at < end else THRIFT_NO_ERROR
+
+
 cdef int message_convert(ThriftMessage *message, Engine *engine, uint8_t protocol, uint64_t size, const ThriftLimits *limits) noexcept nogil:
+    cdef Buffer came = message.body
+    cdef Slice *slice = came.first
+    cdef int error = THRIFT_NO_ERROR
     message.walk = walk_new(engine)
     if message.walk == NULL:
         return THRIFT_NO_MEMORY
+    buffer_init(&message.body)
     thrift_read_begin(&message.walk.reader, message.envelope.protocol, THRIFT_STRUCT, size, limits)
     thrift_write_begin(&message.walk.writer, protocol, &engine.loop.buffers, &message.body)
-    return THRIFT_NO_ERROR
+    while slice != NULL and error == THRIFT_NO_ERROR:
+        error = feed(message, slice.at, slice.len)
+        slice = slice.next
+    buffer_fini(&engine.loop.buffers, &came)
+    return error
 
 
 cdef int message_take(ThriftMessage *message, Engine *engine, Span piece, bint copy) noexcept nogil:
     cdef const char *at = piece.at
-    cdef const char *end = at + piece.len
-    cdef int result
     message.size += piece.len
     if message.size > limits.max_frame_bytes:
         return THRIFT_BAD_FRAME_SIZE           # without a frame, or with headers, there is no other bound on what is kept
@@ -97,10 +140,7 @@ cdef int message_take(ThriftMessage *message, Engine *engine, Span piece, bint c
         return THRIFT_NO_ERROR if buffer_copy(&engine.loop.buffers, &message.body, at, piece.len) else THRIFT_NO_MEMORY
     if message.walk == NULL:
         return THRIFT_NO_ERROR if buffer_borrow(&engine.loop.buffers, &message.body, at, piece.len) else THRIFT_NO_MEMORY
-    result = thrift_convert(&message.walk.reader, &at, end, &message.walk.writer)
-    if result == THRIFT_ERROR:
-        return message.walk.reader.error if message.walk.reader.error != THRIFT_NO_ERROR else message.walk.writer.error
-    return THRIFT_TRAILING if result == THRIFT_DONE and at < end else THRIFT_NO_ERROR
+    return feed(message, at, piece.len)
 
 
 cdef int message_hold(ThriftMessage *message, Engine *engine) noexcept nogil:

@@ -17,10 +17,12 @@ from meshcore.codec.thrift_read cimport ThriftReader
 from meshcore.codec.thrift_stream cimport ThriftStream
 from meshcore.codec.thrift_twitter cimport ThriftTrace
 from meshcore.codec.thrift_write cimport ThriftWriter
-from meshcore.conf.tables cimport ThriftConf
+from meshcore.conf.tables cimport ListenerConf, ThriftConf
+from meshcore.filter.thrift_metadata cimport ThriftProbe
 from meshcore.io.transport cimport Transport
 from meshcore.observe.record cimport IpAddress, Metadata
 from meshcore.proxy.objects cimport ClusterLocal, Connection, Engine
+from meshcore.route.criteria cimport Criteria
 from meshcore.route.thrift_table cimport ThriftRoute
 
 cdef struct ThriftWalk:
@@ -67,9 +69,9 @@ cdef inline ThriftConf *conf_of(ThriftDownstream *down) noexcept nogil:
     return down.conn.chain.conf.thrift
 
 cdef struct ThriftCall:
-    ThriftDownstream *down
+    ThriftDownstream *down         # NULL: a shadow
     Engine *engine
-    ThriftCall *next               # in down.calls
+    ThriftCall *next               # in down.calls, or among the engine's shadows
     ThriftCall **link
     ThriftCall *next_waiting       # in pool.pending
     ThriftCall **waiting_link      # NULL: not there
@@ -99,6 +101,12 @@ cdef struct ThriftCall:
     uint64_t reply_size            # ... and came from there
     uint64_t flags                 # ResponseFlag bits
     Metadata metadata              # dynamic
+    ListenerConf *conf             # a reference, where something below or a mirror is in it; NULL: none needed
+    Span called                    # its name as the client called it
+    const Criteria *criteria       # the subset that was wanted; NULL: any host
+    Buffer kept                    # its payload, while it may be sent again
+    uint32_t tries                 # after the first
+    ThriftProbe *probes            # filters that read its payload; it is routed when they have; NULL: none
 
 cdef struct ThriftPool:
     # Connections of one worker to one host.

@@ -1,6 +1,6 @@
 """Thrift router. See router.pxd for the law."""
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memset, strlen
 
 from meshcore.base.atomics cimport atomic_ref
 from meshcore.base.random cimport random_u64
@@ -10,16 +10,18 @@ from meshcore.cluster.host cimport Host
 from meshcore.codec.thrift cimport *
 from meshcore.conf.stat_ids cimport *
 from meshcore.observe.counters cimport stat_inc
+from meshcore.observe.metadata cimport metadata_find
 from meshcore.proxy.engine cimport engine_find_cluster
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.thrift.call cimport *
-from meshcore.proxy.thrift.call_life cimport call_fail_protocol, call_refuse
+from meshcore.proxy.thrift.call_life cimport call_fail_protocol, call_hold_conf, call_refuse
 from meshcore.proxy.thrift.charge cimport charge_cluster, charge_local, charge_request
 from meshcore.proxy.thrift.local_reply cimport *
 from meshcore.proxy.thrift.message cimport converts, message_convert, message_limits
 from meshcore.proxy.thrift.objects cimport *
 from meshcore.proxy.thrift.pool cimport pool_of, pool_request
 from meshcore.route.criteria cimport Criteria
+from meshcore.route.criteria_merge cimport criteria_merge
 from meshcore.route.table cimport ClusterChoice
 from meshcore.route.thrift_table cimport *
 
@@ -36,10 +38,13 @@ cdef void router_route(ThriftCall *call, uint64_t size) noexcept nogil:
     cdef ClusterLocal *cluster
     cdef const Criteria *criteria
     cdef Span name
+    cdef int error
     call.route = thrift_route_find(conf_of(call.down).routes, request.envelope.name, &request.headers)
     if call.route == NULL:
         refuse(call, THRIFT_ROUTE_MISSING, REASON_NO_ROUTE, request.envelope.name)
         return
+    if call.route.mirrors_len > 0 or conf_of(call.down).retry != NULL:
+        call_hold_conf(call)
     name = thrift_route_cluster(call.route, &request.headers, random_u64(&engine.loop.random), &choice)
     call.cluster_name = name
     if choice == NULL:
@@ -53,17 +58,23 @@ cdef void router_route(ThriftCall *call, uint64_t size) noexcept nogil:
     cluster.users += 1
     charge_request(call)
     criteria = call.route.criteria if choice == NULL else choice.criteria
-    if not choose_host(call, criteria):
+    if call.metadata.namespaces != NULL:
+        criteria = criteria_merge(criteria, metadata_find(&call.metadata, span(b"envoy.lb", 8), NULL, 0), &call.arena)
+    call.criteria = criteria
+    if not router_choose_host(call, criteria):
         charge_cluster(call, CLUSTER_CX_NONE_HEALTHY)
         charge_local(call, 0)
         refuse(call, THRIFT_NO_HEALTHY_UPSTREAM, REASON_NO_HEALTHY_UPSTREAM, name)
         return
+    call.called = request.envelope.name
     request.envelope.name = thrift_route_name(call.route, request.envelope.name)
-    speak(call)
-    if converts(call.down.stream.protocol, call.up_protocol) and \
-            message_convert(request, engine, call.up_protocol, size, message_limits()) != THRIFT_NO_ERROR:
-        call_fail_protocol(call, span(b"no memory", 9))
-        return
+    router_speak(call, call.down.stream.transport, call.down.stream.protocol)
+    if converts(call.down.stream.protocol, call.up_protocol):
+        error = message_convert(request, engine, call.up_protocol, size, message_limits())
+        if error != THRIFT_NO_ERROR:
+            stat_inc(engine.stats, conf_of(call.down).stats[THRIFT_RQ_DECODING_ERROR])
+            call_fail_protocol(call, span(thrift_error_name(error), strlen(thrift_error_name(error))))
+            return
     thrift_call_happens(&call.state, CALL_ROUTED)
     call.down.waits = call
     pool_request(call.pool, call)
@@ -76,7 +87,7 @@ cdef void router_name_cluster(ThriftCall *call) noexcept nogil:
         call.cluster_name = thrift_route_cluster(call.route, &call.request.headers, random_u64(&call.engine.loop.random), &choice)
 
 
-cdef bint choose_host(ThriftCall *call, const Criteria *criteria) noexcept nogil:
+cdef bint router_choose_host(ThriftCall *call, const Criteria *criteria) noexcept nogil:
     cdef Pick pick
     cdef Host *host
     memset(&pick, 0, sizeof(Pick))
@@ -92,10 +103,8 @@ cdef bint choose_host(ThriftCall *call, const Criteria *criteria) noexcept nogil
     return True
 
 
-cdef void speak(ThriftCall *call) noexcept nogil:
+cdef void router_speak(ThriftCall *call, uint8_t transport, uint8_t protocol) noexcept nogil:
     # What the cluster's protocol options leave open is as the client speaks.
-    cdef uint8_t transport = call.down.stream.transport
-    cdef uint8_t protocol = call.down.stream.protocol
     call.up_transport = call.cluster.conf.thrift_transport
     call.up_protocol = call.cluster.conf.thrift_protocol
     if call.up_transport == THRIFT_TRANSPORT_AUTO:

@@ -367,15 +367,14 @@ cdef void break_off(ThriftCall *call, uint8_t error) noexcept nogil:
 
 cdef int begin_reply(ThriftUpstream *upstream) noexcept nogil:
     cdef ThriftCall *call = upstream.call
-    cdef uint8_t protocol = call.down.stream.protocol
     cdef ThriftStream *stream = &upstream.stream
-    cdef int error = message_read(&call.reply, stream, &call.arena)
+    cdef int error = message_read(&call.reply, stream, &call.arena, call.down != NULL and conf_of(call.down).keeps_case)
     if error != THRIFT_NO_ERROR or upstream.state == THRIFT_UP_UPGRADING:
         return error
     call_reply_begin(call)
-    if converts(call.up_protocol, protocol):
-        return message_convert(&call.reply, upstream.engine, protocol, stream.left if stream.state == STREAM_PAYLOAD else THRIFT_UNBOUNDED,
-                               stream.limits)
+    if call.down != NULL and converts(call.up_protocol, call.down.stream.protocol):
+        return message_convert(&call.reply, upstream.engine, call.down.stream.protocol,
+                               stream.left if stream.state == STREAM_PAYLOAD else THRIFT_UNBOUNDED, stream.limits)
     return THRIFT_NO_ERROR
 
 
@@ -389,6 +388,8 @@ cdef int take(ThriftUpstream *upstream, Span piece, bint copy) noexcept nogil:
         return THRIFT_NO_ERROR
     if call.kind == REPLY_MORE and call.reply.envelope.type == THRIFT_REPLY:
         look(call, piece, call.reply.envelope.protocol)
+    if call.down == NULL and upstream.state != THRIFT_UP_UPGRADING:
+        return THRIFT_NO_ERROR     # nobody reads what a shadow is told
     return message_take(&call.reply, upstream.engine, piece, copy)
 
 
