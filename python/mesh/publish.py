@@ -13,6 +13,7 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from mesh import sockets
 from mesh.config import collector
 from mesh.filters.load import bind
 from mesh.logfiles import LogFiles
@@ -20,7 +21,7 @@ from meshcore.bind.cluster_hosts import HostSetRef
 from meshcore.bind.spec import Address, Cluster, Endpoint, FilterChain, Listener, Plan
 from meshcore.bind.stats import StatsRegistry
 from meshcore.bind.tables import ClusterTable, ListenerTable
-from meshcore.bind.worker import Worker, bind_socket
+from meshcore.bind.worker import Worker
 
 if TYPE_CHECKING:
     from mesh.health import Health
@@ -93,7 +94,7 @@ class Publisher:
             opened = self.logs.open_new()
         except OSError:
             for _live, fds in prepared:
-                _close_all(fds)
+                sockets.close_all(fds)
             raise
         for slot, descriptor in opened:
             for worker in self.workers:
@@ -293,15 +294,15 @@ class Publisher:
                     prepared.append((self._build(spec, live.index, live.bound, _kept_chains(live.spec, spec)), []))
                     continue
                 index = self._listener_index.setdefault(spec.name, len(self._listener_index))
-                bound, fds = _bind(spec, len(self.workers))
+                bound, fds = sockets.bind_all(spec, len(self.workers))
                 try:
                     prepared.append((self._build(spec, index, bound), fds))
                 except BaseException:
-                    _close_all(fds)
+                    sockets.close_all(fds)
                     raise
         except BaseException:
             for _live, fds in prepared:
-                _close_all(fds)
+                sockets.close_all(fds)
             raise
         return prepared
 
@@ -367,7 +368,10 @@ def _no_runner() -> Any:
 
 
 def _sockets(spec: Listener) -> Any:
-    return (spec.address, spec.additional_addresses, spec.reuse_port)
+    return (
+        spec.address, spec.additional_addresses, spec.reuse_port, spec.bind_to_port, spec.freebind, spec.transparent, spec.pipe_mode,
+        spec.socket_options,
+    )  # fmt: skip
 
 
 def _chain_without_routes(chain: FilterChain) -> FilterChain:
@@ -403,31 +407,3 @@ def stat_address(address: Address) -> str:
         return address.host
     host = f"[{address.host}]" if ":" in address.host else address.host
     return f"{host}_{address.port}".replace(":", "_")
-
-
-def _bind(spec: Listener, workers: int) -> tuple[tuple[Address, ...], list[list[int]]]:
-    """One socket per worker and address. A port of 0 is the same free port for all workers."""
-    fds: list[list[int]] = [[] for _ in range(workers)]
-    bound = []
-    try:
-        for address in (spec.address, *spec.additional_addresses):
-            actual = address
-            for n in range(workers):
-                if n > 0 and (address.port < 0 or not spec.reuse_port):
-                    fds[n].append(os.dup(fds[0][-1]))
-                    continue
-                descriptor, port = bind_socket(actual, spec.reuse_port)
-                fds[n].append(descriptor)
-                if address.port >= 0:
-                    actual = Address(address.host, port)
-            bound.append(actual)
-    except OSError as error:
-        _close_all(fds)
-        raise OSError(error.errno, f"listener {spec.name!r}: {error.strerror}") from None
-    return tuple(bound), fds
-
-
-def _close_all(fds: list[list[int]]) -> None:
-    for per_worker in fds:
-        for descriptor in per_worker:
-            os.close(descriptor)

@@ -126,9 +126,8 @@ def test_stopping_ends_sessions_in_every_state(free_port: int) -> None:
 @pytest.mark.parametrize(
     ("fields", "path"),
     [
-        ({"hash_policy": [{"source_ip": {}}]}, "hash_policy"),
         ({"tunneling_config": {"hostname": "a:1"}}, "tunneling_config"),
-        ({"access_log_options": {"access_log_flush_interval": "1s"}}, "access_log_options.access_log_flush_interval"),
+        ({"backoff_options": {"base_interval": "1s"}}, "backoff_options"),
     ],
 )
 def test_what_is_not_there_is_refused_by_its_path(fields: dict[str, Any], path: str) -> None:

@@ -74,7 +74,7 @@ class AdminServer:
             normalize_path=True,
             merge_slashes=True,
         )
-        return spec.Listener("admin", address, (spec.FilterChain(hcm),), stat_prefix="admin", reuse_port=False)
+        return spec.Listener("admin", address, (spec.FilterChain(hcm),), stat_prefix="admin", reuse_port=False, ignore_global_limit=True)
 
     @property
     def address(self) -> spec.Address:

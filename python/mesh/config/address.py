@@ -1,8 +1,8 @@
 """envoy.config.core.v3.Address, SocketAddress, Pipe and CidrRange to plain addresses.
 
 A listener and a static host need an IP literal or a Unix path, because nothing resolves names there; `lower_target`
-is for the clusters that do resolve. A Unix path has at most 107 bytes (sockaddr_un), and abstract sockets are
-refused. Called by listener.py, endpoint.py, cluster.py, hcm.py and bootstrap.py."""
+is for the clusters that do resolve. A Unix path has at most 107 bytes (sockaddr_un); one that begins with @ is
+a name of the abstract namespace. Called by listener.py, endpoint.py, cluster.py, hcm.py and bootstrap.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from meshcore.bind import spec
 
 ADDRESS = Fields("envoy.config.core.v3.Address", {"socket_address", "pipe"})
 SOCKET = Fields("envoy.config.core.v3.SocketAddress", {"protocol", "address", "port_value", "ipv4_compat"})
-PIPE = Fields("envoy.config.core.v3.Pipe", {"path"})
+PIPE = Fields("envoy.config.core.v3.Pipe", {"path", "mode"})
 UDP = 1
 UNIX_PORT = -1
 PIPE_PATH_MAX = 107
@@ -54,8 +54,8 @@ def _socket(message: Any, low: Lowering, path: str) -> tuple[str, int]:
 
 def _pipe(message: Any, low: Lowering, path: str) -> spec.Address:
     PIPE.check(message, low.report, path)
-    if message.path.startswith("@"):
-        low.refuse(join(path, "path"), "an abstract socket (@) is not implemented yet in mesh; use a file path")
+    if message.path.startswith("@") and message.mode:
+        low.refuse(join(path, "mode"), "an abstract socket (@) has no mode")
     if len(message.path.encode()) > PIPE_PATH_MAX:
         low.refuse(join(path, "path"), f"a socket path has at most {PIPE_PATH_MAX} bytes")
     return spec.Address(message.path, UNIX_PORT)

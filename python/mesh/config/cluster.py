@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from mesh.config import (
-    address,
     breakers,
     cluster_dns,
     config_source,
@@ -19,13 +18,15 @@ from mesh.config import (
     load_balancer,
     original_dst,
     outlier,
+    proxy_out,
     request_queue,
+    socket_options,
     thrift_proxy,
     tls,
     upstream_http,
 )
 from mesh.config.errors import join
-from mesh.config.fields import Fields, anything, false, unset
+from mesh.config.fields import Fields, anything, unset
 from mesh.config.lowering import Lowering, metadata, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
@@ -50,11 +51,6 @@ CLUSTER = Fields(
     },
 )  # fmt: skip
 CONNECTION = Fields("envoy.config.cluster.v3.UpstreamConnectionOptions", {"tcp_keepalive"})
-BIND = Fields(
-    "envoy.config.core.v3.BindConfig",
-    {"source_address"},
-    harmless={"freebind": false},
-)
 OPTIONS_KEY = upstream_http.OPTIONS.message
 OPTIONS_KEYS = (OPTIONS_KEY, thrift_proxy.TCP_OPTIONS_KEY, thrift_proxy.OPTIONS_KEY, request_queue.KEY)
 KINDS = {0: "static", 1: "strict_dns", 2: "logical_dns", 3: "eds", 4: "original_dst"}
@@ -64,9 +60,11 @@ USE_DOWNSTREAM_PROTOCOL = 1
 
 def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
     CLUSTER.check(message, low.report, path)
-    secure = tls.lower_upstream(message, low, path)
-    if secure is not None and message.health_checks:
-        low.refuse(join(path, "health_checks"), "not implemented yet in mesh for a cluster with TLS; remove them")
+    said = proxy_out.lower(message, low, path) if proxy_out.is_one(message) else None
+    secure = tls.lower_upstream(message, low, path) if said is None else None
+    if (secure is not None or said is not None) and message.health_checks:
+        kind = "TLS" if said is None else "PROXY headers"
+        low.refuse(join(path, "health_checks"), f"not implemented yet in mesh for a cluster with {kind}; remove them")
     kind, dns_options = _kind(message, low, path)
     at_hosts = join(path, "load_assignment")
     static, local = kind == "static", message.name == low.local_cluster
@@ -97,7 +95,8 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
         **_upstream(message, low, path),
         **thrift_proxy.lower_options(message.typed_extension_protocol_options, low, join(path, "typed_extension_protocol_options")),
         tcp_keepalive=_keepalive(message, low, path),
-        bind_address=_bind(message, low, path),
+        dial=_dial(message, low, path),
+        proxy_out=said,
         healthy_panic_threshold=load_balancer.panic_threshold(message),
         metadata=metadata(message),
         original_dst=original_dst.lower(message, low, path) if kind == "original_dst" else None,
@@ -174,15 +173,7 @@ def _keepalive(message: Any, low: Lowering, path: str) -> tuple[int, int, int] |
     )
 
 
-def _bind(message: Any, low: Lowering, path: str) -> spec.Address | None:
+def _dial(message: Any, low: Lowering, path: str) -> spec.Dial:
     if not message.HasField("upstream_bind_config"):
-        return None
-    at = join(path, "upstream_bind_config")
-    BIND.check(message.upstream_bind_config, low.report, at)
-    if not message.upstream_bind_config.HasField("source_address"):
-        return None
-    source = message.upstream_bind_config.source_address
-    if not address.is_ip(source.address):
-        low.refuse(join(at, "source_address.address"), f"'{source.address}' is not an IP address")
-    return spec.Address(source.address, source.port_value)
-
+        return spec.Dial()
+    return socket_options.lower_bind(message.upstream_bind_config, low, join(path, "upstream_bind_config"))

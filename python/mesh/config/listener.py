@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import address, chain_match, listener_filter, match_tree, network_filter, tls
+from mesh.config import address, chain_match, listener_filter, match_tree, network_filter, socket_options, tls
 from mesh.config.errors import join, nearest
-from mesh.config.fields import Fields, anything, false, true, unset
+from mesh.config.fields import Fields, anything, false, unset
 from mesh.config.lowering import Lowering, each, metadata, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
@@ -18,13 +18,13 @@ LISTENER = Fields(
         "name", "address", "additional_addresses", "stat_prefix", "filter_chains", "default_filter_chain",
         "filter_chain_matcher", "per_connection_buffer_limit_bytes", "enable_reuse_port", "tcp_backlog_size", "drain_type",
         "listener_filters", "listener_filters_timeout", "continue_on_listener_filters_timeout",
-        "metadata",
+        "metadata", "use_original_dst", "transparent", "freebind", "bind_to_port", "socket_options",
+        "tcp_fast_open_queue_length", "ignore_global_conn_limit",
     },
     described={"traffic_direction"},
     harmless={
-        "use_original_dst": false, "transparent": false, "freebind": false, "bind_to_port": true,
         "deprecated_v1": unset,
-        "ignore_global_conn_limit": anything, "bypass_overload_manager": anything,
+        "bypass_overload_manager": anything,
     },
 )  # fmt: skip
 CHAIN = Fields(
@@ -73,7 +73,20 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Listener | None:
         filters_timeout_ms=milliseconds_or(message, "listener_filters_timeout", FILTERS_TIMEOUT_MS),
         filters_continue=message.continue_on_listener_filters_timeout,
         metadata=metadata(message),
+        bind_to_port=wrapped_or(message, "bind_to_port", True),
+        use_original_dst=wrapped_or(message, "use_original_dst", False),
+        ignore_global_limit=message.ignore_global_conn_limit,
+        freebind=wrapped_or(message, "freebind", False),
+        transparent=wrapped_or(message, "transparent", False),
+        pipe_mode=message.address.pipe.mode,
+        socket_options=_options(message, low, path),
     )
+
+
+def _options(message: Any, low: Lowering, path: str) -> tuple[spec.SocketOption, ...]:
+    found = socket_options.lower_all(message.socket_options, low, join(path, "socket_options"))
+    queue_len = wrapped_or(message, "tcp_fast_open_queue_length", 0)
+    return (*found, socket_options.fast_open(queue_len)) if queue_len else found
 
 
 def name_of(bound: spec.Address) -> str:

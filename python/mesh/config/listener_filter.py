@@ -1,11 +1,13 @@
 """Listener filters: what looks at a connection before a filter chain has it.
 
-tls_inspector, http_inspector, proxy_protocol and original_dst; all but the fields named here is refused. Called by listener.py."""
+tls_inspector, http_inspector, proxy_protocol, original_dst, original_src and local_ratelimit; all but the fields named here is
+refused. Called by listener.py."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from mesh.config import filter_local_ratelimit, filter_parts, proxy_out
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything, false
 from mesh.config.lowering import Lowering
@@ -20,10 +22,13 @@ TLS = Fields(
 )
 HTTP = Fields(f"{PACKAGE}.http_inspector.v3.HttpInspector", ())
 PROXY = Fields(
-    f"{PACKAGE}.proxy_protocol.v3.ProxyProtocol", {"allow_requests_without_proxy_protocol", "stat_prefix", "disallowed_versions"}
+    f"{PACKAGE}.proxy_protocol.v3.ProxyProtocol",
+    {"allow_requests_without_proxy_protocol", "stat_prefix", "disallowed_versions", "pass_through_tlvs"},
 )
 ORIGINAL_DST = Fields(f"{PACKAGE}.original_dst.v3.OriginalDst", ())
-KINDS = {TLS.message: TLS, HTTP.message: HTTP, PROXY.message: PROXY, ORIGINAL_DST.message: ORIGINAL_DST}
+ORIGINAL_SRC = Fields(f"{PACKAGE}.original_src.v3.OriginalSrc", {"bind_port", "mark"})
+LIMIT = Fields(f"{PACKAGE}.local_ratelimit.v3.LocalRateLimit", {"stat_prefix", "token_bucket", "runtime_enabled"})
+KINDS = {one.message: one for one in (TLS, HTTP, PROXY, ORIGINAL_DST, ORIGINAL_SRC, LIMIT)}
 NAMES = {TLS: "tls_inspector", HTTP: "http_inspector", PROXY: "proxy_protocol", ORIGINAL_DST: "original_dst"}
 
 
@@ -34,6 +39,12 @@ def lower(message: Any, low: Lowering, path: str) -> spec.ListenerFilter | None:
     if config is None:
         return None
     kind.check(config, low.report, at)
+    if kind is ORIGINAL_SRC:
+        return spec.ListenerFilter("original_src", keeps_port=config.bind_port, mark=config.mark)
+    if kind is LIMIT:
+        bucket = filter_local_ratelimit.lower_bucket(config.token_bucket, low, join(at, "token_bucket"))
+        enabled = filter_parts.lower_flag(config, "runtime_enabled", low, at)
+        return spec.ListenerFilter("local_ratelimit", config.stat_prefix, token_bucket=bucket, enabled=enabled)
     if kind is not PROXY:
         return spec.ListenerFilter(NAMES[kind])
     return spec.ListenerFilter(
@@ -41,4 +52,5 @@ def lower(message: Any, low: Lowering, path: str) -> spec.ListenerFilter | None:
         stat_prefix=config.stat_prefix,
         optional=config.allow_requests_without_proxy_protocol,
         disallowed_versions=tuple(version + 1 for version in config.disallowed_versions),
+        passes=proxy_out.lower_types(config, low, at),
     )

@@ -1,16 +1,16 @@
 """envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy: bytes to a cluster.
 
 Defaults are Envoy's: one attempt to connect, an hour without a byte. A cluster that does not exist is no mistake here, as in
-Envoy: connections are closed and counted. Tunnelling, hashing and metadata are refused by name. Called by listener.py."""
+Envoy: connections are closed and counted. Tunnelling is refused by name. Called by listener.py."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import access_log
+from mesh.config import access_log, load_balancer_subset
 from mesh.config.errors import join
-from mesh.config.fields import Fields, unset
-from mesh.config.lowering import Lowering, milliseconds_or, wrapped_or
+from mesh.config.fields import Fields
+from mesh.config.lowering import Lowering, each, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
 PACKAGE = "envoy.extensions.filters.network.tcp_proxy.v3"
@@ -18,13 +18,14 @@ TCP = Fields(
     f"{PACKAGE}.TcpProxy",
     {
         "stat_prefix", "cluster", "weighted_clusters", "idle_timeout", "max_connect_attempts", "access_log",
-        "max_downstream_connection_duration", "access_log_options",
+        "max_downstream_connection_duration", "access_log_options", "metadata_match", "hash_policy", "access_log_flush_interval",
+        "flush_access_log_on_connected",
     },
-    harmless={"metadata_match": unset},
 )  # fmt: skip
 WEIGHTED = Fields(f"{PACKAGE}.TcpProxy.WeightedCluster", {"clusters"})
-CHOICE = Fields(f"{PACKAGE}.TcpProxy.WeightedCluster.ClusterWeight", {"name", "weight"})
-LOGGING = Fields(f"{PACKAGE}.TcpProxy.TcpAccessLogOptions", {"flush_access_log_on_connected"})
+CHOICE = Fields(f"{PACKAGE}.TcpProxy.WeightedCluster.ClusterWeight", {"name", "weight", "metadata_match"})
+HASH = Fields("envoy.type.v3.HashPolicy", {"source_ip", "filter_state"})
+LOGGING = Fields(f"{PACKAGE}.TcpProxy.TcpAccessLogOptions", {"flush_access_log_on_connected", "access_log_flush_interval"})
 HOUR_MS = 3_600_000
 
 
@@ -38,7 +39,10 @@ def lower(message: Any, low: Lowering, path: str) -> spec.TcpProxy:
         idle_timeout_ms=milliseconds_or(message, "idle_timeout", HOUR_MS),
         max_duration_ms=milliseconds_or(message, "max_downstream_connection_duration", 0),
         access_logs=access_log.lower_all(message.access_log, low, join(path, "access_log")),
-        log_connected=message.access_log_options.flush_access_log_on_connected,
+        log_connected=message.access_log_options.flush_access_log_on_connected or message.flush_access_log_on_connected,
+        log_every_ms=_log_every(message, low, path),
+        wanted=_wanted(message),
+        hash_policy=each(message.hash_policy, join(path, "hash_policy"), lambda item, at: _hash(item, low, at)),
     )
 
 
@@ -50,3 +54,24 @@ def _clusters(message: Any, low: Lowering, path: str) -> tuple[tuple[str, int], 
     for index, choice in enumerate(message.weighted_clusters.clusters):
         CHOICE.check(choice, low.report, f"{at}.clusters[{index}]")
     return tuple((choice.name, choice.weight) for choice in message.weighted_clusters.clusters)
+
+
+def _wanted(message: Any) -> tuple[str, ...]:
+    """What subset of the hosts of each cluster is wanted: what its own metadata_match says wins over the common one."""
+    if message.WhichOneof("cluster_specifier") == "cluster":
+        return (load_balancer_subset.lower_match(message),)
+    return tuple(load_balancer_subset.lower_match(choice, message) for choice in message.weighted_clusters.clusters)
+
+
+def _hash(message: Any, low: Lowering, path: str) -> spec.HashRule:
+    HASH.check(message, low.report, path)
+    if message.WhichOneof("policy_specifier") == "filter_state":
+        return spec.HashRule("filter_state", message.filter_state.key)
+    return spec.HashRule("source_ip")
+
+
+def _log_every(message: Any, low: Lowering, path: str) -> int:
+    """The interval of periodic lines, by its new field or its old one."""
+    options = message.access_log_options
+    owner = options if options.HasField("access_log_flush_interval") else message
+    return milliseconds_or(owner, "access_log_flush_interval", 0)

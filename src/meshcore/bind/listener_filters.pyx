@@ -8,17 +8,18 @@ from libc.stdlib cimport calloc
 
 from meshcore.base.token_bucket cimport TokenBucket
 from meshcore.bind.matchers cimport take
+from meshcore.bind.sockets cimport compile_types
 from meshcore.bind.stats cimport Group, Layout
 from meshcore.conf.tables cimport (
-    LISTENER_HTTP_INSPECTOR, LISTENER_ORIGINAL_DST, LISTENER_PROXY_PROTOCOL, LISTENER_TLS_INSPECTOR, NETWORK_CONNECTION_LIMIT,
-    NETWORK_LOCAL_RATELIMIT, NETWORK_SNI_CLUSTER,
+    LISTENER_HTTP_INSPECTOR, LISTENER_LOCAL_RATELIMIT, LISTENER_ORIGINAL_DST, LISTENER_ORIGINAL_SRC, LISTENER_PROXY_PROTOCOL,
+    LISTENER_TLS_INSPECTOR, NETWORK_CONNECTION_LIMIT, NETWORK_LOCAL_RATELIMIT, NETWORK_SNI_CLUSTER,
 )
 
 from meshcore.bind import stat_names
 
 LISTENER_KINDS = {
     "tls_inspector": LISTENER_TLS_INSPECTOR, "http_inspector": LISTENER_HTTP_INSPECTOR, "proxy_protocol": LISTENER_PROXY_PROTOCOL,
-    "original_dst": LISTENER_ORIGINAL_DST,
+    "original_dst": LISTENER_ORIGINAL_DST, "original_src": LISTENER_ORIGINAL_SRC, "local_ratelimit": LISTENER_LOCAL_RATELIMIT,
 }
 NETWORK_KINDS = {
     "connection_limit": NETWORK_CONNECTION_LIMIT, "local_ratelimit": NETWORK_LOCAL_RATELIMIT, "sni_cluster": NETWORK_SNI_CLUSTER,
@@ -39,7 +40,7 @@ def listener_prefix(spec):
     """Where the statistics of a listener filter stand."""
     if spec.kind == "proxy_protocol":
         return f"proxy_proto.{spec.stat_prefix}." if spec.stat_prefix else "proxy_proto."
-    return f"{spec.kind}."
+    return f"listener_local_ratelimit.{spec.stat_prefix}." if spec.kind == "local_ratelimit" else f"{spec.kind}."
 
 
 cdef int name_stats(StatsRegistry registry, str kind, str prefix, list owned, uint32_t *slots) except -1:
@@ -51,6 +52,13 @@ cdef int name_stats(StatsRegistry registry, str kind, str prefix, list owned, ui
     return 0
 
 
+cdef TokenBucket *compile_bucket(Arena *arena, object spec) except NULL:
+    cdef TokenBucket *bucket = <TokenBucket *>take(arena, sizeof(TokenBucket))
+    bucket.max = spec.max_tokens
+    bucket.per_second = spec.tokens_per_fill * 1000.0 / spec.fill_interval_ms
+    return bucket
+
+
 cdef ListenerFilter *compile_listener_filters(Arena *arena, object specs, StatsRegistry registry, list owned) except NULL:
     cdef ListenerFilter *filters = <ListenerFilter *>take(arena, len(specs) * sizeof(ListenerFilter))
     for i, spec in enumerate(specs):
@@ -58,6 +66,15 @@ cdef ListenerFilter *compile_listener_filters(Arena *arena, object specs, StatsR
         filters[<int>i].optional = spec.optional
         for version in spec.disallowed_versions:
             filters[<int>i].refused |= 1 << <int>version
+        filters[<int>i].passes = compile_types(arena, spec.passes)
+        filters[<int>i].keeps_port = spec.keeps_port
+        filters[<int>i].mark = spec.mark
+        if spec.token_bucket is not None:
+            filters[<int>i].bucket = compile_bucket(arena, spec.token_bucket)
+        if spec.enabled is not None:
+            filters[<int>i].enabled = spec.enabled.default
+            if spec.enabled.key:
+                filters[<int>i].enabled_cell = registry.runtime.cell(spec.enabled.key)
         if spec.kind in LAYOUTS:
             name_stats(registry, spec.kind, listener_prefix(spec), owned, filters[<int>i].stats)
     return filters
@@ -75,7 +92,6 @@ cdef int64_t *count_of(object place) except NULL:
 
 cdef NetworkFilter *compile_network_filters(Arena *arena, object specs, object place, StatsRegistry registry, list owned, uint32_t *n) except NULL:
     cdef NetworkFilter *filters = <NetworkFilter *>take(arena, len(specs) * sizeof(NetworkFilter))
-    cdef TokenBucket *bucket
     n[0] = len(specs)
     for i, spec in enumerate(specs):
         filters[<int>i].kind = NETWORK_KINDS[spec.kind]
@@ -85,8 +101,5 @@ cdef NetworkFilter *compile_network_filters(Arena *arena, object specs, object p
         if spec.kind == "connection_limit":
             filters[<int>i].used = count_of((*place, i, spec.stat_prefix))
         if spec.token_bucket is not None:
-            bucket = <TokenBucket *>take(arena, sizeof(TokenBucket))
-            bucket.max = spec.token_bucket.max_tokens
-            bucket.per_second = spec.token_bucket.tokens_per_fill * 1000.0 / spec.token_bucket.fill_interval_ms
-            filters[<int>i].bucket = bucket
+            filters[<int>i].bucket = compile_bucket(arena, spec.token_bucket)
     return filters

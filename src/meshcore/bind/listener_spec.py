@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from meshcore.bind.record import record
 
 if TYPE_CHECKING:
-    from meshcore.bind.filter_spec import TokenBucket
+    from meshcore.bind.filter_spec import RuntimeFlag, TokenBucket
+    from meshcore.bind.lb_spec import HashRule
+    from meshcore.bind.socket_spec import SocketOption
     from meshcore.bind.spec import AccessLog, Address, Hcm, MatchTree
     from meshcore.bind.thrift_spec import ThriftProxy
     from meshcore.bind.tls_spec import TlsContext
@@ -27,6 +29,9 @@ class TcpProxy:
     max_duration_ms: int = 0
     access_logs: tuple[AccessLog, ...] = ()
     log_connected: bool = False  # a line more when the upstream is connected
+    log_every_ms: int = 0  # a line more so often
+    wanted: tuple[str, ...] = ()  # for each cluster the subset of hosts that is wanted, as a JSON object; "": any
+    hash_policy: tuple[HashRule, ...] = ()
 
 
 @record
@@ -61,13 +66,20 @@ class ChainMatch:
 
 @record
 class ListenerFilter:
-    """`kind`: tls_inspector | http_inspector | proxy_protocol | original_dst. The rest is proxy_protocol's: with `optional` a
-    connection without a header is taken too, one of `disallowed_versions` counts as none."""
+    """`kind`: tls_inspector | http_inspector | proxy_protocol | original_dst | original_src | local_ratelimit (`token_bucket`).
+
+    proxy_protocol: with `optional` a connection without a header is taken too, one of `disallowed_versions` counts as none, and TLVs of
+    the types `passes` are kept for hosts. original_src: `keeps_port` and `mark` (SO_MARK) say how hosts are dialled."""
 
     kind: str
     stat_prefix: str = ""
     optional: bool = False
     disallowed_versions: tuple[int, ...] = ()
+    passes: tuple[int, ...] = ()
+    keeps_port: bool = False
+    mark: int = 0
+    token_bucket: TokenBucket | None = None
+    enabled: RuntimeFlag | None = None  # of local_ratelimit
 
 
 @record
@@ -116,6 +128,14 @@ class Listener:
     drain_modify_only: bool = False  # drain_type: a failing health check does not drain it
     metadata: dict[str, Any] | None = None  # {namespace: {key: value}}
     matcher: MatchTree | None = None  # chooses the chain in place of their conditions: its actions are positions in `chains`
+
+    bind_to_port: bool = True  # False: it only gets what another listener hands over
+    use_original_dst: bool = False  # redirected connections are handed to the listener of the address they were meant for
+    ignore_global_limit: bool = False
+    freebind: bool = False
+    transparent: bool = False
+    pipe_mode: int = 0  # of a Unix socket's file; 0: as the umask says
+    socket_options: tuple[SocketOption, ...] = ()
 
     filters: tuple[ListenerFilter, ...] = ()
     filters_timeout_ms: int = 15_000

@@ -32,14 +32,15 @@ from meshcore.bind.match_spec import (
 from meshcore.bind.record import record
 from meshcore.bind.resilience_spec import ENVOYS_THRESHOLDS, HedgePolicy, InternalRedirect, RequestQueue, Thresholds
 from meshcore.bind.runtime_spec import RuntimeFraction, RuntimeLayer, RuntimeValue
+from meshcore.bind.socket_spec import Dial, ProxyOut, SocketOption
 from meshcore.bind.tls_spec import SanMatch, TlsCertificate, TlsContext, TlsParameters, TlsRules, TlsTrust
 
 __all__ = [
-    "ChainMatch", "FilterChain", "FilterStateMatch", "HashRule", "HeaderMatch", "HedgePolicy", "Http2Options", "InternalRedirect",
-    "Listener", "ListenerFilter", "LoadBalancer", "MatchTree", "MetadataMatch", "NetworkFilter", "OnMatch", "OriginalDst",
-    "OverrideSource", "Predicate", "QueryMatch", "RequestQueue", "RouteMatch", "RuntimeFraction", "RuntimeLayer", "RuntimeValue",
-    "SanMatch", "SlowStart", "StringMatch", "SubsetSelector", "Subsets", "TcpProxy", "Thresholds", "TlsCertificate", "TlsContext",
-    "TlsParameters", "TlsRules", "TlsTrust", "TreeInput", "ValueMatch", "ZoneAware",
+    "ChainMatch", "Dial", "FilterChain", "FilterStateMatch", "HashRule", "HeaderMatch", "HedgePolicy", "Http2Options",
+    "InternalRedirect", "Listener", "ListenerFilter", "LoadBalancer", "MatchTree", "MetadataMatch", "NetworkFilter", "OnMatch",
+    "OriginalDst", "OverrideSource", "Predicate", "ProxyOut", "QueryMatch", "RequestQueue", "RouteMatch", "RuntimeFraction",
+    "RuntimeLayer", "RuntimeValue", "SanMatch", "SlowStart", "SocketOption", "StringMatch", "SubsetSelector", "Subsets", "TcpProxy",
+    "Thresholds", "TlsCertificate", "TlsContext", "TlsParameters", "TlsRules", "TlsTrust", "TreeInput", "ValueMatch", "ZoneAware",
 ]  # fmt: skip
 
 
@@ -573,7 +574,8 @@ class Cluster:
     thrift_protocol: str = "auto"
     tcp_idle_timeout_ms: int = 600_000  # of pooled connections that carry no HTTP
     tcp_keepalive: tuple[int, int, int] | None = None  # probes, time_s, interval_s (0 = system default)
-    bind_address: Address | None = None
+    dial: Dial = Dial()
+    proxy_out: ProxyOut | None = None  # None: no PROXY header
     healthy_panic_threshold: float = 50.0
     overprovisioning_factor: int = 140
     weighted_priority_health: bool = False
@@ -589,6 +591,11 @@ class Cluster:
     ignore_new_hosts_until_first_hc: bool = False
     tls: TlsContext | None = None  # None: plain bytes
     metadata: dict[str, Any] | None = None  # {namespace: {key: value}}
+
+    @property
+    def bind_address(self) -> Address | None:
+        """The own address of which its hosts are dialled first of all; None: the kernel's choice."""
+        return self.dial.sources[0] if self.dial.sources else None
 
 
 @record

@@ -35,7 +35,7 @@ HCM = (
 LISTENER = ("downstream_cx_total", "downstream_cx_active", "downstream_cx_destroy", "no_filter_chain_match",
             "downstream_pre_cx_active", "downstream_pre_cx_timeout", "downstream_listener_filter_remote_close",
             "downstream_listener_filter_error", "downstream_cx_no_descriptor",
-            "downstream_cx_transport_socket_connect_timeout")
+            "downstream_cx_transport_socket_connect_timeout", "downstream_cx_overflow", "downstream_global_cx_overflow")
 TLS_INSPECTOR = (
     "tls_found", "tls_not_found", "alpn_found", "alpn_not_found", "sni_found", "sni_not_found", "client_hello_too_large",
 )
@@ -46,6 +46,7 @@ PROXY_PROTOCOL = (
 )
 CONNECTION_LIMIT = ("active_connections", "limited_connections")
 NETWORK_RATELIMIT = ("rate_limited",)
+RBAC = ("allowed", "denied", "shadow_allowed", "shadow_denied")
 LISTENER_HTTP = (
     "downstream_rq_1xx", "downstream_rq_2xx", "downstream_rq_3xx", "downstream_rq_4xx", "downstream_rq_5xx",
     "downstream_rq_completed",

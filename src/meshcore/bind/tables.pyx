@@ -17,7 +17,7 @@ from meshcore.bind.cluster_hosts cimport ClusterHosts
 from meshcore.bind.filter_set cimport FilterSet, filter_set
 from meshcore.bind.format cimport compile_json, compile_text
 from meshcore.bind.listener_filters cimport compile_listener_filters, compile_network_filters
-from meshcore.bind.load_balancer cimport compile_balancer, keep_all
+from meshcore.bind.load_balancer cimport compile_balancer, compile_criteria, compile_hash_policy, keep_all
 from meshcore.bind.match_trees cimport compile_tree
 from meshcore.bind.matchers cimport compile_headers, compile_string, keep, keep_lower, take
 from meshcore.bind.metadata cimport metadata_fill
@@ -25,6 +25,7 @@ from meshcore.bind.outlier cimport OutlierInbox, outlier_conf
 from meshcore.bind.pyfilter cimport keep_alive
 from meshcore.bind.routes cimport compile_adds, compile_mutation, routes_compile
 from meshcore.bind.runtime cimport RuntimeCells
+from meshcore.bind.sockets cimport compile_dial, compile_proxy_out, tally_of
 from meshcore.bind.stats cimport Group, Layout, StatsRegistry
 from meshcore.bind.stream_matchers cimport compile_cidrs
 from meshcore.bind.thrift_filters cimport compile_thrift_filters, compile_thrift_retry
@@ -36,6 +37,7 @@ from meshcore.codec.thrift cimport *
 from meshcore.conf.stat_ids cimport CLUSTER_LB_HEALTHY_PANIC, LISTENER_CX_TLS_TIMEOUT, TLS_STATS
 from meshcore.conf.tables cimport *
 from meshcore.conf.tls cimport TlsConf, TlsSlot
+from meshcore.route.criteria cimport Criteria
 from meshcore.route.mutation cimport Mutation
 from meshcore.observe.format cimport Format
 from meshcore.observe.record cimport *
@@ -461,6 +463,15 @@ cdef class ListenerTable:
         conf.index = index
         conf.name = keep(&conf.arena, spec.name)
         address_fill(spec.address, &conf.address)
+        conf.more = <IpAddress *>take(&conf.arena, len(spec.additional_addresses) * sizeof(IpAddress))
+        conf.more_len = len(spec.additional_addresses)
+        for i, address in enumerate(spec.additional_addresses):
+            address_fill(address, &conf.more[<int>i])
+        conf.hand_over = spec.use_original_dst
+        conf.open = tally_of(spec.name)
+        conf.most = registry.runtime.cell(f"envoy.resource_limits.listener.{spec.name}.connection_limit")
+        if not spec.ignore_global_limit:
+            conf.most_of_all = registry.runtime.cell("overload.global_downstream_max_connections")
         conf.buffer_limit = spec.buffer_limit
         conf.modify_only = spec.drain_modify_only
         metadata_fill(&conf.arena, spec.metadata or {}, &conf.metadata)
@@ -524,8 +535,10 @@ cdef class ListenerTable:
         take_stats(registry, f"tcp.{spec.stat_prefix}.", tcp_layout, self.owned, TCP_STATS, tcp.stats)
         tcp.choices = <uint32_t *>take(arena, len(spec.clusters) * sizeof(uint32_t))
         tcp.weights = <uint32_t *>take(arena, len(spec.clusters) * sizeof(uint32_t))
+        tcp.criteria = <const Criteria **>take(arena, len(spec.clusters) * sizeof(Criteria *))
         tcp.choices_len = len(spec.clusters)
         for i, (name, weight) in enumerate(spec.clusters):
+            tcp.criteria[<int>i] = compile_criteria(arena, spec.wanted[i] if spec.wanted else "")
             tcp.choices[<int>i] = cluster_index.setdefault(name, len(cluster_index))
             tcp.weights[<int>i] = weight
             tcp.total_weight += weight
@@ -533,6 +546,8 @@ cdef class ListenerTable:
         tcp.idle_ms = spec.idle_timeout_ms
         tcp.duration_ms = spec.max_duration_ms
         tcp.log_connected = spec.log_connected
+        tcp.log_every_ms = spec.log_every_ms
+        tcp.hash = compile_hash_policy(arena, &tcp.regexes, spec.hash_policy)
         tcp.logs = compile_logs(arena, spec.access_logs, files, registry.runtime, &tcp.regexes)
         tcp.logs_len = len(spec.access_logs)
         return 0
@@ -697,8 +712,9 @@ cdef class ClusterTable:
         if spec.tcp_keepalive is not None:
             conf.keepalive = True
             conf.keepalive_probes, conf.keepalive_time_s, conf.keepalive_interval_s = spec.tcp_keepalive
-        if spec.bind_address is not None:
-            address_fill(spec.bind_address, &conf.bind_address)
+        compile_dial(&conf.arena, spec.dial, &conf.dial)
+        if spec.proxy_out is not None:
+            conf.says = compile_proxy_out(&conf.arena, spec.proxy_out)
         if spec.tls is not None:
             conf.tls = <TlsSlot *>take(&conf.arena, sizeof(TlsSlot))
             conf.tls.stats = tls_stats_of(&conf.arena, registry, prefix, self.owned)

@@ -1,9 +1,6 @@
 from collections.abc import Sequence
 
-from meshcore.bind.spec import Address
 from meshcore.bind.tables import ClusterTable, HostSetRef, ListenerTable
-
-def bind_socket(address: Address, reuse_port: bool) -> tuple[int, int]: ...
 
 class Worker:
     embedded: bool

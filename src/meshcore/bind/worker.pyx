@@ -11,13 +11,10 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from meshcore.base.atomics cimport atomic_ref
-from meshcore.bind.address cimport address_fill
 from meshcore.bind.cluster_hosts cimport HostSetRef
 from meshcore.bind.pyfilter cimport pyfilter_attach, pyfilter_detach
 from meshcore.bind.tables cimport ClusterTable, ListenerTable
-from meshcore.io.listener cimport server_bind
 from meshcore.io.loop cimport loop_fd, loop_timeout_ms
-from meshcore.observe.record cimport IpAddress
 from meshcore.proxy.objects cimport Engine
 from meshcore.run.mailbox cimport *
 from meshcore.run.worker cimport Worker as WorkerStruct
@@ -25,18 +22,6 @@ from meshcore.run.worker cimport worker_free, worker_new, worker_post, worker_ru
 
 
 log = logging.getLogger("mesh.worker")
-
-
-def bind_socket(address, bint reuse_port):
-    """Binds (does not listen): (descriptor, port). `address`: spec.Address. Raises OSError with the address in it."""
-    cdef IpAddress target
-    cdef int fd
-    address_fill(address, &target)
-    with nogil:
-        fd = server_bind(&target, reuse_port)
-    if fd < 0:
-        raise OSError(-fd, f"cannot bind {address.host}:{address.port}: {os.strerror(-fd)}")
-    return fd, (-1 if target.family == 1 else target.port)
 
 
 cdef void log_shortage(Engine *engine, uint64_t refused) noexcept nogil:

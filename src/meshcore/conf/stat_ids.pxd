@@ -77,6 +77,8 @@ cdef enum:                         # ListenerStat: listener.<address>.*
     LISTENER_FILTER_ERROR
     LISTENER_CX_NO_DESCRIPTOR      # not Envoy's: dropped, because the process had no descriptor left
     LISTENER_CX_TLS_TIMEOUT        # downstream_cx_transport_socket_connect_timeout
+    LISTENER_CX_OVERFLOW           # the listener had as many as it may
+    LISTENER_GLOBAL_CX_OVERFLOW    # all listeners together had
     LISTENER_STATS
 
 cdef enum:                         # TlsInspectorStat: tls_inspector.*
@@ -108,7 +110,13 @@ cdef enum:                         # ProxyProtocolStat: proxy_proto.*; those of 
 cdef enum:                         # ConnectionLimitStat: connection_limit.<stat_prefix>.*; and local_rate_limit.<stat_prefix>.*
     LIMIT_ACTIVE = 0
     LIMIT_LIMITED = 1
-    NETWORK_FILTER_STATS = 2       # no network filter has more
+    NETWORK_FILTER_STATS = 4       # no network filter has more
+
+cdef enum:                         # RbacStat: <stat_prefix>rbac.*
+    RBAC_ALLOWED
+    RBAC_DENIED
+    RBAC_SHADOW_ALLOWED
+    RBAC_SHADOW_DENIED
 
 cdef enum:                         # ListenerHttpStat: listener.<address>.http.<stat_prefix>.downstream_rq_*
     LISTENER_HTTP_1XX

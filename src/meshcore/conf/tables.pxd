@@ -11,6 +11,8 @@ from meshcore.cluster.breaker cimport Breaker
 from meshcore.cluster.outlier cimport OutlierConf
 from meshcore.codec.http1 cimport Http1Options
 from meshcore.codec.http2 cimport HTTP2_COUNTS, Http2Options
+from meshcore.conf.dial cimport Dial, Tally
+from meshcore.conf.proxy_out cimport ProxyOut
 from meshcore.conf.stat_ids cimport (
     CLUSTER_STATS, HCM_STATS, LISTENER_FILTER_STATS, LISTENER_HTTP_STATS, LISTENER_STATS, NETWORK_FILTER_STATS, TCP_STATS, THRIFT_STATS,
 )
@@ -22,6 +24,8 @@ from meshcore.observe.ip cimport Cidr
 from meshcore.observe.metadata cimport Metadata
 from meshcore.observe.record cimport IpAddress
 from meshcore.route.chain_index cimport ChainIndex
+from meshcore.route.criteria cimport Criteria
+from meshcore.route.hash_policy cimport HashPolicy
 from meshcore.route.match_tree cimport MatchTree
 from meshcore.route.matcher cimport HeaderMatcher, Regex, StringMatcher
 from meshcore.route.mutation cimport HeaderAdd, Mutation
@@ -214,6 +218,8 @@ cdef enum ListenerFilterKind:
     LISTENER_HTTP_INSPECTOR
     LISTENER_PROXY_PROTOCOL
     LISTENER_ORIGINAL_DST
+    LISTENER_ORIGINAL_SRC
+    LISTENER_LOCAL_RATELIMIT
 
 cdef struct ListenerFilter:
     # What looks at a connection before a filter chain has it.
@@ -221,11 +227,19 @@ cdef struct ListenerFilter:
     uint32_t stats[LISTENER_FILTER_STATS]
     bint optional                  # proxy_protocol: a connection without a header is taken too
     uint8_t refused                # proxy_protocol: 1 << version of those that are not taken
+    const uint8_t *passes          # proxy_protocol: a bit for each type of TLV that is kept for hosts; NULL: none is
+    bint keeps_port                # original_src: hosts see the client's port too
+    uint32_t mark                  # original_src: of the sockets towards hosts, 0 = none
+    TokenBucket *bucket            # local_ratelimit: of all workers
+    bint enabled                   # local_ratelimit
+    const RuntimeCell *enabled_cell        # ... may say otherwise; NULL: no key
 
 cdef enum NetworkFilterKind:
     NETWORK_CONNECTION_LIMIT
     NETWORK_LOCAL_RATELIMIT
     NETWORK_SNI_CLUSTER
+    NETWORK_RBAC
+    NETWORK_SET_FILTER_STATE
 
 cdef struct NetworkFilter:
     # What sees a new connection before the one that ends its filter chain.
@@ -234,6 +248,7 @@ cdef struct NetworkFilter:
     uint64_t most                  # connection_limit
     int64_t *used                  # connection_limit: atomic; of all workers and tables that have this filter, never freed
     TokenBucket *bucket            # local_ratelimit: of all workers
+    void *settings                 # of the other kinds, private to them
 
 cdef enum ChainKind:
     # What ends a filter chain: who speaks with the client.
@@ -248,11 +263,14 @@ cdef struct TcpConf:
     uint32_t stats[TCP_STATS]
     uint32_t *choices              # clusters' slots
     uint32_t *weights              # of `choices`
+    const Criteria **criteria      # of `choices`: which subset of the hosts is wanted; NULL: any
     uint32_t choices_len           # at least one
     uint64_t total_weight
     uint32_t connect_attempts
     uint64_t idle_ms
     uint64_t duration_ms
+    HashPolicy *hash               # NULL: none
+    uint64_t log_every_ms          # a line so often while it lives, 0 = none
     bint log_connected             # one line more, when the upstream is connected
     LogConf *logs
     uint8_t logs_len
@@ -299,6 +317,12 @@ cdef struct ListenerConf:
     IpAddress address              # as bound
     uint32_t stats[LISTENER_STATS]
     uint32_t cx_length
+    IpAddress *more                # further addresses as bound
+    uint32_t more_len
+    Tally *open                    # connections of all workers; outlives the table
+    const RuntimeCell *most        # of them; unset: no limit
+    const RuntimeCell *most_of_all        # of all listeners; NULL: this one does not care
+    bint hand_over                 # use_original_dst: a redirected connection is that of the listener it was meant for
     Metadata metadata
     uint32_t buffer_limit
     bint modify_only               # drain_type: a failing health check does not drain it
@@ -386,7 +410,8 @@ cdef struct ClusterConf:
     uint32_t keepalive_probes
     uint32_t keepalive_time_s
     uint32_t keepalive_interval_s
-    IpAddress bind_address         # family 0: none
+    Dial dial
+    const ProxyOut *says           # PROXY header for its hosts; NULL: none
     OutlierConf *outlier           # NULL: nobody watches its hosts
     TlsSlot *tls                   # NULL: plain bytes
     const RuntimeCell *use_retry   # share of the retries that are made

@@ -43,7 +43,10 @@ cdef unsigned int address_to_kernel(const IpAddress *address, sockaddr_storage *
         return 0
     un.sun_family = AF_UNIX
     strncpy(un.sun_path, address.path, sizeof(un.sun_path) - 1)
-    return sizeof(sockaddr_un)
+    if un.sun_path[0] != 64:       # @: a name of the abstract namespace
+        return sizeof(sockaddr_un)
+    un.sun_path[0] = 0
+    return <unsigned int>(sizeof(un.sun_family) + strlen(address.path))
 
 
 cdef void address_from_kernel(const sockaddr *kernel, IpAddress *out) noexcept nogil:

@@ -1,14 +1,13 @@
 # Listening sockets: one per worker and address, SO_REUSEPORT between workers.
 #
-# The address's first socket is bound on the main thread (so that a port in use is an error of the config, and port 0 becomes known); every
-# further worker binds its own. A Server belongs to its loop; `on_accept` gets each new Transport.
+# Sockets are bound on the main thread (mesh/sockets.py), so that a port in use is an error of the config, and port 0 becomes known. A Server
+# belongs to its loop; `on_accept` gets each new Transport.
 from libc.stdint cimport uint64_t
 
 from meshcore.base.wheel cimport Timer
 from meshcore.io.loop cimport Loop
 from meshcore.io.transport cimport Transport
 from meshcore.io.uv cimport uv_poll_t
-from meshcore.observe.record cimport IpAddress
 
 ctypedef void (*ServerAccept)(Server *server, Transport *transport) noexcept nogil
 ctypedef void (*ServerRefused)(Server *server, bint dropped) noexcept nogil
@@ -25,8 +24,6 @@ cdef struct Server:
     Timer again                    # when the socket is watched again
     uv_poll_t poll
 
-# A bound, not yet listening socket: the descriptor, or a negative errno. `address.port` is filled when it was 0.
-cdef int server_bind(IpAddress *address, bint reuse_port) noexcept nogil
 # Takes ownership of the descriptor. NULL with a negative errno. The Server frees itself after server_close.
 cdef Server *server_open(Loop *loop, int fd, int backlog, ServerAccept on_accept, void *owner, int *error) noexcept nogil
 cdef void server_set_backlog(Server *server, int backlog) noexcept nogil

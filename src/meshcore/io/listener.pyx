@@ -1,17 +1,16 @@
-"""Listening sockets: bind, listen, accept. See listener.pxd for the law.
+"""Listening sockets: listen, accept. See listener.pxd for the law.
 
 When the process has no descriptor left, a waiting connection would keep the loop awake for ever. So each server holds one in reserve: it is
 given up, the connection is accepted and closed with it, and the reserve is opened again. Where another thread was quicker, the socket is not
 watched for a moment. The service goes on with what it has.
 """
-from libc.errno cimport ECONNABORTED, EINTR, EINVAL, EMFILE, ENFILE, ENOMEM, errno
+from libc.errno cimport ECONNABORTED, EINTR, EMFILE, ENFILE, ENOMEM, errno
 from libc.stdlib cimport calloc, free
 from posix.fcntl cimport O_CLOEXEC, O_RDONLY, open
-from posix.unistd cimport close, unlink
+from posix.unistd cimport close
 
 from meshcore.base.clock cimport clock_ms
 from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
-from meshcore.io.address cimport address_from_kernel, address_to_kernel
 from meshcore.io.transport cimport transport_adopt, transport_flush_all
 from meshcore.io.uv cimport *
 
@@ -22,34 +21,6 @@ cdef enum:
     ACCEPTS = 64                   # per event; then others have their turn
     LAST_ACCEPTS = 4096            # before a socket is closed: a full accept queue
     REST_MS = 100                  # without a descriptor
-
-
-cdef int server_bind(IpAddress *address, bint reuse_port) noexcept nogil:
-    cdef sockaddr_storage kernel
-    cdef unsigned int n = address_to_kernel(address, &kernel)
-    cdef int fd
-    cdef int on = 1
-    cdef int error
-    if n == 0:
-        return -EINVAL
-    fd = socket(kernel.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
-    if fd < 0:
-        return -errno
-    if address.family == 1:
-        unlink(address.path)
-    else:
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on))
-        if reuse_port:
-            setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on))
-    if bind(fd, <sockaddr *>&kernel, n) < 0:
-        error = -errno
-        close(fd)
-        return error
-    if address.family != 1 and address.port == 0:
-        n = sizeof(kernel)
-        getsockname(fd, <sockaddr *>&kernel, &n)
-        address_from_kernel(<sockaddr *>&kernel, address)
-    return fd
 
 
 cdef int take_spare() noexcept nogil:

@@ -2,7 +2,7 @@
 #
 # The specification is HAProxy's. A header that is incomplete is asked about again with more bytes; `len` says how many bytes it has, which
 # whoever reads takes from the connection. Leaf code, any thread.
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint16_t
 
 from meshcore.observe.record cimport IpAddress
 
@@ -15,6 +15,7 @@ cdef enum ProxyHeaderResult:
 cdef enum:
     PROXY_V1_MAX = 108             # longer lines are wrong
     PROXY_HEADER_MAX = 232         # room that proxy_header_write needs
+    PROXY_TLVS_MAX = 16 * 1024     # bytes of TLVs that we send; more would be nobody's use
 
 cdef struct ProxyHeader:
     uint8_t version                # 1 or 2; also set when it is wrong
@@ -22,6 +23,8 @@ cdef struct ProxyHeader:
     IpAddress source
     IpAddress destination
     size_t len                     # of the whole header
+    size_t tlvs                    # where its TLVs begin; `len`: it has none
 
 cdef int proxy_header_parse(const char *at, size_t n, ProxyHeader *header) noexcept nogil
 cdef size_t proxy_header_write(int version, const IpAddress *source, const IpAddress *destination, char *out) noexcept nogil    # bytes written
+cdef void proxy_header_lengthen(char *head, uint16_t more) noexcept nogil     # so many bytes of TLVs follow a head of version 2

@@ -65,6 +65,7 @@ cdef int parse_v1(const char *at, size_t n, ProxyHeader *header) noexcept nogil:
     if end == NULL:
         return PROXY_MORE if n < PROXY_V1_MAX else PROXY_BAD
     header.len = <size_t>(end - at) + 1
+    header.tlvs = header.len
     if header.len < 8 or end[-1] != 13:
         return PROXY_BAD
     return PROXY_FOUND if read_line(span(at + 6, header.len - 8), header) else PROXY_BAD
@@ -92,8 +93,10 @@ cdef int parse_v2(const char *at, size_t n, ProxyHeader *header) noexcept nogil:
         return PROXY_BAD
     if n < header.len:
         return PROXY_MORE
+    header.tlvs = header.len
     if header.local:
         return PROXY_FOUND
+    header.tlvs = V2_HEAD + size
     header.source.family = header.destination.family = 4 if size == V2_V4 else 6
     size = 4 if size == V2_V4 else 16
     memcpy(header.source.bytes, at + V2_HEAD, size)
@@ -159,3 +162,7 @@ cdef size_t proxy_header_write(int version, const IpAddress *source, const IpAdd
     put16(out + V2_HEAD + 2 * size, source.port)
     put16(out + V2_HEAD + 2 * size + 2, destination.port)
     return V2_HEAD + 2 * size + 4
+
+
+cdef void proxy_header_lengthen(char *head, uint16_t more) noexcept nogil:
+    put16(head + 14, <uint16_t>(big16(head + 14) + more))

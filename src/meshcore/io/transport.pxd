@@ -14,6 +14,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from meshcore.base.buffer cimport Buffer
 from meshcore.base.held cimport Held
 from meshcore.base.span cimport Span
+from meshcore.conf.dial cimport Dial, Tally
 from meshcore.conf.tls cimport TlsSlot
 from meshcore.io.loop cimport Loop
 from meshcore.io.uv cimport uv_poll_t
@@ -59,6 +60,7 @@ cdef struct Transport:
     uint8_t failed                   # a write failed; on_end follows
     uint8_t dirty                    # FlushWhen: in loop.dirty or loop.late
     uint8_t shaking                  # a TLS handshake reads, whoever else does
+    Tally *counted                   # where it counts as open; NULL: nowhere
     void *tls                        # io/tls's; NULL: plain bytes
     uv_poll_t poll
 
@@ -83,7 +85,7 @@ cdef size_t transport_size() noexcept nogil
 
 cdef Transport *transport_adopt(Loop *loop, int fd) noexcept nogil           # a connected socket, which it owns from here; NULL: no memory
 # Connects; NULL with a negative errno. `tls`: NULL for plain bytes; `host`: its name, which a TLS context may say to ask for.
-cdef Transport *transport_dial(Loop *loop, const IpAddress *address, const IpAddress *source, const TlsSlot *tls, Span host,
+cdef Transport *transport_dial(Loop *loop, const IpAddress *address, const Dial *dial, const TlsSlot *tls, Span host,
                                const TransportOps *ops, void *owner, int *error) noexcept nogil
 cdef bint transport_secure(Transport *transport, const TlsSlot *slot) noexcept nogil          # of a server, before it is read; False: no memory
 cdef void transport_resecure(Transport *transport, const TlsSlot *slot) noexcept nogil        # the table moves; an equal one takes its place

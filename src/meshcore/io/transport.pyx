@@ -8,6 +8,7 @@ from libc.errno cimport EAGAIN, EINPROGRESS, EINTR, EINVAL, ENOMEM, errno
 from libc.string cimport memcpy
 from posix.unistd cimport close
 
+from meshcore.base.atomics cimport atomic_add
 from meshcore.base.buffer cimport (
     buffer_borrow, buffer_commit, buffer_copy, buffer_drain, buffer_fini, buffer_init, buffer_iovecs, buffer_move, buffer_own,
     buffer_reserve, iovec,
@@ -20,7 +21,10 @@ from meshcore.io.loop cimport SCRATCH
 from meshcore.io.uv cimport *
 
 cdef extern from "<netinet/in.h>" nogil:
-    int IPPROTO_IP, IPPROTO_IPV6
+    int IPPROTO_IP, IPPROTO_IPV6, IP_FREEBIND, IP_TRANSPARENT, IPV6_FREEBIND, IPV6_TRANSPARENT
+
+cdef extern from "<sys/socket.h>" nogil:
+    int SO_MARK
 
 cdef extern from "<netinet/tcp.h>" nogil:
     int IPPROTO_TCP, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY
@@ -68,6 +72,7 @@ cdef Transport *transport_new(Loop *loop, int fd) noexcept nogil:
     transport.failed = False
     transport.dirty = FLUSH_NOT
     transport.shaking = False
+    transport.counted = NULL
     transport.tls = NULL
     loop.handles += 1
     return transport
@@ -83,8 +88,38 @@ cdef Transport *transport_adopt(Loop *loop, int fd) noexcept nogil:
     return transport
 
 
-cdef int open_socket(const IpAddress *address, const IpAddress *source, sockaddr_storage *kernel, unsigned int *n) noexcept nogil:
-    # A socket for this address, bound to `source` if there is one: the descriptor, or a negative errno.
+cdef int set_option(int fd, int level, int name, int value) noexcept nogil:
+    return -errno if setsockopt(fd, level, name, &value, sizeof(value)) < 0 else 0
+
+
+cdef int say_to_kernel(int fd, const Dial *dial, int family) noexcept nogil:
+    # 0, or the negative errno of the first option that the kernel refuses.
+    cdef int freebind = IPV6_FREEBIND if family == 6 else IP_FREEBIND
+    cdef int transparent = IPV6_TRANSPARENT if family == 6 else IP_TRANSPARENT
+    cdef int level = IPPROTO_IPV6 if family == 6 else IPPROTO_IP
+    cdef int error = 0
+    cdef uint32_t i
+    if dial.freebind and family != 1:
+        error = set_option(fd, level, freebind, 1)
+    if dial.transparent and family != 1 and error == 0:
+        error = set_option(fd, level, transparent, 1)
+    if dial.mark and error == 0:
+        error = set_option(fd, SOL_SOCKET, SO_MARK, <int>dial.mark)
+    for i in range(dial.options_len):
+        if error == 0 and setsockopt(fd, dial.options[i].level, dial.options[i].name, dial.options[i].value, dial.options[i].len) < 0:
+            error = -errno
+    return error
+
+
+cdef const IpAddress *source_for(const Dial *dial, const IpAddress *address) noexcept nogil:
+    if dial.source.family == address.family:
+        return &dial.source
+    return &dial.other if dial.other.family == address.family else NULL
+
+
+cdef int open_socket(const IpAddress *address, const Dial *dial, sockaddr_storage *kernel, unsigned int *n) noexcept nogil:
+    # A socket for this address, bound to its source if there is one: the descriptor, or a negative errno.
+    cdef const IpAddress *source = source_for(dial, address)
     cdef int fd
     cdef int error
     cdef unsigned int source_len
@@ -95,7 +130,11 @@ cdef int open_socket(const IpAddress *address, const IpAddress *source, sockaddr
     fd = socket(kernel.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
     if fd < 0:
         return -errno
-    if source != NULL and source.family != 0 and address.family != 1:
+    error = say_to_kernel(fd, dial, address.family)
+    if error < 0:
+        close(fd)
+        return error
+    if source != NULL and address.family != 1:
         source_len = address_to_kernel(source, kernel)
         if bind(fd, <sockaddr *>kernel, source_len) < 0:
             error = -errno
@@ -107,12 +146,12 @@ cdef int open_socket(const IpAddress *address, const IpAddress *source, sockaddr
     return fd
 
 
-cdef Transport *transport_dial(Loop *loop, const IpAddress *address, const IpAddress *source, const TlsSlot *tls, Span host,
+cdef Transport *transport_dial(Loop *loop, const IpAddress *address, const Dial *dial, const TlsSlot *tls, Span host,
                                const TransportOps *ops, void *owner, int *error) noexcept nogil:
     cdef sockaddr_storage kernel
     cdef unsigned int n
     cdef Transport *transport
-    cdef int fd = open_socket(address, source, &kernel, &n)
+    cdef int fd = open_socket(address, dial, &kernel, &n)
     if fd < 0:
         error[0] = fd
         return NULL
@@ -173,6 +212,9 @@ cdef void transport_close(Transport *transport) noexcept nogil:
     uv_close(<uv_handle_t *>&transport.poll, on_closed)
     close(transport.fd)
     transport.fd = -1
+    while transport.counted != NULL:
+        atomic_add(&transport.counted.n, -1)
+        transport.counted = transport.counted.above
 
 
 cdef void lose(Transport *transport) noexcept nogil:
@@ -472,7 +514,14 @@ cdef void transport_local(Transport *transport, IpAddress *out) noexcept nogil:
 
 cdef bint transport_original(Transport *transport, IpAddress *out) noexcept nogil:
     cdef sockaddr_storage kernel
-    cdef unsigned int n = sizeof(kernel)
+    cdef int transparent = 0
+    cdef unsigned int n = sizeof(transparent)
+    # A transparent socket (TPROXY) has kept the address; there is nothing to be restored from.
+    if (getsockopt(transport.fd, IPPROTO_IP, IP_TRANSPARENT, &transparent, &n) == 0 and transparent) or (
+            getsockopt(transport.fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &transparent, &n) == 0 and transparent):
+        transport_local(transport, out)
+        return out.family == 4 or out.family == 6
+    n = sizeof(kernel)
     if getsockopt(transport.fd, IPPROTO_IP, SO_ORIGINAL_DST, &kernel, &n) < 0:
         n = sizeof(kernel)
         if getsockopt(transport.fd, IPPROTO_IPV6, SO_ORIGINAL_DST, &kernel, &n) < 0:

@@ -2,28 +2,33 @@
 
 An Accepted lives from accept until its connection belongs to a chain, or until its closed transport is gone.
 """
+from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from meshcore.base.clock cimport clock_ms
+from meshcore.base.clock cimport clock_ms, clock_ns
 from meshcore.base.held cimport held_append, held_drop, held_fini
+from meshcore.base.runtime cimport runtime_boolean
 from meshcore.base.slab cimport slab_free, slab_new
 from meshcore.base.span cimport Span, lower, span
+from meshcore.base.token_bucket cimport bucket_take
 from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.codec.sniff cimport (
     HELLO_MAX, HTTP_1_0, HTTP_2, SNIFF_FOUND, SNIFF_MORE, SNIFF_OTHER, SNIFF_TOO_LARGE, ClientHello, HttpKind, sniff_http, sniff_tls,
 )
 from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport (
-    LISTENER_HTTP_INSPECTOR, LISTENER_PROXY_PROTOCOL, LISTENER_TLS_INSPECTOR, ListenerFilter,
+    LISTENER_HTTP_INSPECTOR, LISTENER_LOCAL_RATELIMIT, LISTENER_ORIGINAL_SRC, LISTENER_PROXY_PROTOCOL, LISTENER_TLS_INSPECTOR,
+    ListenerFilter,
 )
 from meshcore.io.proxy_protocol cimport (
     PROXY_BAD, PROXY_FOUND, PROXY_MORE, PROXY_NONE, ProxyHeader, proxy_header_parse,
 )
 from meshcore.io.transport cimport *
 from meshcore.observe.counters cimport gauge_add, stat_inc
-from meshcore.proxy.connection cimport connection_give
+from meshcore.proxy.connection cimport connection_give, limits_move
 from meshcore.proxy.engine cimport listener_unuse
+from meshcore.proxy.listener_places cimport listener_at
 from meshcore.proxy.objects cimport *
 
 cdef enum Verdict:
@@ -80,6 +85,7 @@ cdef void dispose(Accepted *accepted) noexcept nogil:
     cdef ListenerLocal *listener = accepted.listener
     held_fini(&accepted.held)
     free(accepted.arrival.texts)
+    held_fini(&accepted.arrival.tlvs)
     slab_free(&listener.engine.accepted, accepted)
     listener_unuse(listener)
 
@@ -143,7 +149,30 @@ cdef void look(Accepted *accepted) noexcept nogil:
             wait(accepted)
             return
         accepted.at += 1
-    deliver(accepted)
+    if not hand_over(accepted):
+        deliver(accepted)
+
+
+cdef bint hand_over(Accepted *accepted) noexcept nogil:
+    # True: the listener that the client meant to reach has it now, with listener filters of its own, and has looked.
+    cdef ListenerLocal *listener = accepted.listener
+    cdef ListenerLocal *target
+    if not listener.conf.hand_over or not accepted.arrival.redirected or accepted.handed:
+        return False
+    accepted.handed = True
+    target = listener_at(listener.engine, &accepted.arrival.local)
+    if target == NULL or target == listener:
+        return False
+    limits_move(target, accepted.transport)
+    gauge_add(listener.engine.stats, listener.conf.stats[LISTENER_PRE_CX_ACTIVE], -1)
+    gauge_add(listener.engine.stats, target.conf.stats[LISTENER_PRE_CX_ACTIVE], 1)
+    timer_cancel(&listener.engine.loop.wheel, &accepted.timer)
+    unlink(accepted)
+    join(accepted, target)
+    listener_unuse(listener)
+    accepted.at = 0
+    look(accepted)
+    return True
 
 
 cdef void wait(Accepted *accepted) noexcept nogil:
@@ -197,6 +226,10 @@ cdef Verdict ask(Accepted *accepted, const ListenerFilter *filter) noexcept nogi
         return inspect_http(accepted, filter)
     if filter.kind == LISTENER_PROXY_PROTOCOL:
         return read_proxy_header(accepted, filter)
+    if filter.kind == LISTENER_ORIGINAL_SRC:
+        return keep_source(accepted, filter)
+    if filter.kind == LISTENER_LOCAL_RATELIMIT:
+        return take_token(accepted, filter)
     return restore_destination(accepted)
 
 
@@ -285,12 +318,49 @@ cdef Verdict read_proxy_header(Accepted *accepted, const ListenerFilter *filter)
         count(accepted, filter, PROXY_V1_ERROR + later)
         return LOOK_CLOSE
     count(accepted, filter, PROXY_V1_FOUND + later)
+    if filter.passes != NULL and not keep_tlvs(accepted, filter, span(accepted.held.at + header.tlvs, header.len - header.tlvs)):
+        return LOOK_CLOSE
     held_drop(&accepted.held, header.len)
     if not header.local:
         redirect(accepted, &header.destination)
         arrival.direct_remote = arrival.remote
         arrival.remote = header.source
     return LOOK_ON
+
+
+cdef bint keep_tlvs(Accepted *accepted, const ListenerFilter *filter, Span rest) noexcept nogil:
+    # False: they are cut short, or there is no memory.
+    cdef uint32_t n
+    cdef uint8_t kind
+    while rest.len > 0:
+        n = 3 + (<uint32_t><uint8_t>rest.at[1] << 8 | <uint8_t>rest.at[2]) if rest.len >= 3 else 3
+        if n > rest.len:
+            return False
+        kind = <uint8_t>rest.at[0]
+        if filter.passes[kind >> 3] >> (kind & 7) & 1 and not held_append(&accepted.arrival.tlvs, rest.at, n):
+            return False
+        rest = span(rest.at + n, rest.len - n)
+    return True
+
+
+cdef Verdict keep_source(Accepted *accepted, const ListenerFilter *filter) noexcept nogil:
+    cdef Arrival *arrival = &accepted.arrival
+    arrival.mark = filter.mark
+    if arrival.remote.family == 4 or arrival.remote.family == 6:
+        arrival.bind = arrival.remote
+        if not filter.keeps_port:
+            arrival.bind.port = 0
+    return LOOK_ON
+
+
+cdef Verdict take_token(Accepted *accepted, const ListenerFilter *filter) noexcept nogil:
+    cdef Engine *engine = accepted.listener.engine
+    if not runtime_boolean(filter.enabled_cell, filter.enabled):
+        return LOOK_ON
+    if bucket_take(filter.bucket, 1, False, clock_ns(&engine.loop.clock)) > 0:
+        return LOOK_ON
+    count(accepted, filter, 0)
+    return LOOK_CLOSE
 
 
 cdef void redirect(Accepted *accepted, const IpAddress *destination) noexcept nogil:

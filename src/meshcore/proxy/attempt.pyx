@@ -25,6 +25,8 @@ from meshcore.proxy.failure cimport on_try_duration, on_try_idle, on_try_timeout
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.original_dst cimport original_dst_pick
 from meshcore.proxy.override_host cimport override_host_pick
+from meshcore.proxy.origin cimport Origin
+from meshcore.proxy.own_pools cimport own_origin, own_pool_of
 from meshcore.proxy.pool cimport pool_cancel, pool_of, pool_request
 from meshcore.proxy.request_queue cimport queue_wake
 from meshcore.proxy.reselect cimport reselect_note, reselect_prepare, reselects
@@ -80,6 +82,7 @@ cdef void start_try(Stream *stream, bint fresh, bint extra) noexcept nogil:
     cdef Pool *pool
     cdef Host *host
     cdef Pick pick
+    cdef Origin origin
     stream.tries += 1
     stream.record.attempts = stream.tries
     memset(&pick, 0, sizeof(Pick))
@@ -97,7 +100,10 @@ cdef void start_try(Stream *stream, bint fresh, bint extra) noexcept nogil:
         count(stream, CLUSTER_CX_NONE_HEALTHY, 1)
         not_started(stream, extra)
         return
-    pool = pool_of(cluster, host, priority_of(stream), speaks_http2(stream))
+    if own_origin(cluster, &stream.down.conn if stream.down != NULL else NULL, &origin):
+        pool = own_pool_of(cluster, host, priority_of(stream), speaks_http2(stream), &origin)
+    else:
+        pool = pool_of(cluster, host, priority_of(stream), speaks_http2(stream))
     attempt = <Attempt *>slab_new(&engine.attempts)
     if pool == NULL or attempt == NULL:
         if attempt != NULL:

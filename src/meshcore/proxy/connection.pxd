@@ -6,6 +6,9 @@ from meshcore.observe.record cimport IpAddress
 from meshcore.proxy.objects cimport Arrival, ChainLocal, Connection, ConnectionOps, ListenerLocal
 
 cdef void connection_accept(Server *server, Transport *transport) noexcept nogil        # a listener's hook
+# Whether the listener, or all together, have as many connections as they may; counted. Else this one counts until its transport closes.
+cdef bint limits_refuse(ListenerLocal *listener, Transport *transport) noexcept nogil
+cdef void limits_move(ListenerLocal *listener, Transport *transport) noexcept nogil            # it counts for this one now, limits or not
 cdef void connection_refused(Server *server, bint dropped) noexcept nogil               # the same, when no descriptor is left
 # A chain is chosen by what is known, and has it from here. False: none takes it; that is counted, and the caller closes.
 cdef bint connection_give(ListenerLocal *listener, Transport *transport, Arrival *arrival) noexcept nogil

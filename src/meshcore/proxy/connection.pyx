@@ -4,18 +4,22 @@ Owns the list of a listener's connections and their listener statistics. Must no
 own file's (downstream.pyx for HTTP, tcp_proxy.pyx for bytes, thrift/connection.pyx for Thrift). Called by the loop for each new socket, and
 by the engine when a listener drains or the server stops.
 """
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
+from meshcore.base.atomics cimport atomic_add, atomic_load
 from meshcore.base.clock cimport clock_ms, clock_ns
+from meshcore.base.held cimport Held, held_fini
+from meshcore.base.runtime cimport runtime_integer
 from meshcore.base.span cimport Span, span
 from meshcore.codec.sniff cimport sniff_protocol
 from meshcore.conf.stat_ids cimport (
     HCM_CX_SSL_ACTIVE, HCM_CX_SSL_TOTAL, LISTENER_CX_ACTIVE, LISTENER_CX_DESTROY, LISTENER_CX_NO_DESCRIPTOR, LISTENER_CX_TOTAL,
-    LISTENER_NO_CHAIN_MATCH,
+    LISTENER_CX_OVERFLOW, LISTENER_GLOBAL_CX_OVERFLOW, LISTENER_NO_CHAIN_MATCH,
 )
 from meshcore.conf.tables cimport CHAIN_HTTP, CHAIN_TCP, CHAIN_THRIFT, CODEC_HTTP2
+from meshcore.conf.dial cimport Tally
 from meshcore.io.listener cimport Server
 from meshcore.io.transport cimport (
     Transport, transport_close, transport_is_tls, transport_local, transport_remote, transport_resecure, transport_secure,
@@ -23,6 +27,7 @@ from meshcore.io.transport cimport (
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_inc
 from meshcore.observe.record cimport IpAddress, Record
 from meshcore.proxy.accepted cimport accepted_start
+from meshcore.proxy.connection_state cimport connection_state_free
 from meshcore.proxy.answerer cimport answerer_start
 from meshcore.proxy.downstream cimport downstream_start
 from meshcore.proxy.engine cimport listener_unuse
@@ -33,6 +38,8 @@ from meshcore.proxy.tcp_proxy cimport tcp_start
 from meshcore.proxy.thrift.connection cimport thrift_start
 from meshcore.route.chain_index cimport ChainFacts, chain_index_find
 from meshcore.route.match_tree cimport match_tree_find
+
+cdef int64_t NO_LIMIT = (<int64_t>1 << 62)
 
 cdef enum:
     SHORTAGE_LOG_MS = 5000         # a shortage of descriptors is logged so often
@@ -47,7 +54,7 @@ cdef Span TLS = span(b"tls", 3)
 cdef void connection_accept(Server *server, Transport *transport) noexcept nogil:
     cdef ListenerLocal *listener = <ListenerLocal *>server.owner
     cdef Arrival arrival
-    if listener.retired:
+    if listener.retired or limits_refuse(listener, transport):
         transport_close(transport)
         return
     if listener.conf.filters_len:
@@ -59,6 +66,26 @@ cdef void connection_accept(Server *server, Transport *transport) noexcept nogil
         transport_remote(transport, &arrival.remote)
         if not connection_give(listener, transport, &arrival):
             transport_close(transport)
+
+
+cdef bint limits_refuse(ListenerLocal *listener, Transport *transport) noexcept nogil:
+    cdef Tally *open = listener.conf.open
+    if atomic_load(&open.above.n) >= runtime_integer(listener.conf.most_of_all, NO_LIMIT):
+        stat_inc(listener.engine.stats, listener.conf.stats[LISTENER_GLOBAL_CX_OVERFLOW])
+        return True
+    transport.counted = open
+    atomic_add(&open.above.n, 1)
+    atomic_add(&open.n, 1)
+    if atomic_load(&open.n) <= runtime_integer(listener.conf.most, NO_LIMIT):
+        return False
+    stat_inc(listener.engine.stats, listener.conf.stats[LISTENER_CX_OVERFLOW])
+    return True
+
+
+cdef void limits_move(ListenerLocal *listener, Transport *transport) noexcept nogil:
+    atomic_add(&transport.counted.n, -1)
+    transport.counted = listener.conf.open
+    atomic_add(&transport.counted.n, 1)
 
 
 cdef bint connection_give(ListenerLocal *listener, Transport *transport, Arrival *arrival) noexcept nogil:
@@ -177,6 +204,7 @@ cdef void connection_begin(Connection *connection, const ConnectionOps *ops, Cha
     connection.local = NULL
     connection.arrival = NULL
     connection.counted = 0
+    connection.state = NULL
     if engine.arriving != NULL:
         adopt(connection, engine.arriving)
     else:
@@ -193,13 +221,15 @@ cdef void connection_begin(Connection *connection, const ConnectionOps *ops, Cha
 cdef void adopt(Connection *connection, Arrival *arrival) noexcept nogil:
     # What a log line or a filter may ask for later is kept, and only where there is such a thing.
     connection.remote = arrival.remote
-    if arrival.texts == NULL and not arrival.direct_remote.family and not arrival.redirected and not arrival.protocols.len:
+    if arrival.texts == NULL and not arrival.direct_remote.family and not arrival.redirected and not arrival.protocols.len and \
+            not arrival.tlvs.len and not arrival.bind.family and not arrival.mark:
         return
     connection.arrival = <Arrival *>malloc(sizeof(Arrival))
     if connection.arrival == NULL:
         return
     connection.arrival[0] = arrival[0]
     arrival.texts = NULL
+    memset(&arrival.tlvs, 0, sizeof(Held))
     if arrival.redirected:
         connection.local = <IpAddress *>malloc(sizeof(IpAddress))
         if connection.local != NULL:
@@ -258,8 +288,10 @@ cdef void connection_end(Connection *connection) noexcept nogil:
         network_filters_end(connection)
     if connection.arrival != NULL:
         free(connection.arrival.texts)
+        held_fini(&connection.arrival.tlvs)
         free(connection.arrival)
     free(connection.local)
+    connection_state_free(connection.state)
     listener_unuse(listener)
 
 

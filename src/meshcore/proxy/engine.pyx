@@ -27,6 +27,8 @@ from meshcore.proxy.http2.objects cimport Http2Downstream, Http2Upstream
 from meshcore.proxy.mirror cimport mirror_end
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.original_dst cimport original_dst_fini, original_dst_init
+from meshcore.proxy.own_pools cimport own_pools_fini, own_pools_retire, own_pools_retire_at
+from meshcore.proxy.listener_places cimport listener_places_build
 from meshcore.proxy.pool cimport POOLS_PER_HOST, pool_retire
 from meshcore.proxy.request_queue cimport queue_fini, queue_init
 from meshcore.proxy.stream_end cimport stream_free
@@ -83,6 +85,7 @@ cdef void engine_fini(Engine *engine) noexcept nogil:
             free(engine.logs[i])
     free(engine.logs)
     free(engine.listeners)
+    free(engine.places)
     free(engine.clusters)
     free(engine.names)
     loop_fini(&engine.loop)
@@ -245,6 +248,7 @@ cdef int engine_set_listener(Engine *engine, ListenerConf *conf, RouteSet *route
         retire_listener(listener)
         return error
     engine.listeners[conf.index] = listener
+    listener_places_build(engine)
     return 0
 
 
@@ -304,6 +308,7 @@ cdef void engine_drop_listener(Engine *engine, uint32_t index) noexcept nogil:
     if index < engine.listeners_cap and engine.listeners[index] != NULL:
         listener = engine.listeners[index]
         engine.listeners[index] = NULL
+        listener_places_build(engine)
         retire_listener(listener)
 
 
@@ -384,6 +389,7 @@ cdef void cluster_unuse(ClusterLocal *cluster) noexcept nogil:
         balancer_fini(&cluster.balancer)
         host_set_unref(cluster.hosts)
         cluster_conf_unref(cluster.conf)
+        own_pools_fini(cluster)
         free(cluster.pools)
         free(cluster.thrift_pools)
         free(cluster)
@@ -395,6 +401,7 @@ cdef void retire_cluster(ClusterLocal *cluster) noexcept nogil:
     for i in range(cluster.pools_cap):
         if cluster.pools[i] != NULL:
             pool_retire(cluster.pools[i])
+    own_pools_retire(cluster)
     for i in range(cluster.thrift_pools_cap):
         pools_retire(cluster, i, NULL)
     cluster_unuse(cluster)
@@ -463,6 +470,7 @@ cdef void cluster_retire_host(ClusterLocal *cluster, uint32_t slot, Host *host) 
         at = slot * POOLS_PER_HOST + i
         if at < cluster.pools_cap and cluster.pools[at] != NULL and (host == NULL or cluster.pools[at].host == host):
             pool_retire(cluster.pools[at])
+    own_pools_retire_at(cluster, slot, host)
     pools_retire(cluster, slot, host)
 
 

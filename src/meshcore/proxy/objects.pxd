@@ -26,6 +26,9 @@ from meshcore.io.loop cimport Loop
 from meshcore.io.listener cimport Server
 from meshcore.io.transport cimport Transport
 from meshcore.observe.record cimport IpAddress, Record
+from meshcore.proxy.connection_state cimport ConnectionState
+from meshcore.proxy.origin cimport Origin
+from meshcore.route.criteria cimport Criteria
 from meshcore.route.hash_policy cimport HashAnswer
 from meshcore.route.table cimport ClusterChoice, RetryPolicy, RouteTable, VirtualCluster, VirtualHost
 
@@ -39,6 +42,8 @@ cdef struct Engine:
     uint64_t drain_ms              # how long a listener drains
     ListenerLocal **listeners      # by ListenerConf.index; NULL: none
     uint32_t listeners_cap
+    uint32_t *places               # hash of a listener's address -> 1 + its index (proxy/listener_places)
+    uint32_t places_cap            # a power of two, or 0
     ListenerLocal *retired         # replaced or removed ones that still have connections
     ClusterLocal **clusters        # by ClusterConf.index; NULL: none
     uint32_t clusters_cap
@@ -113,6 +118,9 @@ cdef struct Arrival:
     Span server_name               # lower case; empty: none
     Span protocols                 # ALPN: a length before each name; empty: none
     char *texts                    # what the two point into; NULL: nothing that must be freed
+    Held tlvs                      # of a PROXY header, those that may go on
+    IpAddress bind                 # hosts are dialled in its name (original_src); family 0: in ours
+    uint32_t mark                  # ... with this mark
 
 cdef struct Accepted:
     # A connection while listener filters look at its first bytes.
@@ -121,6 +129,7 @@ cdef struct Accepted:
     Accepted *next                 # in the listener's list
     Accepted **link                # NULL: it has left
     uint32_t at                    # which filter looks
+    bint handed                    # another listener accepted it
     Held held                      # what has come
     Timer timer
     Arrival arrival
@@ -143,6 +152,7 @@ cdef struct Connection:
     IpAddress *local               # NULL: the listener's own address
     Arrival *arrival               # what listener filters learnt; NULL: nothing
     uint32_t counted               # network filters that have counted it
+    ConnectionState *state         # what network filters left on it; NULL: nothing
 
 cdef enum DownState:
     # HTTP/1 downstream, one value per thing that may come next from the client.
@@ -362,6 +372,8 @@ cdef struct TcpSession:
     uint64_t active_ns
     uint64_t upstream_id
     IpAddress upstream_local
+    const Criteria *criteria       # subset wanted; NULL: any
+    Timer logging
     Timer connecting
     Timer idle
     Timer duration
@@ -399,6 +411,7 @@ cdef struct ClusterLocal:
     HostSet *hosts                 # a reference; NULL: none known yet
     Balancer balancer
     OriginalHosts *original        # NULL: hosts come from `hosts`
+    OwnPools *own                  # of connections that are made in a client's name; NULL: none yet
     Pool **pools                   # per Host.slot: two priorities of HTTP/1, two of HTTP/2
     uint32_t pools_cap
     void **thrift_pools            # one per Host.slot; private to proxy/thrift/pool
@@ -406,9 +419,17 @@ cdef struct ClusterLocal:
     uint32_t users                 # streams and pools
     bint retired
 
+cdef struct OwnPools:
+    Pool **buckets                 # by Pool.origin_hash
+    uint32_t mask
+    uint32_t len
+
 cdef struct Pool:
     ClusterLocal *cluster          # a use of it
     Host *host                     # a reference
+    Origin *origin                 # in whose name; NULL: the proxy's own
+    uint64_t origin_hash
+    Pool *next_own                 # in OwnPools
     uint8_t priority
     bint http2                     # its connections speak HTTP/2
     bint counted                   # the breaker's resource of pools is taken

@@ -15,6 +15,7 @@ from meshcore.observe.counters cimport gauge_add, stat_inc
 from meshcore.observe.ip cimport address_parse
 from meshcore.observe.metadata cimport META_TEXT, MetaValue, metadata_find
 from meshcore.observe.record cimport IpAddress
+from meshcore.proxy.connection cimport connection_local
 from meshcore.proxy.engine cimport cluster_retire_host
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.pool cimport POOLS_PER_HOST
@@ -164,17 +165,29 @@ cdef OriginalHost *add(OriginalHosts *hosts, const IpAddress *address) noexcept 
 
 cdef Host *original_dst_pick(Stream *stream) noexcept nogil:
     cdef const OriginalDstConf *conf = stream.cluster.conf.original_dst
-    cdef OriginalHost *entry
     cdef IpAddress address
     memset(&address, 0, sizeof(IpAddress))
     if not by_header(stream, conf, &address) and not by_metadata(stream, conf, &address):
+        return original_dst_of(stream.cluster, &stream.down.conn) if stream.down != NULL else NULL
+    return host_at(stream.cluster, &address)
+
+
+cdef Host *original_dst_of(ClusterLocal *cluster, Connection *connection) noexcept nogil:
+    cdef IpAddress address
+    if connection.arrival == NULL or not connection.arrival.redirected:
         return NULL
-    if conf.port > 0:
-        address.port = conf.port
-    entry = find(stream.cluster.original, &address)
+    address = connection_local(connection)[0]
+    return host_at(cluster, &address)
+
+
+cdef Host *host_at(ClusterLocal *cluster, IpAddress *address) noexcept nogil:
+    cdef OriginalHost *entry
+    if cluster.conf.original_dst.port > 0:
+        address.port = cluster.conf.original_dst.port
+    entry = find(cluster.original, address)
     if entry == NULL:
-        entry = add(stream.cluster.original, &address)
-        count_members(stream.cluster, 1 if entry != NULL else 0)
+        entry = add(cluster.original, address)
+        count_members(cluster, 1 if entry != NULL else 0)
     if entry == NULL:
         return NULL
     entry.used = True

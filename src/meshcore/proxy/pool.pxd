@@ -7,11 +7,14 @@ from libc.stdint cimport uint8_t, uint32_t
 from meshcore.base.span cimport Span
 from meshcore.cluster.host cimport Host
 from meshcore.proxy.objects cimport Attempt, ClusterLocal, Pool, Upstream
+from meshcore.proxy.origin cimport Origin
 
 cdef enum:
     POOLS_PER_HOST = 4             # of ClusterLocal.pools: two priorities of HTTP/1, two of HTTP/2
 
 cdef Pool *pool_of(ClusterLocal *cluster, Host *host, uint8_t priority, bint http2) noexcept nogil      # found or made; NULL: no memory
+# A pool that is in no list yet; NULL: no memory.
+cdef Pool *pool_new(ClusterLocal *cluster, Host *host, uint8_t priority, bint http2, const Origin *origin) noexcept nogil
 cdef void pool_request(Pool *pool, Attempt *attempt) noexcept nogil           # ends in attempt_ready or attempt_failed, maybe at once
 cdef void pool_cancel(Attempt *attempt) noexcept nogil                        # takes a waiting attempt out
 cdef void pool_retire(Pool *pool) noexcept nogil                              # its host or cluster left

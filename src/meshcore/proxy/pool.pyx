@@ -11,6 +11,8 @@ from meshcore.observe.counters cimport gauge_add, stat_add
 from meshcore.proxy.engine cimport cluster_unuse
 from meshcore.proxy.failure cimport attempt_failed, attempt_refused
 from meshcore.proxy.objects cimport *
+from meshcore.proxy.origin cimport Origin, origin_copy
+from meshcore.proxy.own_pools cimport own_pool_remove
 from meshcore.proxy.request_queue cimport queue_leave, queue_wait
 from meshcore.proxy.attempt cimport RESET_CONNECT_REFUSED, RESET_CONNECT_TIMEOUT, RESET_OVERFLOW, attempt_ready
 from meshcore.proxy.upstream cimport upstream_begin, upstream_close, upstream_dial, upstream_leave
@@ -54,10 +56,22 @@ cdef Pool *pool_of(ClusterLocal *cluster, Host *host, uint8_t priority, bint htt
         return pool
     if pool != NULL:
         pool_retire(pool)          # the slot serves another host now
-    pool = <Pool *>malloc(sizeof(Pool))
+    pool = pool_new(cluster, host, priority, http2, NULL)
+    if pool != NULL and not pool.retired:
+        cluster.pools[at] = pool
+    return pool
+
+
+cdef Pool *pool_new(ClusterLocal *cluster, Host *host, uint8_t priority, bint http2, const Origin *origin) noexcept nogil:
+    cdef Pool *pool = <Pool *>malloc(sizeof(Pool))
     if pool == NULL:
         return NULL
     memset(pool, 0, sizeof(Pool))
+    if origin != NULL:
+        pool.origin = origin_copy(origin)
+        if pool.origin == NULL:
+            free(pool)
+            return NULL
     pool.cluster = cluster
     cluster.users += 1
     pool.host = host
@@ -65,10 +79,7 @@ cdef Pool *pool_of(ClusterLocal *cluster, Host *host, uint8_t priority, bint htt
     pool.priority = priority
     pool.http2 = http2
     pool.pending_last = &pool.pending
-    if cluster.retired:
-        pool.retired = True        # a late try of a stream that still uses the old cluster: nothing rests here
-    else:
-        cluster.pools[at] = pool
+    pool.retired = cluster.retired      # a late try of a stream that still uses the old cluster: nothing rests here
     return pool
 
 
@@ -308,6 +319,7 @@ cdef void pool_forget(Upstream *upstream) noexcept nogil:
 cdef void pool_release(Pool *pool) noexcept nogil:
     cdef ClusterLocal *cluster = pool.cluster
     host_unref(pool.host)
+    free(pool.origin)
     free(pool)
     cluster_unuse(cluster)
 
@@ -327,7 +339,9 @@ cdef void pool_retire(Pool *pool) noexcept nogil:
     if pool.retired:
         return
     pool.retired = True
-    if at < pool.cluster.pools_cap and pool.cluster.pools[at] == pool:
+    if pool.origin != NULL:
+        own_pool_remove(pool)
+    elif at < pool.cluster.pools_cap and pool.cluster.pools[at] == pool:
         pool.cluster.pools[at] = NULL
     pool.live += 1                 # ours, until we are done here
     while pool.idle != NULL:
@@ -339,5 +353,10 @@ cdef void pool_retire(Pool *pool) noexcept nogil:
 
 
 cdef void pool_let_go(Pool *pool) noexcept nogil:
-    if pool.retired and pool.live == 0 and pool.pending_len == 0:
+    if pool.live > 0 or pool.pending_len > 0:
+        return
+    if pool.origin != NULL and not pool.retired:
+        own_pool_remove(pool)
+        pool.retired = True
+    if pool.retired:
         pool_release(pool)

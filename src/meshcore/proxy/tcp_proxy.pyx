@@ -13,16 +13,19 @@ from meshcore.base.random cimport random_u64
 from meshcore.base.slab cimport slab_free, slab_new
 from meshcore.base.span cimport Span, span
 from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
-from meshcore.cluster.balancer cimport Pick, balancer_pick
+from meshcore.cluster.balancer cimport Pick, balancer_hashes, balancer_pick
 from meshcore.cluster.breaker cimport RESOURCE_CONNECTIONS, breaker_allows, breaker_give, breaker_take
 from meshcore.cluster.host cimport (
     HOST_CX_ACTIVE, HOST_CX_CONNECT_FAIL, HOST_CX_TOTAL, HOST_RQ_ACTIVE, HOST_RQ_TOTAL, Host, host_note, host_unref,
 )
+from meshcore.cluster.outlier cimport outlier_connected, outlier_failed
+from meshcore.conf.dial cimport Dial
 from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport ClusterConf, TcpConf
 from meshcore.io.loop cimport loop_error_text
 from meshcore.io.transport cimport *
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add
+from meshcore.observe.metadata cimport FilterState
 from meshcore.observe.record cimport *
 from meshcore.proxy.access_log cimport write_logs
 from meshcore.proxy.connection cimport (
@@ -31,6 +34,10 @@ from meshcore.proxy.connection cimport (
 from meshcore.proxy.engine cimport cluster_unuse, engine_find_cluster
 from meshcore.proxy.network_filter cimport network_filters_pass
 from meshcore.proxy.objects cimport *
+from meshcore.proxy.origin cimport Origin, origin_dial, origin_say
+from meshcore.proxy.original_dst cimport original_dst_of
+from meshcore.proxy.own_pools cimport own_origin
+from meshcore.route.hash_policy cimport HashAnswer, HashSource, hash_policy_run
 
 cdef extern from "<errno.h>" nogil:
     int ECONNREFUSED
@@ -40,6 +47,8 @@ cdef extern from "<string.h>" nogil:
 
 cdef enum:
     NS_PER_MS = 1000000
+    STATUS_REFUSED = 503           # what outlier detection counts
+    STATUS_SLOW = 504
 
 
 cdef inline TcpConf *conf_of(TcpSession *session) noexcept nogil:
@@ -78,6 +87,7 @@ cdef void tcp_start(ChainLocal *chain, Transport *transport) noexcept nogil:
     timer_init(&session.idle, on_idle, session)
     timer_init(&session.connecting, on_connect_timeout, session)
     timer_init(&session.duration, on_duration, session)
+    timer_init(&session.logging, on_log_due, session)
     transport.ops = &down_ops
     transport.owner = session
     session.open = 1
@@ -89,6 +99,8 @@ cdef void tcp_start(ChainLocal *chain, Transport *transport) noexcept nogil:
         return
     if conf_of(session).duration_ms:
         wheel_arm(&engine.loop.wheel, &session.duration, now_ms(session) + conf_of(session).duration_ms)
+    if conf_of(session).log_every_ms:
+        wheel_arm(&engine.loop.wheel, &session.logging, now_ms(session) + conf_of(session).log_every_ms)
     session.cluster = cluster_of(session)
     if session.cluster == NULL:
         count(session, TCP_NO_ROUTE, 1)
@@ -113,6 +125,7 @@ cdef ClusterLocal *cluster_of(TcpSession *session) noexcept nogil:
             at -= conf.weights[i]
             i += 1
     index = conf.choices[i]
+    session.criteria = conf.criteria[i]
     return engine.clusters[index] if index < engine.clusters_cap else NULL
 
 
@@ -126,6 +139,7 @@ cdef void finish(TcpSession *session, uint64_t flags, bint reset) noexcept nogil
     timer_cancel(&session.engine.loop.wheel, &session.idle)
     timer_cancel(&session.engine.loop.wheel, &session.connecting)
     timer_cancel(&session.engine.loop.wheel, &session.duration)
+    timer_cancel(&session.engine.loop.wheel, &session.logging)
     if session.log_at_end:
         write_line(session, LOG_TCP_CONNECTION_END)
     if upstream != NULL:
@@ -181,12 +195,40 @@ cdef void connect(TcpSession *session) noexcept nogil:
         count_connect_failure(session, error)
 
 
+cdef void hash_connection(TcpSession *session, Pick *pick) noexcept nogil:
+    cdef FilterState nothing
+    cdef HashSource source
+    cdef HashAnswer answer
+    nothing.items = NULL
+    memset(&source, 0, sizeof(HashSource))
+    source.remote = &session.conn.remote
+    source.peer = connection_direct_remote(&session.conn)
+    source.local = connection_local(&session.conn)
+    source.state = &session.conn.state.objects if session.conn.state != NULL else &nothing
+    hash_policy_run(conf_of(session).hash, &source, &answer)
+    pick.hash = answer.hash
+    pick.has_hash = answer.found
+
+
+cdef Host *choose_host(TcpSession *session) noexcept nogil:
+    cdef Pick pick
+    if session.cluster.original != NULL:
+        return original_dst_of(session.cluster, &session.conn)
+    memset(&pick, 0, sizeof(Pick))
+    pick.criteria = session.criteria
+    if conf_of(session).hash != NULL and balancer_hashes(&session.cluster.balancer):
+        hash_connection(session, &pick)
+    return balancer_pick(&session.cluster.balancer, &pick)
+
+
 cdef bint dial(TcpSession *session, int *error) noexcept nogil:
     # False: this host cannot even be dialled.
     cdef Engine *engine = session.engine
     cdef ClusterConf *conf = session.cluster.conf
     cdef Host *host
-    cdef Pick pick
+    cdef Origin origin
+    cdef Dial room
+    cdef const Dial *how = &conf.dial
     if not breaker_allows(&conf.breakers[0], RESOURCE_CONNECTIONS):
         count_cluster(session, CLUSTER_CX_OVERFLOW, 1)
         give_up(session, FLAG_UO, OVERFLOWN)
@@ -195,8 +237,7 @@ cdef bint dial(TcpSession *session, int *error) noexcept nogil:
         count_cluster(session, CLUSTER_CX_CONNECT_ATTEMPTS_EXCEEDED, 1)
         give_up(session, FLAG_URX, NOT_CONNECTED)
         return True
-    memset(&pick, 0, sizeof(Pick))
-    host = balancer_pick(&session.cluster.balancer, &pick)
+    host = choose_host(session)
     if host == NULL:
         count_cluster(session, CLUSTER_CX_NONE_HEALTHY, 1)
         give_up(session, FLAG_UH, NO_HOST)
@@ -210,7 +251,9 @@ cdef bint dial(TcpSession *session, int *error) noexcept nogil:
     count_cluster(session, CLUSTER_RQ_PENDING_TOTAL, 1)
     count_cluster(session, CLUSTER_CX_TOTAL, 1)
     atomic_add(&host.stats[HOST_CX_TOTAL], 1)
-    session.upstream = transport_dial(&engine.loop, &host.address, &conf.bind_address, conf.tls, host.hostname, &up_ops, session, error)
+    if own_origin(session.cluster, &session.conn, &origin):
+        how = origin_dial(&origin, how, &room)
+    session.upstream = transport_dial(&engine.loop, &host.address, how, conf.tls, host.hostname, &up_ops, session, error)
     if session.upstream == NULL:
         return False
     session.open += 1
@@ -232,6 +275,8 @@ cdef void count_connect_failure(TcpSession *session, int error) noexcept nogil:
     count_cluster(session, CLUSTER_RQ_PENDING_FAILURE_EJECT, 1)
     atomic_add(&session.host.stats[HOST_CX_CONNECT_FAIL], 1)
     session.flags |= FLAG_UF
+    if session.host.outlier != NULL:
+        outlier_failed(session.host.outlier, STATUS_REFUSED if error < 0 else STATUS_SLOW)
     session.failure = span(b"", 0)
     if error == -ECONNREFUSED:
         session.failure = span(b"delayed connect error: Connection refused", 41)
@@ -277,6 +322,7 @@ cdef void leave_host(TcpSession *session) noexcept nogil:
 cdef void on_connected(Transport *transport, int error) noexcept nogil:
     cdef TcpSession *session = <TcpSession *>transport.owner
     cdef ClusterConf *conf
+    cdef Origin origin
     timer_cancel(&session.engine.loop.wheel, &session.connecting)
     if error < 0:
         keep_failure(session, &session.up_failure, transport)
@@ -291,6 +337,11 @@ cdef void on_connected(Transport *transport, int error) noexcept nogil:
     session.log_at_end = True
     session.failure = span(b"", 0)
     transport_local(transport, &session.upstream_local)
+    if session.host.outlier != NULL:
+        outlier_connected(session.host.outlier)
+    if conf.says != NULL:
+        own_origin(session.cluster, &session.conn, &origin)
+        origin_say(&origin, conf.says, transport)
     if conf.keepalive:
         transport_keepalive(transport, conf.keepalive_probes, conf.keepalive_time_s, conf.keepalive_interval_s)
     histogram_record(session.engine.stats, conf.cx_connect_ms, (clock_ns(&session.engine.loop.clock) - session.dialled_ns) // NS_PER_MS)
@@ -448,6 +499,12 @@ cdef void abort(Connection *connection) noexcept nogil:
     finish(session, 0, False)
 
 
+cdef void on_log_due(Timer *timer) noexcept nogil:
+    cdef TcpSession *session = <TcpSession *>timer.owner
+    write_line(session, LOG_TCP_PERIODIC)
+    wheel_arm(&session.engine.loop.wheel, timer, now_ms(session) + conf_of(session).log_every_ms)
+
+
 # --- log ------------------------------------------------------------------------------------------------------------
 
 
@@ -478,6 +535,8 @@ cdef void write_line(TcpSession *session, uint8_t kind) noexcept nogil:
     record.downstream_direct_local = connection_direct_local(&session.conn)
     record.server_name = connection_server_name(&session.conn)
     record.connection_id = session.conn.id
+    if session.conn.state != NULL:
+        record.filter_state = session.conn.state.objects
     record.attempts = session.attempts
     record.protocol = record.upstream_protocol = NO_PROTOCOL
     record.log_type = kind

@@ -9,6 +9,7 @@ from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.cluster.breaker cimport *
 from meshcore.cluster.host cimport HOST_CX_ACTIVE, HOST_CX_TOTAL
 from meshcore.conf.stat_ids cimport *
+from meshcore.conf.dial cimport Dial
 from meshcore.conf.tables cimport ClusterConf
 from meshcore.io.loop cimport loop_error_text
 from meshcore.io.transport cimport *
@@ -16,6 +17,7 @@ from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add
 from meshcore.proxy.attempt cimport RESET_CONNECT_REFUSED, RESET_CONNECT_TIMEOUT
 from meshcore.proxy.http2.upstream cimport http2_upstream_new
 from meshcore.proxy.objects cimport *
+from meshcore.proxy.origin cimport origin_dial, origin_say
 from meshcore.proxy.pool cimport *
 from meshcore.proxy.terminate cimport stream_terminates
 from meshcore.proxy.upstream_http1 cimport http1_upstream_new
@@ -46,12 +48,13 @@ cdef Upstream *upstream_dial(Pool *pool, Span *failure) noexcept nogil:
     cdef Engine *engine = pool.cluster.engine
     cdef ClusterConf *conf = pool.cluster.conf
     cdef Upstream *upstream = http2_upstream_new(engine, conf) if pool.http2 else http1_upstream_new(engine)
+    cdef Dial room
     cdef int error = 0
     failure[0] = span(b"", 0)
     if upstream == NULL:
         return NULL
-    upstream.transport = transport_dial(&engine.loop, &pool.host.address, &conf.bind_address, conf.tls, pool.host.hostname,
-                                        &dial_ops, upstream, &error)
+    upstream.transport = transport_dial(&engine.loop, &pool.host.address, origin_dial(pool.origin, &conf.dial, &room), conf.tls,
+                                        pool.host.hostname, &dial_ops, upstream, &error)
     if upstream.transport == NULL:
         upstream.ops.free(upstream)
         failure[0] = error_text(error)
@@ -114,6 +117,8 @@ cdef void on_connected(Transport *transport, int error) noexcept nogil:
     if conf.max_connection_ms:
         wheel_arm(&upstream.engine.loop.wheel, &upstream.age, clock_ms(&upstream.engine.loop.clock) + conf.max_connection_ms)
     transport_local(transport, &upstream.local)
+    if conf.says != NULL:
+        origin_say(upstream.pool.origin, conf.says, transport)
     if not upstream.ops.opened(upstream):
         close_failed(upstream, RESET_CONNECT_REFUSED, span(b"", 0))
         return

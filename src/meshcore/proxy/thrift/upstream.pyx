@@ -58,7 +58,7 @@ cdef ThriftUpstream *upstream_dial(ThriftPool *pool) noexcept nogil:
     if upstream == NULL:
         return NULL
     memset(upstream, 0, sizeof(ThriftUpstream))
-    upstream.transport = transport_dial(&engine.loop, &pool.host.address, &conf.bind_address, conf.tls, pool.host.hostname, &ops,
+    upstream.transport = transport_dial(&engine.loop, &pool.host.address, &conf.dial, conf.tls, pool.host.hostname, &ops,
                                         upstream, &error)
     if upstream.transport == NULL:
         slab_free(&engine.thrift_upstreams, upstream)

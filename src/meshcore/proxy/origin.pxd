@@ -1,0 +1,24 @@
+# Origin: the client in whose name a host is dialled, where a host can tell: by the address that packets come from (original_src), or by the
+# PROXY header that comes first. A connection made so serves nobody else: pools of such connections have an Origin.
+#
+# Owned by the pool or the caller's stack; `tlvs` points into what the client's connection keeps, or is the pool's own. Worker thread.
+from libc.stdint cimport uint32_t, uint64_t
+
+from meshcore.base.span cimport Span
+from meshcore.conf.dial cimport Dial
+from meshcore.conf.proxy_out cimport ProxyOut
+from meshcore.io.transport cimport Transport
+from meshcore.observe.record cimport IpAddress
+
+cdef struct Origin:
+    IpAddress bind                 # family 0: the host sees our own address
+    uint32_t mark
+    IpAddress source               # for the PROXY header; family 0: it speaks of this connection alone
+    IpAddress destination
+    Span tlvs
+
+cdef uint64_t origin_hash(const Origin *origin) noexcept nogil
+cdef bint origin_equal(const Origin *a, const Origin *b) noexcept nogil
+cdef Origin *origin_copy(const Origin *origin) noexcept nogil                 # in one block, for free(); NULL: no memory
+cdef const Dial *origin_dial(const Origin *origin, const Dial *dial, Dial *room) noexcept nogil        # `room` may be used for it
+cdef void origin_say(const Origin *origin, const ProxyOut *says, Transport *transport) noexcept nogil  # the PROXY header; NULL: nobody's

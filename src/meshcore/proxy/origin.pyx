@@ -1,0 +1,107 @@
+"""Origins; see origin.pxd for the law. TLVs that a cluster adds come first and win over those of the same type that pass, as in Envoy."""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport malloc
+from libc.string cimport memcpy
+
+from meshcore.base.hash cimport xxhash64
+from meshcore.base.span cimport Span, span
+from meshcore.io.proxy_protocol cimport PROXY_HEADER_MAX, PROXY_TLVS_MAX, proxy_header_lengthen, proxy_header_write
+from meshcore.io.transport cimport Transport, transport_copy, transport_flush, transport_local, transport_remote
+from meshcore.observe.record cimport IpAddress
+
+cdef enum:
+    TLV_HEAD = 3
+
+
+cdef inline uint64_t hash_address(const IpAddress *address, uint64_t seed) noexcept nogil:
+    return xxhash64(<const char *>address.bytes, 16, seed ^ (<uint64_t>address.port << 8 | address.family))
+
+
+cdef uint64_t origin_hash(const Origin *origin) noexcept nogil:
+    return hash_address(&origin.destination, hash_address(&origin.source, hash_address(&origin.bind, origin.mark)))
+
+
+cdef bint same(const IpAddress *a, const IpAddress *b) noexcept nogil:
+    cdef int i
+    if a.family != b.family or a.port != b.port:
+        return False
+    for i in range(16 if a.family == 6 else 4):
+        if a.family > 1 and a.bytes[i] != b.bytes[i]:
+            return False
+    return True
+
+
+cdef bint origin_equal(const Origin *a, const Origin *b) noexcept nogil:
+    return same(&a.bind, &b.bind) and a.mark == b.mark and same(&a.source, &b.source) and same(&a.destination, &b.destination)
+
+
+cdef Origin *origin_copy(const Origin *origin) noexcept nogil:
+    cdef Origin *copy = <Origin *>malloc(sizeof(Origin) + origin.tlvs.len)
+    if copy == NULL:
+        return NULL
+    copy[0] = origin[0]
+    if origin.tlvs.len:
+        memcpy(copy + 1, origin.tlvs.at, origin.tlvs.len)
+    copy.tlvs = span(<char *>(copy + 1), origin.tlvs.len)
+    return copy
+
+
+cdef const Dial *origin_dial(const Origin *origin, const Dial *dial, Dial *room) noexcept nogil:
+    if origin == NULL or (origin.bind.family == 0 and origin.mark == 0):
+        return dial
+    room[0] = dial[0]
+    if origin.mark:
+        room.mark = origin.mark
+    if origin.bind.family:
+        room.source = origin.bind
+        room.other.family = 0
+        room.transparent = True
+    return room
+
+
+cdef inline bint has_bit(const uint8_t *bits, uint8_t n) noexcept nogil:
+    return bits[n >> 3] >> (n & 7) & 1
+
+
+cdef size_t gather(const Origin *origin, const ProxyOut *says, char *out) noexcept nogil:
+    # The TLVs of a header. What would make it too long stays away, all of it.
+    cdef size_t n = says.added.len
+    cdef Span rest = origin.tlvs
+    cdef uint32_t one
+    memcpy(out, says.added.at, n)
+    if says.passes == NULL:
+        return n
+    while rest.len >= TLV_HEAD:
+        one = TLV_HEAD + (<uint32_t><uint8_t>rest.at[1] << 8 | <uint8_t>rest.at[2])
+        if one > rest.len:
+            break
+        if has_bit(says.passes, <uint8_t>rest.at[0]) and not has_bit(says.adds, <uint8_t>rest.at[0]) and n + one <= PROXY_TLVS_MAX:
+            memcpy(out + n, rest.at, one)
+            n += one
+        rest = span(rest.at + one, rest.len - one)
+    return n
+
+
+cdef void origin_say(const Origin *origin, const ProxyOut *says, Transport *transport) noexcept nogil:
+    cdef char head[PROXY_HEADER_MAX]
+    cdef char tlvs[PROXY_TLVS_MAX]
+    cdef IpAddress source
+    cdef IpAddress destination
+    cdef size_t n
+    cdef size_t more = 0
+    if origin != NULL and origin.source.family:
+        n = proxy_header_write(says.version, &origin.source, &origin.destination, head)
+        if says.version == 2:
+            more = gather(origin, says, tlvs)
+    elif says.version == 1:
+        transport_local(transport, &source)
+        transport_remote(transport, &destination)
+        n = proxy_header_write(1, &source, &destination, head)
+    else:
+        source.family = destination.family = 0
+        n = proxy_header_write(2, &source, &destination, head)
+    if more:
+        proxy_header_lengthen(head, <uint16_t>more)
+    transport_copy(transport, head, n)
+    transport_copy(transport, tlvs, more)
+    transport_flush(transport)
