@@ -58,7 +58,6 @@ def test_http1_options_of_both_sides() -> None:
         allow_chunked_length=True,
         send_fully_qualified_url=True,
         allow_custom_methods=True,
-        override_stream_error=True,
         ignore_upgrade=(spec.StringMatch("prefix", "TLS", True),),
     )
     assert everything().listeners[0].hcm.http1 == options

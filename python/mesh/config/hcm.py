@@ -22,7 +22,7 @@ HCM = Fields(
         "delayed_close_timeout", "access_log", "use_remote_address", "xff_num_trusted_hops", "internal_address_config",
         "skip_xff_append", "via", "generate_request_id", "preserve_external_request_id",
         "always_set_request_id_in_response",
-        "proxy_100_continue", "represent_ipv4_remote_address_as_ipv4_mapped_ipv6", "upgrade_configs", "normalize_path",
+        "proxy_100_continue", "upgrade_configs", "normalize_path",
         "merge_slashes", "path_with_escaped_slashes_action", "request_id_extension", "local_reply_config",
         "strip_matching_host_port", "strip_any_host_port", "stream_error_on_invalid_http_message",
         "strip_trailing_host_dot",
@@ -127,12 +127,15 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Hcm:
         strip_matching_host_port=message.strip_matching_host_port,
         strip_any_host_port=message.strip_any_host_port,
         strip_trailing_host_dot=message.strip_trailing_host_dot,
-        stream_error_on_invalid=wrapped_or(message, "stream_error_on_invalid_http_message", False),
+        stream_error_on_invalid=wrapped_or(
+            message.http_protocol_options,
+            "override_stream_error_on_invalid_http_message",
+            wrapped_or(message, "stream_error_on_invalid_http_message", False),
+        ),
         local_reply_body_format=local_reply.lower_body_format(reply.body_format, low, join(at_reply, "body_format"))
         if reply.HasField("body_format")
         else None,
         local_reply_mappers=local_reply.lower_mappers(reply, low, at_reply),
-        represent_ipv4_as_mapped=message.represent_ipv4_remote_address_as_ipv4_mapped_ipv6,
         rds=config_source.lower_rds(message, low, path),
     )
 

@@ -49,7 +49,6 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Http1Options:
         allow_chunked_length=message.allow_chunked_length,
         send_fully_qualified_url=message.send_fully_qualified_url,
         allow_custom_methods=message.allow_custom_methods,
-        override_stream_error=wrapped_or(message, "override_stream_error_on_invalid_http_message", False),
         ignore_upgrade=each(
             message.ignore_http_11_upgrade,
             join(path, "ignore_http_11_upgrade"),

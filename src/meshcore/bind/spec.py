@@ -394,7 +394,6 @@ class Http1Options:
     allow_chunked_length: bool = False
     send_fully_qualified_url: bool = False
     allow_custom_methods: bool = False
-    override_stream_error: bool = False
     ignore_upgrade: tuple[StringMatch, ...] = ()
 
 
@@ -462,7 +461,6 @@ class Hcm:
     stream_error_on_invalid: bool = False
     local_reply_body_format: AccessLog | None = None
     local_reply_mappers: tuple[LocalReplyMapper, ...] = ()
-    represent_ipv4_as_mapped: bool = False
     rds: RouteSource | None = None  # `routes` is empty, and comes from there
 
 
