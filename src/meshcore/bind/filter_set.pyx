@@ -7,6 +7,7 @@ from libc.stdint cimport uint32_t
 
 from meshcore.bind.filter_compile cimport *
 from meshcore.bind.filter_facts cimport *
+from meshcore.bind.filter_grpc cimport compile_grpc_web
 from meshcore.bind.filter_heads cimport *
 from meshcore.bind.filter_limits cimport *
 from meshcore.bind.filter_ratelimit cimport compile_local_ratelimit
@@ -21,6 +22,7 @@ from meshcore.filter.buffer cimport buffer_filter
 from meshcore.filter.fault cimport fault_filter
 from meshcore.filter.cors cimport cors_filter
 from meshcore.filter.csrf cimport csrf_filter
+from meshcore.filter.grpc_web cimport grpc_web_filter
 from meshcore.filter.header_mutation cimport header_mutation_filter
 from meshcore.filter.health_check cimport health_check_filter
 from meshcore.filter.local_ratelimit cimport local_ratelimit_filter
@@ -55,6 +57,7 @@ native("fault", fault_filter(), compile_fault)
 native("local_ratelimit", local_ratelimit_filter(), compile_local_ratelimit)
 native("header_mutation", header_mutation_filter(), compile_header_mutation)
 native("cors", cors_filter(), compile_cors)
+native("grpc_web", grpc_web_filter(), compile_grpc_web)
 native("csrf", csrf_filter(), compile_csrf)
 native("health_check", health_check_filter(), compile_health_check)
 native("bandwidth_limit", bandwidth_limit_filter(), compile_bandwidth_limit)

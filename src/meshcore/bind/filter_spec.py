@@ -257,3 +257,8 @@ class AdaptiveConcurrency:
     jitter: float = 15.0
     min_concurrency: int = 3
     buffer: float = 25.0
+
+
+@record
+class GrpcWeb:
+    """envoy.extensions.filters.http.grpc_web.v3.GrpcWeb."""

@@ -4,8 +4,9 @@ for gRPC requests a 200 with the error in grpc-status and grpc-message.
 from libc.stdint cimport uint8_t, uint16_t, uint64_t
 
 from meshcore.base.arena cimport arena_take
-from meshcore.base.span cimport Span, span, span_is, span_is_nocase, write_u64
+from meshcore.base.span cimport Span, span, span_is, write_u64
 from meshcore.codec.head cimport *
+from meshcore.codec.status cimport grpc_status_of
 from meshcore.conf.tables cimport ReplyMapper
 from meshcore.observe.format cimport Format, format_bound, format_write
 from meshcore.observe.record cimport *
@@ -18,34 +19,7 @@ from meshcore.route.table cimport ROUTE_FORWARD
 
 cdef enum:
     TRIED = FLAG_UT | FLAG_LR | FLAG_UR | FLAG_UF | FLAG_UC | FLAG_UO | FLAG_UPE | FLAG_UMSDR      # the router answers for a try
-    GRPC_UNKNOWN = 2
     GRPC_DEADLINE_EXCEEDED = 4
-    GRPC_INTERNAL = 13
-    GRPC_UNAUTHENTICATED = 16
-    GRPC_PERMISSION_DENIED = 7
-    GRPC_UNIMPLEMENTED = 12
-    GRPC_UNAVAILABLE = 14
-
-
-cdef uint8_t grpc_status(uint16_t status) noexcept nogil:
-    # The published HTTP to gRPC status mapping (gRPC, doc/http-grpc-status-mapping.md).
-    if status == 400:
-        return GRPC_INTERNAL
-    if status == 401:
-        return GRPC_UNAUTHENTICATED
-    if status == 403:
-        return GRPC_PERMISSION_DENIED
-    if status == 404:
-        return GRPC_UNIMPLEMENTED
-    if status == 429 or status == 502 or status == 503 or status == 504:
-        return GRPC_UNAVAILABLE
-    return GRPC_UNKNOWN
-
-
-cdef bint is_grpc(Head *request) noexcept nogil:
-    # application/grpc, alone or with a suffix behind "+".
-    cdef Span type = head_value(request, H_CONTENT_TYPE)
-    return type.len >= 16 and span_is_nocase(span(type.at, 16), b"application/grpc", 16) and (type.len == 16 or type.at[16] == 43)
 
 
 cdef const ReplyMapper *find_mapper(Stream *stream) noexcept nogil:
@@ -127,8 +101,8 @@ cdef Span local_reply_fill(Stream *stream, const LocalReply *reply) noexcept nog
     head.status = status
     if format != NULL:
         body = formatted(stream, format, body)
-    if is_grpc(&stream.request):
-        told = reply.grpc - 1 if reply.grpc else grpc_status(status)
+    if stream.bits & STREAM_IS_GRPC:
+        told = reply.grpc - 1 if reply.grpc else grpc_status_of(status)
         if too_long:
             told = GRPC_DEADLINE_EXCEEDED
         head.status = 200

@@ -27,7 +27,7 @@ from meshcore.proxy.route_timeouts cimport route_duration_use
 from meshcore.proxy.router cimport router_end, router_request_complete
 from meshcore.proxy.stream_end cimport stream_end
 from meshcore.proxy.stream_response cimport deliver_full, deliver_low
-from meshcore.route.table cimport ROUTE_FORWARD, Route, UpgradeRule, host_of, route_choose_for, route_find
+from meshcore.route.table cimport ROUTE_FORWARD, Route, UpgradeRule, host_of, request_is_grpc, route_choose_for, route_find
 
 cdef enum:
     NS_PER_MS = 1000000
@@ -224,6 +224,8 @@ cdef void stream_request_head(Stream *stream, bint end) noexcept nogil:
         stream.bits |= STREAM_HEAD_REQUEST
     elif span_is(head.method, b"CONNECT", 7):
         stream.bits |= STREAM_CONNECT
+    if request_is_grpc(head):
+        stream.bits |= STREAM_IS_GRPC          # before filters change what it is
     stream.idle_ms = hcm.stream_idle_ms
     stream_touch(stream)
     arm(stream, &stream.idle, stream.idle_ms)

@@ -1,0 +1,4 @@
+# Compiles the settings of the gRPC filters; as filter_compile.
+from meshcore.bind.filter_scope cimport FilterScope
+
+cdef void *compile_grpc_web(FilterScope scope, tuple specs) except NULL
