@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from mesh.health import Health
     from mesh.xds.running import Resources
+    from meshcore.bind.spec import SecretRef
 
 POLL_S = 0.01
 ABORT_S = 5.0
@@ -135,6 +136,8 @@ class Proxy:
         """Closes everything at once and ends the threads. May be called twice."""
         self._timers.stop()
         self.runtime.stop()
+        if self._publisher is not None and self._publisher.secrets is not None:
+            self._publisher.secrets.stop()
         if self.health is not None:
             self.health.stop()
         if self.resources is not None:
@@ -172,6 +175,18 @@ class Proxy:
             self._running().reopen_logs()
         if self.health is not None:
             self.health.reopen_logs()
+
+    def set_secret(self, secret: Any) -> None:
+        """Gives the TLS secret `secret` (a dict or message envoy.extensions.transport_sockets.tls.v3.Secret) to all that use its name. New
+        connections use it, old ones live on. ConfigError when it cannot be used, KeyError when nobody uses its name."""
+        from mesh.secrets import message_of
+
+        message = message_of(secret)
+        with self._lock:
+            secrets = self._running().secrets
+            if secrets is None:
+                raise KeyError(f"no TLS context uses a secret called {message.name!r}")
+            secrets.set(message)
 
     def set_health(self, healthy: bool) -> None:
         """What load balancers are told. While it is False, connections end after their next response."""
@@ -327,12 +342,33 @@ class Proxy:
         self._warm(plan, known)
         try:
             with self._lock:
-                self._running().publish(plan, known)
+                self._publish_secrets(plan, known)
         finally:
             if self.health is not None:
                 self.health.forget_warm()
         if self.state != "INITIALIZING":
             server_stats.count_changes(self, before)
+
+    def _publish_secrets(self, plan: Plan, known: dict[str, tuple[Endpoint, ...]]) -> None:
+        """Publishes a plan with the secrets that it names."""
+        running = self._running()
+        if running.secrets is None:
+            chains = (chain for listener in plan.listeners for chain in listener.chains)
+            used = (*(chain.tls for chain in chains), *(cluster.tls for cluster in plan.clusters))
+            if not any(context is not None and context.secrets for context in used):
+                running.publish(plan, known)
+                return
+            from mesh.secrets import Secrets
+
+            running.secrets = Secrets(self.loaded.low, self.registry, self._swap_secrets, self._lock)
+        changed = running.secrets.follow(plan, self.loaded.low)
+        running.publish(plan, known)
+        running.secrets.forget_unused(plan)
+        running.swap_secrets(changed)
+
+    def _swap_secrets(self, refs: set[SecretRef]) -> None:
+        with self._lock:
+            self._running().swap_secrets(refs)
 
     def _warm(self, plan: Plan, known: dict[str, tuple[Endpoint, ...]]) -> None:
         """Hosts of clusters that are new or have changed are checked before they serve."""

@@ -25,6 +25,8 @@ from meshcore.bind.worker import Worker
 
 if TYPE_CHECKING:
     from mesh.health import Health
+    from mesh.secrets import Secrets
+    from meshcore.bind.spec import SecretRef, TlsContext
 
 SOMAXCONN = 4096
 RUNTIME_OF_CLUSTERS = ("circuit_breakers.", "upstream.maintenance_mode.")
@@ -71,6 +73,7 @@ class Publisher:
         self.user_agent = user_agent
         self._runner = runner or _no_runner
         self.health: Health | None = None  # from the first cluster on that needs it
+        self.secrets: Secrets | None = None  # from the first TLS context on that names one
         self.logs = LogFiles()
         self.listeners: dict[str, LiveListener] = {}
         self.clusters: dict[str, LiveCluster] = {}
@@ -210,6 +213,42 @@ class Publisher:
                 live.table.follow_runtime(runtime)
         self._runtime_named = named
 
+    # --- secrets ---
+
+    def _resolved(self, spec: Any) -> Any:
+        """A listener or cluster with the contents of secrets in place of their names."""
+        return spec if self.secrets is None else self.secrets.resolved(spec)
+
+    def _count_secrets(self, table: ListenerTable | ClusterTable, side: str, context: TlsContext | None) -> None:
+        """The first contents are updates too."""
+        if self.secrets is not None and context is not None and (come := self.secrets.come(context.secrets)):
+            self._count_updates(table, side, come)
+
+    def _count_updates(self, table: ListenerTable | ClusterTable, side: str, n: int) -> None:
+        name = f"{table.owned[0]}{side}_ssl_socket_factory.ssl_context_update_by_sds"
+        if name not in table.owned:
+            self.registry.counter(name)
+            table.owned.append(name)
+        self.registry.add(name, n)
+
+    def swap_secrets(self, refs: set[SecretRef]) -> None:
+        """New connections of every context that uses one of these secrets use its content of now; old ones live on."""
+        if self.secrets is None or not refs:
+            return
+        old = []
+        for listener in self.listeners.values():
+            for place, chain in enumerate(listener.spec.chains):
+                if uses(chain.tls, refs) and chain.tls is not None:
+                    old.append(listener.table.swap_tls(place, self.secrets.context(chain.tls), self.registry))
+                    self._count_updates(listener.table, "server", 1)
+        for cluster in self.clusters.values():
+            if uses(cluster.spec.tls, refs) and cluster.spec.tls is not None:
+                old.append(cluster.table.swap_tls(self.secrets.context(cluster.spec.tls), self.registry))
+                self._count_updates(cluster.table, "client", 1)
+        # A worker that has just read the pointer takes its reference before it looks at its mailbox.
+        for worker in self.workers if old else ():
+            worker.live()
+
     # --- clusters ---
 
     def is_new(self, spec: Cluster) -> bool:
@@ -234,7 +273,10 @@ class Publisher:
         return fresh
 
     def _table(self, spec: Cluster, index: int) -> ClusterTable:
-        return ClusterTable(spec, index, self.registry, self.health.inbox if self.health is not None else None)
+        spec = self._resolved(spec)
+        made = ClusterTable(spec, index, self.registry, self.health.inbox if self.health is not None else None)
+        self._count_secrets(made, "client", spec.tls)
+        return made
 
     def _install_clusters(self, fresh: list[LiveCluster]) -> None:
         for live in fresh:
@@ -310,10 +352,13 @@ class Publisher:
         self, spec: Listener, index: int, bound: tuple[Address, ...], kept: tuple[int | None, ...] = ()
     ) -> LiveListener:
         stat_name = spec.stat_prefix or stat_address(bound[0])
-        bound_spec = replace(spec, chains=tuple(self._bind_filters(chain) for chain in spec.chains))
+        resolved = self._resolved(spec)
+        bound_spec = replace(resolved, chains=tuple(self._bind_filters(chain) for chain in resolved.chains))
         table = ListenerTable(
             bound_spec, index, self.registry, self._cluster_index, self.logs.slots, self.user_agent, stat_name, kept
         )
+        for chain in resolved.chains:
+            self._count_secrets(table, "server", chain.tls)
         if bound[0].port >= 0:
             table.set_port(bound[0].port)
         return LiveListener(spec, index, bound, table)
@@ -361,6 +406,10 @@ class Publisher:
             self._retired.append(gone.table)
             for worker in self.workers:
                 worker.drop_cluster(gone.index)
+
+
+def uses(context: TlsContext | None, refs: set[SecretRef]) -> bool:
+    return context is not None and not refs.isdisjoint(context.secrets)
 
 
 def _no_runner() -> Any:

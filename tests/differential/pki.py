@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import datetime
 import functools
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -86,9 +87,21 @@ def resolve(text: str) -> str:
     if what == "p12":
         locked = serialization.BestAvailableEncryption(b"secret")
         contents["p12"] = pkcs12.serialize_key_and_certificates(name.encode(), one.key, one.cert, None, locked)
-    path = directory() / f"{name}.{what}"
+    if what in ("secret", "authority"):
+        contents[what] = _response(name, what)
+    path = directory() / f"{name}.{'json' if what in ('secret', 'authority') else what}"
     path.write_bytes(contents[what])
     return str(path)
+
+
+def _response(name: str, what: str) -> bytes:
+    """A DiscoveryResponse with the certificate, or with the authority, as the secret NAME."""
+    chain, key = ({"filename": resolve(f"pki:{name}.{part}")} for part in ("pem", "key"))
+    held = {"tls_certificate": {"certificate_chain": chain, "private_key": key}}
+    if what == "authority":
+        held = {"validation_context": {"trusted_ca": chain}}
+    kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+    return json.dumps({"version_info": "1", "resources": [{"@type": kind, "name": name, **held}]}).encode()
 
 
 def resolved(value: Any) -> Any:

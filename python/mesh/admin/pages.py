@@ -51,6 +51,7 @@ STATS_FILTER = (
 
 PAGES: dict[str, Page] = {
     "/": Page("home", "Admin home page"),
+    "/certs": Page("certs", "print certs on machine", slow=True),
     "/clusters": Page(
         "clusters",
         "upstream cluster status",

@@ -32,7 +32,7 @@ CLUSTER_MANAGER = Fields(
     {"local_cluster_name", "outlier_detection"},
     harmless={"enable_deferred_cluster_creation": anything},
 )
-STATIC = Fields("envoy.config.bootstrap.v3.Bootstrap.StaticResources", {"listeners", "clusters"})
+STATIC = Fields("envoy.config.bootstrap.v3.Bootstrap.StaticResources", {"listeners", "clusters", "secrets"})
 ADMIN = Fields(
     "envoy.config.bootstrap.v3.Admin",
     {"access_log", "access_log_path", "address"},
@@ -56,6 +56,7 @@ def lower(message: Any, low: Lowering) -> spec.Plan:
         low.refuse("cluster_manager.local_cluster_name", f"no cluster is called '{low.local_cluster}'")
     low.outlier_log = outlier.lower_log(message.cluster_manager.outlier_detection, low, "cluster_manager.outlier_detection")
     low.locality = endpoint.lower_locality(message.node.locality)
+    low.secrets = _secrets(static.secrets, low, "static_resources.secrets")
     static_clusters = clusters.lower_all(static.clusters, low, "static_resources.clusters")
     listeners = _listeners(static.listeners, low, "static_resources.listeners")
     dynamic = message.dynamic_resources
@@ -72,7 +73,24 @@ def lower(message: Any, low: Lowering) -> spec.Plan:
         stats_flush_interval_ms=milliseconds_or(message, "stats_flush_interval", STATS_FLUSH_MS),
         cds=config_source.lower(dynamic.cds_config, low, at_cds) if dynamic.HasField("cds_config") else None,
         lds=config_source.lower(dynamic.lds_config, low, at_lds) if dynamic.HasField("lds_config") else None,
+        secrets=tuple(low.secrets.items()),
     )
+
+
+def _secrets(items: Any, low: Lowering, path: str) -> dict[str, bytes]:
+    """{name: message} of the secrets; each is lowered once to see whether it is good."""
+    if not items:
+        return {}
+    from mesh.config import tls_secret
+
+    found: dict[str, bytes] = {}
+    for index, item in enumerate(items):
+        at = f"{path}[{index}]"
+        if item.name in found:
+            low.refuse(join(at, "name"), f"another secret is called '{item.name}'")
+        tls_secret.lower(item, low, at)
+        found[item.name] = item.SerializeToString()
+    return found
 
 
 def _admin_logs(message: Any, low: Lowering) -> tuple[spec.AccessLog, ...]:

@@ -30,6 +30,7 @@ class Lowering:
         self.local_cluster = ""  # the cluster of the proxies themselves
         self.templates: dict[bytes, spec.Cluster] = {}  # of clusters.py
         self.outlier_log = ""  # path of the cluster manager's event log
+        self.secrets: dict[str, bytes] = {}  # of the configuration: the messages
         self.kept: list[Any] = []  # compiled parts that a plan will need: made once, to see whether they are good
 
     def again(self, report: Report) -> Lowering:

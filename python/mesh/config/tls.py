@@ -1,14 +1,14 @@
 """envoy.extensions.transport_sockets.tls.v3: the transport sockets of filter chains and clusters, and what both have in common.
 
 Reads the files that the messages name, compiles each part once to see whether it is good (so that a broken key is refused by the path of
-its field), and lowers to `meshcore.bind.tls_spec`. Secrets by name come from static_resources.secrets. Called by listener.py and
-cluster.py; what a peer's certificate must be is in tls_validation.py."""
+its field), and lowers to `meshcore.bind.tls_spec`; what is a secret, or watched, becomes a reference (tls_secret.py). Called by
+listener.py and cluster.py; what a peer's certificate must be is in tls_validation.py."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import tls_validation
+from mesh.config import address, tls_secret, tls_validation
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything
 from mesh.config.lowering import Lowering, wrapped_or
@@ -18,7 +18,8 @@ TLS = "envoy.extensions.transport_sockets.tls.v3."
 DOWNSTREAM = Fields(
     TLS + "DownstreamTlsContext",
     {
-        "common_tls_context", "require_client_certificate", "session_ticket_keys", "disable_stateless_session_resumption",
+        "common_tls_context", "require_client_certificate", "session_ticket_keys", "session_ticket_keys_sds_secret_config",
+        "disable_stateless_session_resumption",
         "disable_stateful_session_resumption", "session_timeout", "ocsp_staple_policy", "full_scan_certs_on_sni_mismatch",
         "prefer_client_ciphers",
     },
@@ -33,7 +34,10 @@ UPSTREAM = Fields(
 )  # fmt: skip
 COMMON = Fields(
     TLS + "CommonTlsContext",
-    {"tls_params", "tls_certificates", "validation_context", "alpn_protocols"},
+    {
+        "tls_params", "tls_certificates", "tls_certificate_sds_secret_configs", "validation_context",
+        "validation_context_sds_secret_config", "combined_validation_context", "alpn_protocols", "key_log",
+    },
 )
 PARAMETERS = Fields(
     TLS + "TlsParameters",
@@ -41,9 +45,10 @@ PARAMETERS = Fields(
 )
 CERTIFICATE = Fields(
     TLS + "TlsCertificate",
-    {"certificate_chain", "private_key", "pkcs12", "password", "ocsp_staple"},
+    {"certificate_chain", "private_key", "pkcs12", "password", "ocsp_staple", "watched_directory"},
     harmless={"signed_certificate_timestamp": anything},
 )
+KEY_LOG = Fields(TLS + "TlsKeyLog", {"path", "local_address_range", "remote_address_range"})
 TICKETS = Fields(TLS + "TlsSessionTicketKeys", {"keys"})
 RAW = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"
 VERSIONS = ("", "TLSv1_0", "TLSv1_1", "TLSv1_2", "TLSv1_3")
@@ -58,18 +63,21 @@ def lower_downstream(owner: Any, low: Lowering, path: str) -> spec.TlsContext | 
     if message is None:
         return None
     common, at = message.common_tls_context, join(path, "common_tls_context")
-    certificates = _certificates(common, low, at)
-    if not certificates:
+    certificates, secrets = _certificates(common, low, at)
+    if not certificates and not secrets:
         low.refuse(join(at, "tls_certificates"), "a server needs a certificate")
     _check_staples(certificates, STAPLES[message.ocsp_staple_policy], low, join(at, "tls_certificates"))
     return _compiled(
         spec.TlsContext(
             server=True,
             certificates=certificates,
-            rules=tls_validation.lower(common, low, at, require=wrapped_or(message, "require_client_certificate", False)),
+            **tls_validation.lower(common, low, at, require=wrapped_or(message, "require_client_certificate", False)),
+            certificate_secrets=secrets,
+            ticket_secret=_ticket_secret(message, low, path),
+            keylog=_keylog(common, low, at),
             parameters=_parameters(common.tls_params, low, join(at, "tls_params"), "TLSv1_3"),
             alpn=_alpn(common, low, at),
-            tickets=_tickets(message, low, path),
+            tickets=lower_tickets(message.session_ticket_keys, low, join(path, "session_ticket_keys")),
             stateless_resumption=not message.disable_stateless_session_resumption,
             stateful_resumption=not message.disable_stateful_session_resumption,
             session_timeout_s=int(message.session_timeout.seconds),
@@ -88,14 +96,16 @@ def lower_upstream(owner: Any, low: Lowering, path: str) -> spec.TlsContext | No
     if message is None:
         return None
     common, at = message.common_tls_context, join(path, "common_tls_context")
-    certificates = _certificates(common, low, at)
-    if len(certificates) > 1:
+    certificates, secrets = _certificates(common, low, at)
+    if len(certificates) + len(secrets) > 1:
         low.refuse(join(at, "tls_certificates"), "a client has at most one certificate")
     return _compiled(
         spec.TlsContext(
             server=False,
             certificates=certificates,
-            rules=tls_validation.lower(common, low, at),
+            **tls_validation.lower(common, low, at),
+            certificate_secrets=secrets,
+            keylog=_keylog(common, low, at),
             parameters=_parameters(common.tls_params, low, join(at, "tls_params"), "TLSv1_2"),
             alpn=_alpn(common, low, at),
             sni=message.sni,
@@ -135,7 +145,7 @@ def _wrong(part: Any, low: Lowering) -> str:
 
     try:
         low.kept.append(tls.check(part))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         return str(error)
     return ""
 
@@ -174,12 +184,42 @@ def _alpn(common: Any, low: Lowering, path: str) -> tuple[str, ...]:
     return names
 
 
-def _certificates(common: Any, low: Lowering, path: str) -> tuple[spec.TlsCertificate, ...]:
+def _certificates(common: Any, low: Lowering, path: str) -> tuple[tuple[spec.TlsCertificate, ...], tuple[spec.SecretRef, ...]]:
+    """(certificates that stay, secrets): one whose directory is watched is a secret too."""
     at = join(path, "tls_certificates")
-    return tuple(lower_certificate(one, low, f"{at}[{index}]") for index, one in enumerate(common.tls_certificates))
+    stay, secrets = [], []
+    for index, one in enumerate(common.tls_certificates):
+        found = lower_certificate(one, low, f"{at}[{index}]")
+        if one.HasField("watched_directory"):
+            secrets.append(tls_secret.anonymous(tls_certificate=one))
+        else:
+            stay.append(found)
+    at = join(path, "tls_certificate_sds_secret_configs")
+    for index, one in enumerate(common.tls_certificate_sds_secret_configs):
+        secrets += filter(None, [tls_secret.lower_reference(one, low, f"{at}[{index}]")])
+    return tuple(stay), tuple(secrets)
 
 
-def lower_certificate(message: Any, low: Lowering, path: str) -> spec.TlsCertificate:
+def _ticket_secret(message: Any, low: Lowering, path: str) -> spec.SecretRef | None:
+    name = "session_ticket_keys_sds_secret_config"
+    if not message.HasField(name):
+        return None
+    return tls_secret.lower_reference(message.session_ticket_keys_sds_secret_config, low, join(path, name))
+
+
+def _keylog(common: Any, low: Lowering, path: str) -> spec.KeyLog | None:
+    if not common.HasField("key_log"):
+        return None
+    message, at = common.key_log, join(path, "key_log")
+    KEY_LOG.check(message, low.report, at)
+    networks = [
+        tuple(address.lower_cidr(one, low, f"{at}.{name}[{index}]") for index, one in enumerate(getattr(message, name)))
+        for name in ("local_address_range", "remote_address_range")
+    ]
+    return spec.KeyLog(message.path, *networks)
+
+
+def lower_certificate(message: Any, low: Lowering, path: str, name: str = "") -> spec.TlsCertificate:
     CERTIFICATE.check(message, low.report, path)
     source = message.certificate_chain if not message.HasField("pkcs12") else message.pkcs12
     found = spec.TlsCertificate(
@@ -189,6 +229,7 @@ def lower_certificate(message: Any, low: Lowering, path: str) -> spec.TlsCertifi
         pkcs12=low.bytes_of(message.pkcs12, join(path, "pkcs12")),
         staple=low.bytes_of(message.ocsp_staple, join(path, "ocsp_staple")),
         source=source.filename or "<inline>",
+        name=name,
     )
     if found.pkcs12 and (found.chain or found.key):
         low.refuse(join(path, "pkcs12"), "holds certificate and key: certificate_chain and private_key cannot stand beside it")
@@ -207,11 +248,11 @@ def _check_staples(certificates: tuple[spec.TlsCertificate, ...], policy: str, l
             low.refuse(f"{path}[{index}].ocsp_staple", "required by ocsp_staple_policy MUST_STAPLE, or by the certificate itself")
 
 
-def _tickets(message: Any, low: Lowering, path: str) -> tuple[bytes, ...]:
-    at = join(path, "session_ticket_keys")
-    TICKETS.check(message.session_ticket_keys, low.report, at)
+def lower_tickets(message: Any, low: Lowering, at: str) -> tuple[bytes, ...]:
+    """TlsSessionTicketKeys."""
+    TICKETS.check(message, low.report, at)
     found = []
-    for index, source in enumerate(message.session_ticket_keys.keys):
+    for index, source in enumerate(message.keys):
         key = low.bytes_of(source, f"{at}.keys[{index}]")
         if len(key) != TICKET_KEY:
             low.refuse(f"{at}.keys[{index}]", f"a session ticket key has {TICKET_KEY} bytes, not {len(key)}")

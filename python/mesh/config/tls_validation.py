@@ -19,10 +19,16 @@ VALIDATION = Fields(
     TLS + "CertificateValidationContext",
     {
         "trusted_ca", "system_root_certs", "verify_certificate_spki", "verify_certificate_hash", "match_typed_subject_alt_names", "crl",
-        "allow_expired_certificate", "trust_chain_verification", "only_verify_leaf_cert_crl", "max_verify_depth",
+        "allow_expired_certificate", "trust_chain_verification", "only_verify_leaf_cert_crl", "max_verify_depth", "watched_directory",
+        "custom_validator_config",
     },
     harmless={"require_signed_certificate_timestamp": lambda value: not value.value},
 )  # fmt: skip
+SPIFFE = Fields(TLS + "SPIFFECertValidatorConfig", {"trust_domains"})
+COMBINED = Fields(
+    TLS + "CommonTlsContext.CombinedCertificateValidationContext",
+    {"default_validation_context", "validation_context_sds_secret_config"},
+)
 SAN = Fields(TLS + "SubjectAltNameMatcher", {"san_type", "matcher", "oid"})
 KINDS = ("", "email", "dns", "uri", "ip", "other")
 ACCEPT_UNTRUSTED = 1
@@ -30,18 +36,38 @@ DIGEST = 32
 SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
 
 
-def lower(common: Any, low: Lowering, path: str, *, require: bool = False) -> spec.TlsRules:
-    if not common.HasField("validation_context"):
-        return spec.TlsRules(require=require)
-    return lower_context(common.validation_context, low, join(path, "validation_context"), require=require)
+def lower(common: Any, low: Lowering, path: str, *, require: bool = False) -> dict[str, Any]:
+    """The fields `rules`, `validation_secret` and `validation_default` of a TlsContext."""
+    from mesh.config import tls_secret
+
+    which = common.WhichOneof("validation_context_type")
+    at = join(path, which or "")
+    only_required = spec.TlsRules(require=require)
+    if which == "validation_context":
+        rules = lower_context(common.validation_context, low, at, require=require)
+        if not common.validation_context.HasField("watched_directory"):
+            return {"rules": rules}
+        return {"rules": only_required, "validation_secret": tls_secret.anonymous(validation_context=common.validation_context)}
+    if which == "validation_context_sds_secret_config":
+        found = tls_secret.lower_reference(common.validation_context_sds_secret_config, low, at)
+        return {"rules": only_required, "validation_secret": found}
+    if which == "combined_validation_context":
+        COMBINED.check(common.combined_validation_context, low.report, at)
+        default = common.combined_validation_context.default_validation_context
+        lower_context(default, low, join(at, "default_validation_context"), whole=False)
+        reference = common.combined_validation_context.validation_context_sds_secret_config
+        found = tls_secret.lower_reference(reference, low, join(at, "validation_context_sds_secret_config"))
+        return {"rules": only_required, "validation_secret": found, "validation_default": default.SerializeToString()}
+    return {"rules": only_required}
 
 
-def lower_context(message: Any, low: Lowering, path: str, *, require: bool = False) -> spec.TlsRules:
+def lower_context(message: Any, low: Lowering, path: str, *, require: bool = False, name: str = "", whole: bool = True) -> spec.TlsRules:
+    """`whole`: names and revocation need authorities; a part that is yet to be merged may lack them."""
     from mesh.config import matcher
 
     VALIDATION.check(message, low.report, path)
     found = spec.TlsRules(
-        trust=_trust(message, low, path),
+        trust=_trust(message, low, path, name),
         sans=tuple(
             _san(one, low, f"{path}.match_typed_subject_alt_names[{index}]", matcher)
             for index, one in enumerate(message.match_typed_subject_alt_names)
@@ -56,7 +82,10 @@ def lower_context(message: Any, low: Lowering, path: str, *, require: bool = Fal
         accept_untrusted=message.trust_chain_verification == ACCEPT_UNTRUSTED,
         allow_expired=message.allow_expired_certificate,
         max_depth=wrapped_or(message, "max_verify_depth", None),
+        domains=_domains(message, low, join(path, "custom_validator_config")),
     )
+    if not whole or found.domains:
+        return found
     if found.sans and found.trust is None:
         low.refuse(join(path, "match_typed_subject_alt_names"), "names mean nothing without trusted_ca: anybody may claim them")
     if message.HasField("crl") and found.trust is None:
@@ -64,7 +93,7 @@ def lower_context(message: Any, low: Lowering, path: str, *, require: bool = Fal
     return found
 
 
-def _trust(message: Any, low: Lowering, path: str) -> spec.TlsTrust | None:
+def _trust(message: Any, low: Lowering, path: str, name: str) -> spec.TlsTrust | None:
     from mesh.config import tls
 
     if message.HasField("system_root_certs"):
@@ -76,10 +105,36 @@ def _trust(message: Any, low: Lowering, path: str) -> spec.TlsTrust | None:
         revoked=low.bytes_of(message.crl, join(path, "crl")),
         revoked_leaf_alone=message.only_verify_leaf_cert_crl,
         source=message.trusted_ca.filename or "<inline>",
+        name=name,
     )
     if not low.report.failed:
         tls.check_part(found, low, path)
     return found
+
+
+def _domains(message: Any, low: Lowering, path: str) -> tuple[tuple[str, spec.TlsTrust], ...]:
+    """The trust domains of the SPIFFE validator."""
+    from mesh.config import tls
+
+    if not message.HasField("custom_validator_config"):
+        return ()
+    if message.HasField("trusted_ca") or message.HasField("system_root_certs"):
+        low.refuse(path, "names the authorities by trust domain: trusted_ca and system_root_certs cannot stand beside it")
+    packed = message.custom_validator_config.typed_config
+    found, table = low.unpack(packed, join(path, "typed_config"), {SPIFFE.message: SPIFFE}, "a validator")
+    if found is None or table is None:
+        return ()
+    SPIFFE.check(found, low.report, join(path, "typed_config"))
+    domains: dict[str, spec.TlsTrust] = {}
+    for index, one in enumerate(found.trust_domains):
+        at = f"{path}.typed_config.trust_domains[{index}]"
+        if one.name in domains:
+            low.refuse(join(at, "name"), f"'{one.name}' stands twice")
+        authorities = low.bytes_of(one.trust_bundle, join(at, "trust_bundle"))
+        domains[one.name] = spec.TlsTrust(authorities, source=one.trust_bundle.filename or "<inline>")
+        if not low.report.failed:
+            tls.check_part(domains[one.name], low, join(at, "trust_bundle"))
+    return tuple(domains.items())
 
 
 def _system(message: Any, low: Lowering, path: str) -> spec.TlsTrust | None:

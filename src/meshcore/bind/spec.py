@@ -33,14 +33,15 @@ from meshcore.bind.record import record
 from meshcore.bind.resilience_spec import ENVOYS_THRESHOLDS, HedgePolicy, InternalRedirect, RequestQueue, Thresholds
 from meshcore.bind.runtime_spec import RuntimeFraction, RuntimeLayer, RuntimeValue
 from meshcore.bind.socket_spec import Dial, ProxyOut, SocketOption
-from meshcore.bind.tls_spec import SanMatch, TlsCertificate, TlsContext, TlsParameters, TlsRules, TlsTrust
+from meshcore.bind.tls_spec import KeyLog, SanMatch, SecretRef, TlsCertificate, TlsContext, TlsParameters, TlsRules, TlsTrust
 
 __all__ = [
     "ChainMatch", "Dial", "FilterChain", "FilterStateMatch", "HashRule", "HeaderMatch", "HedgePolicy", "Http2Options",
-    "InternalRedirect", "Listener", "ListenerFilter", "LoadBalancer", "MatchTree", "MetadataMatch", "NetworkFilter", "OnMatch",
-    "OriginalDst", "OverrideSource", "Predicate", "ProxyOut", "QueryMatch", "RequestQueue", "RouteMatch", "RuntimeFraction",
-    "RuntimeLayer", "RuntimeValue", "SanMatch", "SlowStart", "SocketOption", "StringMatch", "SubsetSelector", "Subsets", "TcpProxy",
-    "Thresholds", "TlsCertificate", "TlsContext", "TlsParameters", "TlsRules", "TlsTrust", "TreeInput", "ValueMatch", "ZoneAware",
+    "InternalRedirect", "KeyLog", "Listener", "ListenerFilter", "LoadBalancer", "MatchTree", "MetadataMatch", "NetworkFilter",
+    "OnMatch", "OriginalDst", "OverrideSource", "Predicate", "ProxyOut", "QueryMatch", "RequestQueue", "RouteMatch",
+    "RuntimeFraction", "RuntimeLayer", "RuntimeValue", "SanMatch", "SecretRef", "SlowStart", "SocketOption", "StringMatch",
+    "SubsetSelector", "Subsets", "TcpProxy", "Thresholds", "TlsCertificate", "TlsContext", "TlsParameters", "TlsRules", "TlsTrust",
+    "TreeInput", "ValueMatch", "ZoneAware",
 ]  # fmt: skip
 
 
@@ -609,6 +610,7 @@ class Plan:
     stats_flush_interval_ms: int = 5000
     cds: FileSource | None = None
     lds: FileSource | None = None
+    secrets: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)  # of the configuration: (name, the message)
 
     @property
     def dynamic(self) -> bool:

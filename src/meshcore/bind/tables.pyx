@@ -30,13 +30,14 @@ from meshcore.bind.stats cimport Group, Layout, StatsRegistry
 from meshcore.bind.stream_matchers cimport compile_cidrs
 from meshcore.bind.thrift_filters cimport compile_thrift_filters, compile_thrift_retry
 from meshcore.bind.thrift_routes cimport thrift_routes_compile
+from meshcore.bind.tls_slot cimport tls_slot_fill, tls_slot_replace, tls_stats_of
 from meshcore.cluster.breaker cimport *
 from meshcore.codec.http1 cimport UNDERSCORES_ALLOW, UNDERSCORES_DROP, UNDERSCORES_REJECT, Http1Options
 from meshcore.codec.http2 cimport HTTP2_COUNTS, Http2Options
 from meshcore.codec.thrift cimport *
-from meshcore.conf.stat_ids cimport CLUSTER_LB_HEALTHY_PANIC, LISTENER_CX_TLS_TIMEOUT, TLS_STATS
+from meshcore.conf.stat_ids cimport CLUSTER_LB_HEALTHY_PANIC, LISTENER_CX_TLS_TIMEOUT
 from meshcore.conf.tables cimport *
-from meshcore.conf.tls cimport TlsConf, TlsSlot
+from meshcore.conf.tls cimport TlsSlot
 from meshcore.route.criteria cimport Criteria
 from meshcore.route.mutation cimport Mutation
 from meshcore.observe.format cimport Format
@@ -102,7 +103,6 @@ cdef Layout listener_layout = Layout(stat_names.members(stat_names.LISTENER, tim
 cdef Layout thrift_layout = Layout(stat_names.members(stat_names.THRIFT, times=stat_names.THRIFT_TIMES))
 cdef Layout http2_layout = Layout(stat_names.members(stat_names.HTTP2))
 cdef Layout tcp_layout = Layout(stat_names.members(stat_names.TCP))
-cdef Layout tls_layout = Layout(stat_names.members(stat_names.TLS, stat_names.TLS_LAZY))
 cdef Layout listener_http_layout = Layout(stat_names.members(stat_names.LISTENER_HTTP))
 cdef Layout hcm_layout = Layout(stat_names.members(stat_names.HCM, times=stat_names.HCM_TIMES))
 cdef Layout scope_layout = Layout(
@@ -422,28 +422,6 @@ cdef int resolve_routes(RouteTable *routes, dict cluster_index, StatsRegistry re
     return 0
 
 
-cdef TlsConf *tls_context_of(object spec) except NULL:
-    # A reference for the caller. OpenSSL is loaded by the first configuration that has a TLS context.
-    from meshcore.bind import tls
-    return <TlsConf *><size_t>tls.context_address(spec)
-
-
-def name_expiries(StatsRegistry registry, str prefix, spec, list owned):
-    """Gauges of when the certificates of a TLS context end. All that have no name share one."""
-    from meshcore.bind import tls
-    for name, until_s in tls.expiries(spec):
-        full = f"{prefix}ssl.certificate.{name}.expiration_unix_time_seconds"
-        registry.gauge(full)
-        owned.append(full)
-        registry.set_gauge(full, until_s)
-
-
-cdef uint32_t *tls_stats_of(Arena *arena, StatsRegistry registry, str prefix, list owned) except NULL:
-    cdef uint32_t *stats = <uint32_t *>take(arena, TLS_STATS * sizeof(uint32_t))
-    take_stats(registry, f"{prefix}ssl.", tls_layout, owned, TLS_STATS, stats)
-    return stats
-
-
 cdef class ListenerTable:
     """A listener's settings and its route table, compiled.
 
@@ -523,9 +501,12 @@ cdef class ListenerTable:
         slot.stats = self.tls_stats
         slot.handshake_ms = chain.handshake_timeout_ms
         slot.timeout_stat = self.conf.stats[LISTENER_CX_TLS_TIMEOUT]
-        slot.conf = tls_context_of(chain.tls)
-        name_expiries(registry, self.prefix, chain.tls, self.owned)
+        tls_slot_fill(slot, chain.tls, registry, self.prefix, self.owned)
         return slot
+
+    def swap_tls(self, uint32_t chain, spec, StatsRegistry registry):
+        """New connections of the chain use this TLS context; what comes back may go when every worker has passed between two events."""
+        return tls_slot_replace(self.conf.chains[chain].tls, spec, registry, self.prefix, self.owned)
 
     cdef int fill_tcp(self, spec, ChainConf *chain, StatsRegistry registry, dict cluster_index, dict files) except -1:
         cdef Arena *arena = &self.conf.arena
@@ -718,8 +699,7 @@ cdef class ClusterTable:
         if spec.tls is not None:
             conf.tls = <TlsSlot *>take(&conf.arena, sizeof(TlsSlot))
             conf.tls.stats = tls_stats_of(&conf.arena, registry, prefix, self.owned)
-            conf.tls.conf = tls_context_of(spec.tls)
-            name_expiries(registry, prefix, spec.tls, self.owned)
+            tls_slot_fill(conf.tls, spec.tls, registry, prefix, self.owned)
         if spec.queue is not None:
             conf.queue = queue_of(&conf.arena, spec.queue)
         if spec.original_dst is not None:
@@ -754,6 +734,11 @@ cdef class ClusterTable:
         atomic_store(&self.conf.maintenance, min(100, share.integer) if share is not None and share.integer is not None else 0)
         for i, priority in enumerate(("default", "high")):
             breakers_follow(&self.conf.breakers[<int>i], self.limits[i], runtime, f"circuit_breakers.{name}.{priority}.")
+
+    def swap_tls(self, spec, StatsRegistry registry):
+        """New connections use this TLS context; what comes back may go when every worker has passed between two events."""
+        prefix = f"cluster.{self.conf.stat_name.at[:self.conf.stat_name.len].decode()}."
+        return tls_slot_replace(self.conf.tls, spec, registry, prefix, self.owned)
 
     def in_use(self):
         """Whether a worker or a request still has it."""

@@ -3,11 +3,13 @@
 Equal parts are made once: each kind of part has a table from its value in the plan to what was compiled of it, which lives as long as
 somebody uses it. So one certificate in a thousand contexts is parsed and stored once, and equal contexts are one.
 """
+import os
 import weakref
 from hashlib import sha256
+from ipaddress import ip_network
 
 from libc.stdint cimport INT64_MAX, uint8_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, strdup
 
 from meshcore.base.atomics cimport atomic_ref
@@ -135,7 +137,7 @@ cdef class Profile:
         made.stateful = spec.stateful_resumption
         made.client_prefers = spec.prefer_client_ciphers
         made.renegotiation = spec.allow_renegotiation
-        made.keylog = False
+        made.keylog = spec.keylog is not None
         made.session_s = spec.session_timeout_s
         made.trust = (<Trust>trust).trust if trust is not None else NULL
         self.profile = contexts.tls_profile_new(&made, &error)
@@ -153,6 +155,7 @@ def alpn_wire(protocols):
 
 cdef class Rules:
     cdef contexts.TlsRules *rules
+    cdef list trusts               # of its SPIFFE domains
     cdef object __weakref__
 
     def __cinit__(self, spec):
@@ -160,8 +163,9 @@ cdef class Rules:
         if rules == NULL:
             raise MemoryError
         self.rules = rules
+        self.trusts = []
         rules.require_peer = spec.require
-        rules.verify = bool(spec.require or spec.trust or spec.sans or spec.hashes or spec.spkis)
+        rules.verify = bool(spec.require or spec.trust or spec.sans or spec.hashes or spec.spkis or spec.domains)
         rules.accept_untrusted = spec.accept_untrusted
         rules.allow_expired = spec.allow_expired
         rules.depth = -1 if spec.max_depth is None else spec.max_depth
@@ -175,6 +179,13 @@ cdef class Rules:
             rules.sans[<int>i].oid = keep(&rules.arena, san.oid)
             compile_string(&rules.arena, &rules.regexes, san.match, &rules.sans[<int>i].matcher)
         rules.sans_len = len(spec.sans)
+        rules.domains = <contexts.TrustDomain *>take(&rules.arena, max(1, len(spec.domains)) * sizeof(contexts.TrustDomain))
+        for i, (name, trust) in enumerate(spec.domains):
+            self.trusts.append(interned(_trusts, trust, Trust))
+            atomic_ref(&(<Trust>self.trusts[i]).trust.refs)
+            rules.domains[<int>i].name = keep(&rules.arena, name)
+            rules.domains[<int>i].trust = (<Trust>self.trusts[i]).trust
+            rules.domains_len = i + 1
 
     def __dealloc__(self):
         contexts.tls_rules_unref(self.rules)
@@ -208,7 +219,19 @@ cdef class Context:
             context.sni_len = len(sni)
         context.sni_of_host = spec.sni_of_host
         context.check_sni = spec.check_sni
+        context.closed = not spec.ready
         self.set_sessions(spec)
+        if spec.keylog is not None:
+            self.set_keylog(spec.keylog)
+
+    cdef int set_keylog(self, spec) except -1:
+        os.close(os.open(spec.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        self.context.keylog = strdup(os.fsencode(spec.path))
+        self.context.keylog_local = ranges_of(spec.local)
+        self.context.keylog_local_len = len(spec.local)
+        self.context.keylog_remote = ranges_of(spec.remote)
+        self.context.keylog_remote_len = len(spec.remote)
+        return 0
 
     cdef int set_sessions(self, spec) except -1:
         cdef bytes identity = session_identity(spec)
@@ -223,6 +246,20 @@ cdef class Context:
     def __dealloc__(self):
         if self.context != NULL:
             tls_conf_unref(&self.context.conf)
+
+
+cdef contexts.AddressRange *ranges_of(networks) except NULL:
+    cdef contexts.AddressRange *found = <contexts.AddressRange *>calloc(max(1, len(networks)), sizeof(contexts.AddressRange))
+    cdef bytes packed
+    if found == NULL:
+        raise MemoryError
+    for i, text in enumerate(networks):
+        network = ip_network("%s/%d" % text, strict=False)
+        packed = network.network_address.packed
+        memcpy(found[<int>i].at, <const char *>packed, len(packed))
+        found[<int>i].family = network.version
+        found[<int>i].bits = network.prefixlen
+    return found
 
 
 def session_identity(spec):
@@ -247,7 +284,7 @@ cdef Context context_of(spec):
     trust = interned(_trusts, spec.rules.trust, Trust) if spec.rules.trust is not None else None
     key = (
         spec.server, spec.parameters, spec.alpn, spec.tickets, spec.stateless_resumption, spec.stateful_resumption,
-        spec.session_timeout_s, spec.prefer_client_ciphers, spec.allow_renegotiation, spec.rules.trust,
+        spec.session_timeout_s, spec.prefer_client_ciphers, spec.allow_renegotiation, spec.rules.trust, spec.keylog is not None,
     )
     profile = _profiles.get(key)
     if profile is None:
@@ -282,13 +319,15 @@ def stat_name(kind, name):
 def expiries(spec):
     """(name in statistics, end in seconds since the epoch) of the certificates of a TlsContext; the authorities' first end is one of them."""
     found = [
-        ("unnamed_cert_" if one.pkcs12 else stat_name("cert", ""), interned(_certificates, one, Certificate).until_s)
+        ("unnamed_cert_" if one.pkcs12 and not one.name else stat_name("cert", one.name), interned(_certificates, one, Certificate).until_s)
         for one in spec.certificates
     ]
     if spec.rules.trust is None and (spec.rules.hashes or spec.rules.spkis):
         found.append(("unnamed_ca_cert", INT64_MAX))
-    elif spec.rules.trust is not None:
-        found.append((stat_name("ca_cert", ""), interned(_trusts, spec.rules.trust, Trust).until_s))
+    for i, (_, trust) in enumerate(spec.rules.domains):
+        found.append((f"unnamed_ca_cert_{i}", interned(_trusts, trust, Trust).until_s))
+    if spec.rules.trust is not None:
+        found.append((stat_name("ca_cert", spec.rules.trust.name), interned(_trusts, spec.rules.trust, Trust).until_s))
     return found
 
 

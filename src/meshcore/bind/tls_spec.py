@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from meshcore.bind.record import record
 
 if TYPE_CHECKING:
-    from meshcore.bind.spec import StringMatch
+    from meshcore.bind.spec import FileSource, StringMatch
 
 
 @record
@@ -25,6 +25,7 @@ class TlsCertificate:
     pkcs12: bytes = field(default=b"", repr=False)
     staple: bytes = b""
     source: str = ""  # where it was read from, for whoever asks
+    name: str = field(default="", compare=False)  # of the secret that holds it
 
 
 @record
@@ -44,6 +45,7 @@ class TlsTrust:
     revoked: bytes = b""
     revoked_leaf_alone: bool = False
     source: str = ""
+    name: str = field(default="", compare=False)  # of the secret that holds it
 
 
 @record
@@ -58,6 +60,7 @@ class TlsRules:
     accept_untrusted: bool = False
     allow_expired: bool = False
     max_depth: int | None = None
+    domains: tuple[tuple[str, TlsTrust], ...] = ()  # SPIFFE: who may sign for which trust domain, in place of `trust`
 
 
 @record
@@ -72,8 +75,31 @@ class TlsParameters:
 
 
 @record
+class SecretRef:
+    """A secret that may change while it is used: one of the configuration by its name, or what the file `source` says is called so.
+    `packed`: the message itself, of one without a name whose own files are watched."""
+
+    name: str
+    source: FileSource | None = None
+    packed: bytes = field(default=b"", repr=False)
+
+
+@record
+class KeyLog:
+    """Where session keys are written, in NSS's format; of connections between these networks (CIDR; none: any)."""
+
+    path: str
+    local: tuple[tuple[str, int], ...] = ()
+    remote: tuple[tuple[str, int], ...] = ()
+
+
+@record
 class TlsContext:
-    """One side's settings. `server`: of a filter chain, else of a cluster. `tickets`: session ticket keys, the first encrypts."""
+    """One side's settings. `server`: of a filter chain, else of a cluster. `tickets`: session ticket keys, the first encrypts.
+
+    What secrets hold stands in the plan as references; `mesh.secrets` puts their contents in their places. `validation_default`: the
+    CertificateValidationContext that the secret's is merged onto. A context that is not `ready`, because a secret has not come yet, lets
+    nobody through."""
 
     server: bool
     certificates: tuple[TlsCertificate, ...] = ()
@@ -94,3 +120,14 @@ class TlsContext:
     check_sni: bool = False
     allow_renegotiation: bool = False
     max_sessions: int = 1
+    keylog: KeyLog | None = None
+    certificate_secrets: tuple[SecretRef, ...] = ()
+    validation_secret: SecretRef | None = None
+    validation_default: bytes = b""
+    ticket_secret: SecretRef | None = None
+    ready: bool = True
+
+    @property
+    def secrets(self) -> tuple[SecretRef, ...]:
+        one = (self.validation_secret, self.ticket_secret)
+        return (*self.certificate_secrets, *(secret for secret in one if secret is not None))

@@ -14,6 +14,7 @@ from meshcore.base.clock cimport clock_ms
 from meshcore.base.held cimport held_append, held_fini
 from meshcore.base.span cimport Span, span
 from meshcore.base.wheel cimport timer_cancel, timer_init, wheel_arm
+from meshcore.conf.stat_ids cimport TLS_CONNECTION_ERROR
 from meshcore.conf.tls cimport tls_conf_unref, tls_slot_take
 from meshcore.io.loop cimport SCRATCH
 from meshcore.io.openssl cimport *
@@ -164,6 +165,9 @@ cdef bint tls_begin(Transport *transport, const TlsSlot *slot, bint server, Span
     tls.context = <TlsContext *>tls_slot_take(slot)
     timer_init(&tls.timer, on_timer, tls)
     transport.tls = tls
+    if tls.context.closed:
+        stat_inc(transport.loop.stats, slot.stats[TLS_CONNECTION_ERROR])
+        return False
     tls.ssl = SSL_new(tls.context.profile.ctx)
     if tls.ssl == NULL:
         return False

@@ -5,7 +5,8 @@ kind of key is offered and OpenSSL takes what the client can check, ECDSA before
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset, strlen
-from posix.unistd cimport write
+from posix.fcntl cimport O_APPEND, O_CREAT, O_WRONLY, open
+from posix.unistd cimport close, write
 
 from meshcore.base.span cimport lower
 from meshcore.conf.stat_ids cimport TLS_OCSP_FAILED, TLS_OCSP_OMITTED, TLS_OCSP_REQUESTS, TLS_OCSP_RESPONSES
@@ -13,12 +14,17 @@ from meshcore.io.openssl cimport *
 from meshcore.io.tls cimport Tls
 from meshcore.io.tls_cert cimport KEY_KINDS, TlsCert, TlsOpened, tls_cert_open
 from meshcore.io.tls_context cimport (
-    STAPLE_MUST, STAPLE_STRICT, TICKET_KEY, TlsContext, TlsProfile, tls_name_hash, tls_session_put,
+    STAPLE_MUST, STAPLE_STRICT, TICKET_KEY, TlsContext, TlsProfile, tls_logs_keys, tls_name_hash, tls_session_put,
 )
+from meshcore.io.transport cimport transport_local, transport_remote
 from meshcore.observe.counters cimport stat_inc
+from meshcore.observe.record cimport IpAddress
 
 cdef extern from "<openssl/crypto.h>" nogil:
     void *OPENSSL_malloc(size_t n) noexcept
+
+cdef extern from "<fcntl.h>" nogil:
+    int O_CLOEXEC
 
 cdef extern from "<time.h>" nogil:
     int64_t time(void *) noexcept
@@ -227,12 +233,22 @@ cdef int keep_session(SSL *ssl, SSL_SESSION *session) noexcept nogil:
 
 
 cdef void write_keys(const SSL *ssl, const char *line) noexcept nogil:
-    # NSS key log format; one write per line, so that lines of several workers do not mix.
+    # NSS key log format; one write per line, so that lines of several workers do not mix. It is for debugging, and may be slow.
     cdef Tls *tls = tls_of_ssl(ssl)
     cdef char text[LINE_MAX]
     cdef size_t n = strlen(line)
-    if tls == NULL or tls.context.keylog < 0 or n + 1 > LINE_MAX:
+    cdef int file
+    cdef IpAddress local
+    cdef IpAddress remote
+    if tls == NULL or n + 1 > LINE_MAX:
+        return
+    transport_local(tls.transport, &local)
+    transport_remote(tls.transport, &remote)
+    if not tls_logs_keys(tls.context, &local, &remote):
         return
     memcpy(text, line, n)
     text[n] = b'\n'
-    write(tls.context.keylog, text, n + 1)
+    file = open(tls.context.keylog, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o600)
+    if file >= 0:
+        write(file, text, n + 1)
+        close(file)

@@ -10,6 +10,7 @@ from meshcore.base.span cimport Span
 from meshcore.conf.tls cimport TlsConf
 from meshcore.io.openssl cimport SSL_CTX, SSL_SESSION, X509_STORE
 from meshcore.io.tls_cert cimport TlsCert
+from meshcore.observe.record cimport IpAddress
 from meshcore.route.matcher cimport Regex, StringMatcher
 
 cdef enum:
@@ -94,6 +95,11 @@ cdef struct TlsRules:
     bint allow_expired
     int depth                      # certificates above the leaf; -1: as many as there are
 
+cdef struct AddressRange:
+    unsigned char at[16]           # an IPv4 address takes the first four
+    uint8_t family                 # 4 or 6
+    uint8_t bits
+
 cdef struct TlsContext:
     TlsConf conf                   # must be first
     TlsProfile *profile            # a reference
@@ -114,7 +120,12 @@ cdef struct TlsContext:
     SSL_SESSION **sessions         # clients: the newest first
     uint32_t sessions_len
     uint32_t sessions_cap
-    int keylog                     # a descriptor; -1: none
+    char *keylog                   # the file that keys are written to; NULL: none
+    AddressRange *keylog_local     # whose keys are written; none: everybody's
+    AddressRange *keylog_remote
+    uint32_t keylog_local_len
+    uint32_t keylog_remote_len
+    bint closed                    # a secret has not come yet: nobody is let through
 
 cdef enum StaplePolicy:
     STAPLE_LENIENT
@@ -130,6 +141,7 @@ cdef void tls_rules_unref(TlsRules *rules) noexcept nogil
 # Takes references to all of it. `hashes` and `owners` are the sorted index of names; copied.
 cdef TlsContext *tls_context_new(TlsProfile *profile, TlsRules *rules, TlsCert **certs, uint32_t certs_len) noexcept nogil
 cdef bint tls_context_index(TlsContext *context) noexcept nogil          # after its certificates are settled; False: no memory
+cdef bint tls_logs_keys(const TlsContext *context, const IpAddress *local, const IpAddress *remote) noexcept nogil
 cdef uint64_t tls_name_hash(const char *name, size_t n) noexcept nogil   # of a lower-case name
 cdef void tls_session_put(TlsContext *context, SSL_SESSION *session) noexcept nogil     # takes it over
 cdef SSL_SESSION *tls_session_take(TlsContext *context) noexcept nogil    # a reference; NULL: none is known

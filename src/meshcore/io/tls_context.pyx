@@ -1,7 +1,7 @@
 """TLS contexts: building profiles, rules and contexts, and letting them go. See tls_context.pxd for the law."""
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc, qsort
-from libc.string cimport memchr, memcpy
+from libc.string cimport memchr, memcmp, memcpy
 
 from meshcore.base.arena cimport arena_fini, arena_init
 from meshcore.base.atomics cimport atomic_ref, atomic_swap, atomic_unref
@@ -234,6 +234,9 @@ cdef void end(TlsConf *conf) noexcept nogil:
     free(context.name_certs)
     free(context.sessions)
     free(context.sni)
+    free(context.keylog_local)
+    free(context.keylog_remote)
+    free(context.keylog)
     free(context)
 
 
@@ -244,7 +247,6 @@ cdef TlsContext *tls_context_new(TlsProfile *profile, TlsRules *rules, TlsCert *
         return NULL
     context.conf.refs = 1
     context.conf.end = end
-    context.keylog = -1
     context.certs = <TlsCert **>calloc(max(1, certs_len), sizeof(TlsCert *))
     if context.certs == NULL:
         free(context)
@@ -258,6 +260,28 @@ cdef TlsContext *tls_context_new(TlsProfile *profile, TlsRules *rules, TlsCert *
         context.certs[i] = certs[i]
     context.certs_len = certs_len
     return context
+
+
+cdef bint in_range(const IpAddress *address, const AddressRange *range) noexcept nogil:
+    cdef uint32_t whole = range.bits // 8
+    cdef uint32_t rest = range.bits % 8
+    if address.family != range.family or memcmp(address.bytes, range.at, whole) != 0:
+        return False
+    return rest == 0 or (address.bytes[whole] ^ range.at[whole]) >> (8 - rest) == 0
+
+
+cdef bint in_some(const IpAddress *address, const AddressRange *ranges, uint32_t n) noexcept nogil:
+    cdef uint32_t i
+    for i in range(n):
+        if in_range(address, &ranges[i]):
+            return True
+    return n == 0
+
+
+cdef bint tls_logs_keys(const TlsContext *context, const IpAddress *local, const IpAddress *remote) noexcept nogil:
+    if context.keylog == NULL:
+        return False
+    return in_some(local, context.keylog_local, context.keylog_local_len) and in_some(remote, context.keylog_remote, context.keylog_remote_len)
 
 
 cdef uint64_t tls_name_hash(const char *name, size_t n) noexcept nogil:

@@ -29,6 +29,8 @@ cdef extern from "<openssl/x509_vfy.h>" nogil:
     X509_STORE_CTX *X509_STORE_CTX_new() noexcept
     void X509_STORE_CTX_free(X509_STORE_CTX *) noexcept
     int X509_STORE_CTX_init(X509_STORE_CTX *, X509_STORE *, X509 *, STACK_X509 *) noexcept
+    STACK_X509 *X509_STORE_CTX_get1_chain(const X509_STORE_CTX *) noexcept
+    void X509_STORE_CTX_set0_verified_chain(X509_STORE_CTX *, STACK_X509 *) noexcept
     STACK_X509 *X509_STORE_CTX_get0_untrusted(const X509_STORE_CTX *) noexcept
 
 cdef extern from * nogil:
@@ -277,9 +279,10 @@ cdef bint check_domain(Tls *tls, X509_STORE_CTX *found) noexcept nogil:
         if tls.context.rules.allow_expired:
             X509_STORE_CTX_set_verify_cb(own, forgive_expiry)
         good = X509_verify_cert(own) == 1
-        if not good:
-            tls.verify_detail = FAULT_CHAIN
-            X509_STORE_CTX_set_error(found, X509_STORE_CTX_get_error(own))
+        if good:
+            X509_STORE_CTX_set0_verified_chain(found, X509_STORE_CTX_get1_chain(own))
+        else:
+            tls.verify_detail = FAULT_DOMAIN
     X509_STORE_CTX_free(own)
     return good
 

@@ -1,0 +1,53 @@
+"""TLS slots of tables: filling, counting, replacing. See tls_slot.pxd for the law."""
+from meshcore.bind import stat_names
+from meshcore.bind.matchers cimport take
+from meshcore.bind.stats cimport Group, Layout
+from meshcore.conf.stat_ids cimport TLS_STATS
+from meshcore.conf.tls cimport tls_conf_unref, tls_slot_swap
+
+cdef Layout layout = Layout(stat_names.members(stat_names.TLS, stat_names.TLS_LAZY))
+
+
+cdef class OldContext:
+    def __dealloc__(self):
+        tls_conf_unref(self.conf)
+
+
+cdef TlsConf *context_of(spec) except NULL:
+    # A reference for the caller.
+    from meshcore.bind import tls
+    return <TlsConf *><size_t>tls.context_address(spec)
+
+
+cdef uint32_t *tls_stats_of(Arena *arena, StatsRegistry registry, str prefix, list owned) except NULL:
+    cdef uint32_t *stats = <uint32_t *>take(arena, TLS_STATS * sizeof(uint32_t))
+    cdef Group group = registry.group(f"{prefix}ssl.", layout)
+    cdef int i
+    owned.append(f"{prefix}ssl.")
+    for i in range(TLS_STATS):
+        stats[i] = group.slot + layout.at[i]
+    return stats
+
+
+def name_expiries(StatsRegistry registry, str prefix, spec, list owned):
+    """Gauges of when the certificates of a TLS context end. All that have no name share one."""
+    from meshcore.bind import tls
+    for name, until_s in tls.expiries(spec):
+        full = f"{prefix}ssl.certificate.{name}.expiration_unix_time_seconds"
+        if full not in owned:
+            registry.gauge(full)
+            owned.append(full)
+        registry.set_gauge(full, until_s)
+
+
+cdef int tls_slot_fill(TlsSlot *slot, spec, StatsRegistry registry, str prefix, list owned) except -1:
+    slot.conf = context_of(spec)
+    name_expiries(registry, prefix, spec, owned)
+    return 0
+
+
+cdef OldContext tls_slot_replace(TlsSlot *slot, spec, StatsRegistry registry, str prefix, list owned):
+    cdef OldContext old = OldContext()
+    old.conf = tls_slot_swap(slot, context_of(spec))
+    name_expiries(registry, prefix, spec, owned)
+    return old
