@@ -11,13 +11,14 @@ import mmap
 import random
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from tests.fuzz.mutate import HTTP1_WORDS, LENGTH_MAX, mutate
 
-TARGETS = ["http1_request", "http1_response", "http1_body", "thrift"]
+TARGETS = ["http1_request", "http1_response", "http1_body", "thrift", "thrift_proxy"]
 POOL_MAX = 4000
 
 
@@ -47,7 +48,7 @@ class Ledger:
 
 
 def run(target: str, seed: int, inputs: int | None = None, seconds: float | None = None, ledger: Ledger | None = None) -> tuple[int, int]:
-    """(inputs tried, kinds seen). Raises Broken. The seeds of the target are tried first."""
+    """(inputs tried, kinds seen). Raises Broken. The seeds of the target are tried first; what it needs around them is its `running`."""
     module: Any = import_module(f"tests.fuzz.fuzz_{target}")
     one: Callable[[bytes], Any] = module.one
     words: list[bytes] = getattr(module, "WORDS", HTTP1_WORDS)
@@ -57,17 +58,18 @@ def run(target: str, seed: int, inputs: int | None = None, seconds: float | None
     tried = 0
     limit = None if seconds is None else time.monotonic() + seconds
     fresh = list(pool)
-    while (inputs is None or tried < inputs) and (limit is None or time.monotonic() < limit):
-        raw = fresh.pop() if fresh else mutate(dice.choice(pool), dice, pool, words)
-        if ledger is not None:
-            ledger.write(raw)
-        try:
-            kind = one(raw)
-        except Exception as error:
-            raise Broken(target, raw, f"{type(error).__name__}: {error}") from error
-        tried += 1
-        if kind not in seen:
-            seen.add(kind)
-            if len(pool) < POOL_MAX:
-                pool.append(raw)
+    with getattr(module, "running", nullcontext)():
+        while (inputs is None or tried < inputs) and (limit is None or time.monotonic() < limit):
+            raw = fresh.pop() if fresh else mutate(dice.choice(pool), dice, pool, words)
+            if ledger is not None:
+                ledger.write(raw)
+            try:
+                kind = one(raw)
+            except Exception as error:
+                raise Broken(target, raw, f"{type(error).__name__}: {error}") from error
+            tried += 1
+            if kind not in seen:
+                seen.add(kind)
+                if len(pool) < POOL_MAX:
+                    pool.append(raw)
     return tried, len(seen)

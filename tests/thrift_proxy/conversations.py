@@ -124,6 +124,20 @@ def half_closes(side: Side) -> list[Any]:
         return [seen(client.read())]
 
 
+def goes_mad(junk: bytes) -> Talk:
+    """Bytes that are no Thrift while a call is under way."""
+
+    def talk(side: Side) -> list[Any]:
+        with side.client() as client:
+            client.send(side.call("held"))
+            side.server.wait_for(1)
+            client.send(junk)
+            reply = client.read()
+            return [reply and (reply.name, reply.type, reply.seqid, reply.fields[2]), seen(client.read())]
+
+    return talk
+
+
 def upgrades(*methods: str) -> Talk:
     def talk(side: Side) -> list[Any]:
         with side.client() as client:
@@ -197,6 +211,7 @@ MORE = [
     Case("by_missing_header", asks("add"), HEADER, routes=(BY_HEADER,)),
     Case("leaves", leaves("held", "held")),
     Case("half_closes", half_closes),
+    Case("junk_behind_a_call", goes_mad(b"\xff\xff\xff\xff" * 8)),
     Case("http", sends(lambda side: b"GET / HTTP/1.1\r\nhost: a\r\n\r\n", replies=0)),
     broken("no_message_type", raw(lambda data: data.replace(b"\x80\x01\0\x01", b"\x80\x01\0\x07")), replies=0),
     broken("frame_of_nothing", raw(lambda data: b"\0\0\0\0" + data[4:]), replies=0),

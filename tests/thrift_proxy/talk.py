@@ -132,6 +132,16 @@ class Server:
         return method not in ("half", "some")
 
 
+class Failing(Server):
+    """Says `says` to every call, and hangs up."""
+
+    says = b""
+
+    def _answer(self, wire: socket.socket, message: Message) -> bool:
+        wire.sendall(self.says)
+        return False
+
+
 ANSWERS: dict[str, Callable[[Message], bytes]] = {
     "err": lambda reply: thrift.encode(reply._replace(fields={1: (Type.STRUCT, {})})),
     "void": lambda reply: thrift.encode(reply._replace(fields={})),

@@ -8,22 +8,12 @@ from typing import Any
 
 import pytest
 
-from mesh.codec.thrift import Message, Type
+from mesh.codec.thrift import Type
 from tests.thrift_proxy.filtered import ROUTER
 from tests.thrift_proxy.running import Running
-from tests.thrift_proxy.talk import Server, call, cluster, error_of, route
+from tests.thrift_proxy.talk import Failing, Server, call, cluster, error_of, route
 
 LONG = {1: (Type.STRING, b"x" * 100_000)}
-
-
-class Failing(Server):
-    """Says `says` to every call, and hangs up."""
-
-    says = b""
-
-    def _answer(self, wire: socket.socket, message: Message) -> bool:
-        wire.sendall(self.says)
-        return False
 
 
 @pytest.fixture

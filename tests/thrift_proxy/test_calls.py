@@ -11,7 +11,7 @@ import pytest
 from mesh.codec import thrift
 from mesh.codec.thrift import Type
 from tests.thrift_proxy.running import Running
-from tests.thrift_proxy.talk import Server, call, cluster, error_of, route
+from tests.thrift_proxy.talk import Failing, Server, call, cluster, error_of, route
 
 
 @pytest.fixture
@@ -178,3 +178,12 @@ def test_a_client_that_goes_ends_its_calls_and_their_connections(server: Server)
             assert reply is not None
         assert proxy["thrift.main.cx_destroy_remote_with_active_rq"] == 2
         assert proxy["thrift.main.request_active"] == 0
+
+
+@pytest.mark.parametrize("says", [b"", b"\0\0\0\x20\x80\x01", b"HTTP/1.1 200 OK\r\n\r\n"], ids=["hangs_up", "breaks_off", "is_no_thrift"])
+def test_a_host_that_fails_when_it_is_asked_for_the_twitter_protocol_is_an_exception(says: bytes) -> None:
+    with Failing() as host, Running([route("twitter")], [twitter(host.port)]) as proxy, proxy.client() as client:
+        host.says = says
+        assert client.ask(call("add")) is not None
+        assert client.closed()
+        assert proxy["cluster.twitter.upstream_rq_active"] == 0

@@ -133,6 +133,8 @@ cdef void fail(ThriftCall *call, uint8_t event, uint8_t reason, Span subject) no
     # Every event that ends a call with an exception.
     cdef ThriftDownstream *down = call.down
     cdef uint8_t acts = thrift_call_happens(&call.state, event)
+    if acts == ACT_NONE:
+        return
     if conf_of(down).stays_open and (event == CALL_CONNECT_FAILED or event == CALL_UPSTREAM_CLOSED):
         acts &= ~<uint8_t>ACT_CLOSE
     if acts & ACT_DROP:
@@ -176,6 +178,8 @@ cdef void call_connect_failed(ThriftCall *call, uint8_t reason) noexcept nogil:
 
 
 cdef void call_fail_protocol(ThriftCall *call, Span what) noexcept nogil:
+    if call.state == CALL_SENT or call.state == CALL_REPLYING:
+        count(call, THRIFT_RS_EXCEPTION)       # once more, as Envoy does, for the connection that it closes itself
     fail(call, CALL_REQUEST_BROKEN, REASON_PROTOCOL_ERROR, what)
 
 
