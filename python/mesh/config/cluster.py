@@ -26,7 +26,7 @@ from mesh.config import (
     upstream_http,
 )
 from mesh.config.errors import join
-from mesh.config.fields import Fields, anything, unset
+from mesh.config.fields import Fields, anything, false, unset
 from mesh.config.lowering import Lowering, metadata, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
@@ -45,7 +45,7 @@ CLUSTER = Fields(
     }
     | cluster_dns.CLUSTER_FIELDS,
     harmless={
-        "upstream_http_protocol_options": anything, "close_connections_on_host_health_failure": anything,
+        "upstream_http_protocol_options": anything, "close_connections_on_host_health_failure": false,
         "track_cluster_stats": unset,
         "preconnect_policy": lambda value: _no_preconnect(value),
     },
