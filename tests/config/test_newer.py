@@ -45,7 +45,7 @@ def test_every_extension_that_has_a_table_is_suggested() -> None:
     parts = (
         "LocalReplyConfig", "ResponseMapper", "HttpFilter", "FaultAbort", "FaultDelay", "FaultRateLimit",
         "LocalRateLimitDescriptor", "Mutations", "CommonTlsContext", "TlsParameters", "TlsCertificate", "TlsSessionTicketKeys",
-        "CertificateValidationContext", "SubjectAltNameMatcher", "SetCurrentClientCertDetails",
+        "CertificateValidationContext", "SubjectAltNameMatcher", "SetCurrentClientCertDetails", "Secret", "SdsSecretConfig", "TlsKeyLog",
         "set_metadata.v3.Metadata", "FilterStateValue", "GradientControllerConfig",
         "ThriftFilter", "RouteConfiguration", "thrift_proxy.v3.Route", "RouteMatch", "RouteAction", "WeightedCluster",
     )  # fmt: skip
