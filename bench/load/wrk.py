@@ -31,6 +31,7 @@ class Load:
     body_bytes: int = 0
     hosts: int = 0
     routes: int = 1
+    secure: bool = False  # https
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _command(load: Load, port: int, seconds: float) -> list[str]:
         str(SCRIPT),
     ]
     lua = [load.method, str(load.body_bytes), str(load.hosts), str(load.routes)]
-    return [program("wrk"), *options, f"http://127.0.0.1:{port}{load.path}", "--", *lua]
+    return [program("wrk"), *options, f"{'https' if load.secure else 'http'}://127.0.0.1:{port}{load.path}", "--", *lua]
 
 
 def _let_run(process: subprocess.Popen[bytes], seconds: float) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from bench import certificates
 from bench.peers.peer import Ports, Shape
 
 TYPE = "type.googleapis.com/envoy.extensions"
@@ -18,6 +19,7 @@ MANAGER = f"{TYPE}.filters.network.http_connection_manager.v3.HttpConnectionMana
 ROUTER = f"{TYPE}.filters.http.router.v3.Router"
 THRIFT = f"{TYPE}.filters.network.thrift_proxy.v3.ThriftProxy"
 TCP = f"{TYPE}.filters.network.tcp_proxy.v3.TcpProxy"
+TLS = f"{TYPE}.transport_sockets.tls.v3.DownstreamTlsContext"
 HTTP_OPTIONS = f"{TYPE}.upstreams.http.v3.HttpProtocolOptions"
 FILE_LOG = f"{TYPE}.access_loggers.file.v3.FileAccessLog"
 BREAKER = 100_000
@@ -113,11 +115,17 @@ def _listener(folder: Path, ports: Ports, shape: Shape) -> Message:
     if shape.tcp:
         proxy = {"@type": TCP, "stat_prefix": "ingress", "cluster": "origin"}
         network_filter = {"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}
-    return {
-        "name": "entry",
-        "address": _loopback(ports.listen),
-        "filter_chains": [{"filters": [network_filter]}],
-    }
+    chain: Message = {"filters": [network_filter]}
+    if shape.certificates:
+        chain["transport_socket"] = _tls(shape.certificates)
+    return {"name": "entry", "address": _loopback(ports.listen), "filter_chains": [chain]}
+
+
+def _tls(n: int) -> Message:
+    folder = certificates.made(n)
+    names = [folder / f"n{k}.example" for k in range(n)]
+    shown = [{"certificate_chain": {"filename": f"{name}.pem"}, "private_key": {"filename": f"{name}.key"}} for name in names]
+    return {"name": "tls", "typed_config": {"@type": TLS, "common_tls_context": {"tls_certificates": shown}}}
 
 
 def _virtual_hosts(shape: Shape) -> list[Message]:

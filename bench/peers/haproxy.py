@@ -7,6 +7,7 @@ pipes instead of user space and has to be asked for.
 from functools import partial
 from pathlib import Path
 
+from bench import certificates
 from bench.machine import open_files
 from bench.peers.peer import Feature, Peer, Ports, Shape
 from bench.running import first_line, program
@@ -31,7 +32,7 @@ defaults
     timeout http-keep-alive 1h
     timeout http-request 60s
 frontend entry
-    bind 127.0.0.1:{listen} backlog 4096{proto}
+    bind 127.0.0.1:{listen} backlog 4096{proto}{secure}
 {rules}
 backend origin
     server one 127.0.0.1:{upstream} pool-max-conn -1 pool-purge-delay 1h{proto}
@@ -51,16 +52,23 @@ def configure(options: str, folder: Path, ports: Ports, shape: Shape) -> list[st
     config = folder / "haproxy.cfg"
     given = {"listen": ports.listen, "upstream": ports.upstream, "options": options, "rules": _rules(folder, shape)}
     given["proto"] = " proto h2" if shape.http2 else ""
+    given["secure"] = f" ssl crt {_certificates(shape.certificates)}" if shape.certificates else ""
     given["mode"] = "    mode tcp" if shape.tcp else HTTP
     config.write_text(CONFIG.format(**given, maxconn=min(9000, open_files() // FILES_PER_CONNECTION)))
     return [program("haproxy"), "-db", "-f", str(config)]
+
+
+def _certificates(n: int) -> Path:
+    """One file, or a folder of which the first is the default."""
+    both = certificates.made(n) / "both"
+    return both / "n0.example.pem" if n == 1 else both
 
 
 def version() -> str:
     return first_line([program("haproxy"), "-v"]).split()[2]
 
 
-FEATURES = frozenset({Feature.HTTP, Feature.ROUTES, Feature.TCP, Feature.HTTP2})
+FEATURES = frozenset({Feature.HTTP, Feature.ROUTES, Feature.TCP, Feature.HTTP2, Feature.TLS})
 PEER = Peer("haproxy", version, partial(configure, ""), FEATURES)
 SPLICING = Peer(
     "haproxy-splice",

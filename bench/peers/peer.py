@@ -17,6 +17,7 @@ class Feature(Enum):
     THRIFT = "thrift"  # calls of Apache Thrift
     TCP = "tcp"  # bytes to one host, unread
     HTTP2 = "http2"  # HTTP/2 without TLS on both sides
+    TLS = "tls"  # TLS with clients, certificates by name
     RELOAD = "reload"  # SIGHUP re-reads the configuration
 
 
@@ -36,7 +37,8 @@ class Shape:
     The serving cluster balances by `policy` over `endpoints` addresses of the one upstream. `resilience`: bare | retries | all (retries
     with a budget, hedging, breakers of both priorities, outlier detection; none of them has anything to do). `clusters` idle ones of
     `cluster_hosts` each stand beside the one that serves, whose host comes from a file when it is `watched`.
-    `thrift`: calls instead of HTTP, as both come by `default`, or with payloads that may `pass`. `http2`: the upstream speaks it.
+    `thrift`: calls instead of HTTP, as both come by `default`, or with payloads that may `pass`. `http2`: the upstream speaks it. With
+    `certificates`, so many of bench.certificates, clients speak TLS.
     `form`: yaml | json | pb."""
 
     hosts: int = 1
@@ -45,6 +47,7 @@ class Shape:
     thrift: str = ""
     tcp: bool = False
     http2: bool = False
+    certificates: int = 0
     revision: str = ""
     policy: str = "ROUND_ROBIN"
     endpoints: int = 1

@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench import account, machine, rounds, rows
 from bench.__main__ import main
-from bench.load import h2load
+from bench.failure import BenchFailure
+from bench.load import h2load, s_time
 from bench.peers import PEERS
 from bench.peers.peer import Peer
 from bench.scenarios import SCENARIOS
@@ -53,6 +54,23 @@ def test_a_short_round_of_http2_and_of_grpc_sees_no_error() -> None:
         assert sample.errors == {}
         assert sample.requests > 100
         assert sample.metrics["p50_us"] <= sample.metrics["p99_us"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", ["tls", "handshakes", "handshakes_resumed"])
+def test_a_short_round_of_tls_sees_no_error(scenario: str) -> None:
+    planned = rounds.cells([SCENARIOS[scenario]], [PEERS["haproxy"]])
+    results = rounds.run(planned, 1, 0.3, machine.cores(), lambda _turn, _cell: None)
+    assert results.failures == {}
+    (sample,) = results.samples[scenario, "haproxy"]
+    assert sample.errors == {} and sample.requests > 10
+
+
+def test_a_report_of_handshakes_without_numbers_is_refused() -> None:
+    with pytest.raises(BenchFailure, match="did not report"):
+        s_time.parse("connect: Connection refused")
+    seen = s_time.parse("5 connections in 0.01s; 500 connections/user sec\n10 connections in 2 real seconds, 0 bytes read per connection\n")
+    assert (seen.requests, seen.seconds) == (10, 2.0)
 
 
 def test_a_report_of_h2load_says_what_failed() -> None:
