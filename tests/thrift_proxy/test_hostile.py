@@ -9,8 +9,9 @@ import pytest
 
 import mesh
 from mesh.codec import thrift
-from mesh.codec.thrift import DecodeError, Type
-from tests.thrift_proxy.talk import Client, Server, bootstrap, call, cluster, error_of, listener, route
+from mesh.codec.thrift import DecodeError, Message, Type
+from tests.thrift_proxy.running import Running
+from tests.thrift_proxy.talk import Client, Failing, Server, bootstrap, call, cluster, error_of, listener, route
 
 pytestmark = pytest.mark.slow
 
@@ -87,6 +88,25 @@ def test_a_call_that_is_cut_at_any_byte_harms_nobody(proxy: mesh.Proxy, bystande
             client.wire.shutdown(1)
             assert client.closed()
     unharmed(bystander)
+
+
+@pytest.mark.parametrize("way", WAYS, ids="_".join)
+@pytest.mark.parametrize("name", ["converted", "passed"])
+def test_a_reply_that_is_cut_at_any_byte_is_an_exception(way: tuple[str, str], name: str) -> None:
+    raw = thrift.encode(Message("add", "reply", 0, {0: (Type.STRING, b"text")}, (), *way))
+    other = "compact" if way[1] == "binary" else "binary"
+    down = ("framed", other if name == "converted" else way[1])
+    with Failing() as host, Running([route("up")], [cluster("up", host.port, transport=way[0], protocol=way[1])]) as proxy:
+        for n in range(len(raw)):
+            host.says = raw[:n]
+            with proxy.client(*down) as client:
+                kind, text = error_of(client.ask(call("add", 3, *down)))
+                assert kind == 6 and text.startswith("connection failure before response"), n
+                assert client.closed()
+        host.says = raw
+        with proxy.client(*down) as client:
+            reply = client.ask(call("add", 3, *down))
+            assert reply is not None and reply.fields == {0: (Type.STRING, b"text")}
 
 
 @pytest.mark.parametrize("seed", range(4))
