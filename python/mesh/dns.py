@@ -3,8 +3,8 @@
 `Names` is the whole logic without a thread or a clock: which name is due, what an answer changes, when it is due
 again. `Resolver` drives it: one thread keeps the time and calls back, a few daemon threads sit in getaddrinfo (it
 cannot be interrupted, so they are never waited for longer than `stop` allows). Envoy's rules: each name refreshes on
-its own, a failure keeps the hosts that are known and backs off, STRICT_DNS keeps all addresses and LOGICAL_DNS the
-first. The callback runs on the resolver's thread, on change only."""
+its own, a failure keeps the hosts that are known and backs off, STRICT_DNS keeps all addresses as hosts and LOGICAL_DNS
+one host, at the first address, that is dialled at the others too. The callback runs on the resolver's thread, on change only."""
 
 from __future__ import annotations
 
@@ -181,8 +181,12 @@ def _endpoints(entry: _Entry) -> tuple[Endpoint, ...]:
     found: dict[Address, Endpoint] = {}
     for lookup in entry.lookups:
         target = lookup.target
-        chosen = lookup.addresses[:1] if entry.spec.kind == "logical_dns" else sorted(lookup.addresses, key=_order)
-        for host in chosen:
+        if entry.spec.kind == "logical_dns":
+            first, rest = lookup.addresses[:1], sorted(lookup.addresses[1:], key=_order)
+            for address in (Address(host, target.port) for host in first):
+                found[address] = target.endpoint(address, tuple(Address(host, target.port) for host in rest))
+            continue
+        for host in sorted(lookup.addresses, key=_order):
             address = Address(host, target.port)
             found.setdefault(address, target.endpoint(address))
     return tuple(found.values())

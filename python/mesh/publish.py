@@ -274,7 +274,8 @@ class Publisher:
 
     def _table(self, spec: Cluster, index: int) -> ClusterTable:
         spec = self._resolved(spec)
-        made = ClusterTable(spec, index, self.registry, self.health.inbox if self.health is not None else None)
+        inbox = self.health.inbox if self.health is not None else None
+        made = ClusterTable(spec, index, self.registry, inbox, self._cluster_index)
         self._count_secrets(made, "client", spec.tls)
         return made
 

@@ -62,9 +62,17 @@ def test_a_shuffled_answer_is_no_change() -> None:
     assert table.ask(5.0, {"web": ["::1", "10.0.0.9", "10.0.0.10"]}) == []
 
 
-def test_logical_dns_keeps_the_first_address_alone() -> None:
+def test_logical_dns_is_one_host_at_the_first_address_and_knows_the_others() -> None:
     table = Table(cluster(kind="logical_dns"))
-    assert table.ask(0.0, {"web": ["10.0.0.2", "10.0.0.1"]}) == [("c", hosts("10.0.0.2"), True)]
+    [(_, [host], ok)] = table.ask(0.0, {"web": ["10.0.0.2", "10.0.0.3", "10.0.0.1"]})
+    assert (host.address, ok) == (Address("10.0.0.2", 80), True)
+    assert host.additional == (Address("10.0.0.1", 80), Address("10.0.0.3", 80))
+
+
+def test_logical_dns_takes_a_shuffle_behind_the_first_address_for_no_change() -> None:
+    table = Table(cluster(kind="logical_dns"))
+    table.ask(0.0, {"web": ["10.0.0.2", "10.0.0.3", "10.0.0.1"]})
+    assert table.ask(5.0, {"web": ["10.0.0.2", "10.0.0.1", "10.0.0.3"]}) == []
 
 
 def test_a_failure_keeps_the_hosts_and_is_reported_as_such_once() -> None:

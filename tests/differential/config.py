@@ -202,6 +202,8 @@ def _groups(hosts: list[Any], ports: dict[str, int]) -> list[dict[str, Any]]:
     for given in hosts:
         host = {"at": given} if isinstance(given, str) else given
         item: dict[str, Any] = {"endpoint": {"address": _address(ports[host["at"]])}}
+        if "also" in host:
+            item["endpoint"]["additional_addresses"] = [{"address": _address(ports[name])} for name in host["also"]]
         if "weight" in host:
             item["load_balancing_weight"] = host["weight"]
         if "health" in host:

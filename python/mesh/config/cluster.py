@@ -1,7 +1,7 @@
 """envoy.config.cluster.v3.Cluster: a named set of hosts, how they are found, chosen and connected to.
 
-STATIC, STRICT_DNS, LOGICAL_DNS, EDS and ORIGINAL_DST (by `type`, or by `cluster_type` with a DnsCluster). What is not here is refused by
-name."""
+STATIC, STRICT_DNS, LOGICAL_DNS, EDS and ORIGINAL_DST by `type`, DNS and aggregate clusters by `cluster_type`. What is not here is
+refused by name."""
 
 from __future__ import annotations
 
@@ -50,10 +50,17 @@ CLUSTER = Fields(
         "preconnect_policy": lambda value: _no_preconnect(value),
     },
 )  # fmt: skip
-CONNECTION = Fields("envoy.config.cluster.v3.UpstreamConnectionOptions", {"tcp_keepalive"})
+CONNECTION = Fields("envoy.config.cluster.v3.UpstreamConnectionOptions", {"tcp_keepalive", "happy_eyeballs_config"})
+EYEBALLS = Fields(
+    "envoy.config.cluster.v3.UpstreamConnectionOptions.HappyEyeballsConfig",
+    {"first_address_family_version", "first_address_family_count"},
+)
+AGGREGATE = Fields("envoy.extensions.clusters.aggregate.v3.ClusterConfig", {"clusters"})
+CLUSTER_TYPES = {table.message: table for table in (AGGREGATE, cluster_dns.DNS_CLUSTER)}
 OPTIONS_KEY = upstream_http.OPTIONS.message
 OPTIONS_KEYS = (OPTIONS_KEY, thrift_proxy.TCP_OPTIONS_KEY, thrift_proxy.OPTIONS_KEY, request_queue.KEY)
 KINDS = {0: "static", 1: "strict_dns", 2: "logical_dns", 3: "eds", 4: "original_dst"}
+FAMILIES = ("", "v4", "v6")
 MIB = 1024 * 1024
 USE_DOWNSTREAM_PROTOCOL = 1
 
@@ -65,16 +72,18 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
     if (secure is not None or said is not None) and message.health_checks:
         kind = "TLS" if said is None else "PROXY headers"
         low.refuse(join(path, "health_checks"), f"not implemented yet in mesh for a cluster with {kind}; remove them")
-    kind, dns_options = _kind(message, low, path)
+    kind, dns_options, members = _kind(message, low, path)
     at_hosts = join(path, "load_assignment")
     static, local = kind == "static", message.name == low.local_cluster
-    dns = () if kind in ("static", "eds", "original_dst") else endpoint.lower_dns(message.load_assignment, low, at_hosts, local)
+    dns = () if kind not in ("strict_dns", "logical_dns") else endpoint.lower_dns(message.load_assignment, low, at_hosts, local)
     if kind != "original_dst" and message.HasField("original_dst_lb_config"):
         low.refuse(join(path, "original_dst_lb_config"), "is for a cluster of type ORIGINAL_DST")
     if kind != "eds" and message.HasField("eds_cluster_config"):
         low.refuse(join(path, "eds_cluster_config"), "is for a cluster of type EDS")
     if kind == "logical_dns" and len(dns) != 1:
         low.refuse(at_hosts, f"a cluster of type LOGICAL_DNS has exactly one endpoint, not {len(dns)}")
+    if kind in ("original_dst", "aggregate") and message.load_assignment.endpoints:
+        low.refuse(at_hosts, "a cluster that is given its hosts has none of its own")
     default, high = breakers.lower(message.circuit_breakers, low, join(path, "circuit_breakers"))
     return spec.Cluster(
         name=message.name,
@@ -97,9 +106,11 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
         tcp_keepalive=_keepalive(message, low, path),
         dial=_dial(message, low, path),
         proxy_out=said,
+        happy_eyeballs=_happy_eyeballs(message.upstream_connection_options, low, join(path, "upstream_connection_options")),
         healthy_panic_threshold=load_balancer.panic_threshold(message),
         metadata=metadata(message),
         original_dst=original_dst.lower(message, low, path) if kind == "original_dst" else None,
+        aggregate=members,
         eds=config_source.lower_eds(message, low, path) if kind == "eds" else None,
         eds_name=(message.eds_cluster_config.service_name or message.name) if kind == "eds" else "",
         **_health(message, low, path),
@@ -124,14 +135,22 @@ def _no_preconnect(policy: Any) -> bool:
     return all(ratio <= 1.0 for ratio in ratios)
 
 
-def _kind(message: Any, low: Lowering, path: str) -> tuple[str, cluster_dns.Options]:
+def _kind(message: Any, low: Lowering, path: str) -> tuple[str, cluster_dns.Options, tuple[str, ...]]:
+    """(spec.Cluster.kind, how DNS is asked, members of an aggregate)."""
     if message.HasField("cluster_type"):
-        return cluster_dns.lower_cluster_type(message.cluster_type, low, join(path, "cluster_type"))
+        at = join(path, "cluster_type.typed_config")
+        config, table = low.unpack(message.cluster_type.typed_config, at, CLUSTER_TYPES, "a cluster type")
+        if config is None:
+            return "static", cluster_dns.Options(), ()
+        table.check(config, low.report, at)
+        if table is AGGREGATE:
+            return "aggregate", cluster_dns.Options(), tuple(config.clusters)
+        return *cluster_dns.lower_extension(config, low, at), ()
     if message.type not in KINDS:
         name = type(message).DiscoveryType.Name(message.type)
         text = f"'{name}' is not implemented yet in mesh; STATIC, STRICT_DNS, LOGICAL_DNS, EDS and ORIGINAL_DST are"
         low.refuse(join(path, "type"), text)
-    return KINDS.get(message.type, "static"), cluster_dns.lower_fields(message, low, path)
+    return KINDS.get(message.type, "static"), cluster_dns.lower_fields(message, low, path), ()
 
 
 def _upstream(message: Any, low: Lowering, path: str) -> dict[str, Any]:
@@ -171,6 +190,12 @@ def _keepalive(message: Any, low: Lowering, path: str) -> tuple[int, int, int] |
         wrapped_or(alive, "keepalive_time", 0),
         wrapped_or(alive, "keepalive_interval", 0),
     )
+
+
+def _happy_eyeballs(options: Any, low: Lowering, path: str) -> spec.HappyEyeballs:
+    config = options.happy_eyeballs_config
+    EYEBALLS.check(config, low.report, join(path, "happy_eyeballs_config"))
+    return spec.HappyEyeballs(FAMILIES[config.first_address_family_version], wrapped_or(config, "first_address_family_count", 1))
 
 
 def _dial(message: Any, low: Lowering, path: str) -> spec.Dial:

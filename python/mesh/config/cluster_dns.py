@@ -38,7 +38,6 @@ FAMILIES = ("auto", "v4_only", "v6_only", "v4_preferred", "all")
 EXTENSION_FAMILIES = ("auto", "auto", "v4_only", "v6_only", "v4_preferred", "all")
 REFRESH_MS = 5000
 FAILURE_MAX_TIMES_BASE = 10
-TYPES = {DNS_CLUSTER.message: True}
 
 
 @dataclass(slots=True, frozen=True)
@@ -62,15 +61,10 @@ def lower_fields(message: Any, low: Lowering, path: str) -> Options:
     return _options(message, FAMILIES, low, path)
 
 
-def lower_cluster_type(message: Any, low: Lowering, path: str) -> tuple[str, Options]:
-    """(kind, options) of a CustomClusterType that holds a DnsCluster."""
-    at = join(path, "typed_config")
-    config, _ = low.unpack(message.typed_config, at, TYPES, "a cluster type")
-    if config is None:
-        return "strict_dns", Options()
-    DNS_CLUSTER.check(config, low.report, at)
+def lower_extension(config: Any, low: Lowering, path: str) -> tuple[str, Options]:
+    """(kind, options) of a DnsCluster."""
     kind = "logical_dns" if config.all_addresses_in_single_endpoint else "strict_dns"
-    return kind, _options(config, EXTENSION_FAMILIES, low, at)
+    return kind, _options(config, EXTENSION_FAMILIES, low, path)
 
 
 def _options(message: Any, families: tuple[str, ...], low: Lowering, path: str) -> Options:

@@ -12,7 +12,7 @@ from typing import Any
 from mesh.config import address, health_check
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything
-from mesh.config.lowering import Lowering, wrapped_or
+from mesh.config.lowering import Lowering, each, wrapped_or
 from mesh.config.render import to_tree
 from meshcore.bind import spec
 
@@ -34,8 +34,9 @@ LB_ENDPOINT = Fields(
 )
 ENDPOINT = Fields(
     "envoy.config.endpoint.v3.Endpoint",
-    {"address", "hostname", "health_check_config"},
+    {"address", "hostname", "health_check_config", "additional_addresses"},
 )
+ADDITIONAL = Fields("envoy.config.endpoint.v3.Endpoint.AdditionalAddress", {"address"})
 HEALTH = {0: "healthy", 1: "healthy", 2: "unhealthy", 3: "draining", 4: "timeout", 5: "degraded"}
 LB_METADATA = "envoy.lb"
 WEIGHT_MAX = 2**32 - 1
@@ -48,6 +49,7 @@ def lower_static(message: Any, low: Lowering, path: str, local: bool = False) ->
         spec.Endpoint(
             address=address.lower(item.endpoint.address, low, join(at, "endpoint.address"), advice=STATIC_ADVICE),
             hostname=item.endpoint.hostname,
+            additional=_additional(item.endpoint, low, join(at, "endpoint")),
             **_traits(item, group, low, at),
         )
         for item, group, at in _hosts(message, low, path, local)
@@ -59,8 +61,25 @@ def lower_dns(message: Any, low: Lowering, path: str, local: bool = False) -> tu
     found = []
     for item, group, at in _hosts(message, low, path, local):
         name, port = address.lower_target(item.endpoint.address, low, join(at, "endpoint.address"))
+        if item.endpoint.additional_addresses:
+            text = "are for clusters of type STATIC and EDS; a name has the addresses that DNS says"
+            low.refuse(join(at, "endpoint.additional_addresses"), text)
         found.append(spec.DnsTarget(name, port, endpoint_hostname=item.endpoint.hostname, **_traits(item, group, low, at)))
     return tuple(found)
+
+
+def _additional(message: Any, low: Lowering, path: str) -> tuple[spec.Address, ...]:
+    """Where the host is dialled as well."""
+    if message.additional_addresses and message.address.WhichOneof("address") == "pipe":
+        low.refuse(join(path, "additional_addresses"), "a host with a path has no other addresses")
+
+    def one(item: Any, at: str) -> spec.Address:
+        ADDITIONAL.check(item, low.report, at)
+        if item.address.WhichOneof("address") == "pipe":
+            low.refuse(join(at, "address.pipe"), "an IP address is accepted")
+        return address.lower(item.address, low, join(at, "address"))
+
+    return each(message.additional_addresses, join(path, "additional_addresses"), one)
 
 
 def lower_policy(message: Any, low: Lowering, path: str) -> dict[str, Any]:

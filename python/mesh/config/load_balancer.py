@@ -69,6 +69,7 @@ OWN_POLICIES = {
 }
 LB_POLICIES = ("round_robin", "least_request", "ring_hash", "random", "", "maglev")
 CLUSTER_PROVIDED = 6
+PROVIDING = {"original_dst": "a cluster of type ORIGINAL_DST", "aggregate": "an aggregate cluster"}
 LOAD_BALANCING_POLICY_CONFIG = 7
 RING_MAX = 8 * 1024 * 1024
 TABLE_MAX = 5_000_011
@@ -86,8 +87,8 @@ def lower(message: Any, low: Lowering, path: str, kind: str) -> spec.LoadBalance
     if balancing.consistent_hashing_lb_config.use_hostname_for_hashing and kind != "strict_dns":
         at = join(path, "common_lb_config.consistent_hashing_lb_config.use_hostname_for_hashing")
         low.refuse(at, "is accepted for clusters of type STRICT_DNS only")
-    if kind == "original_dst":
-        return _provided(message, low, path)
+    if kind in PROVIDING:
+        return _provided(message, low, path, PROVIDING[kind])
     if message.HasField("load_balancing_policy"):
         return lower_policies(message.load_balancing_policy, low, join(path, "load_balancing_policy.policies"), 0)
     found = _old_policy(message, low, path)
@@ -100,14 +101,14 @@ def lower(message: Any, low: Lowering, path: str, kind: str) -> spec.LoadBalance
     return found
 
 
-def _provided(message: Any, low: Lowering, path: str) -> spec.LoadBalancer:
+def _provided(message: Any, low: Lowering, path: str, kind: str) -> spec.LoadBalancer:
     """Of a cluster that chooses its hosts itself."""
     policies = message.load_balancing_policy.policies
     named = [schema.type_name(item.typed_extension_config.typed_config) for item in policies]
     if message.lb_policy != CLUSTER_PROVIDED and PROVIDED not in named:
-        low.refuse(join(path, "lb_policy"), "a cluster of type ORIGINAL_DST has CLUSTER_PROVIDED")
+        low.refuse(join(path, "lb_policy"), f"{kind} has CLUSTER_PROVIDED")
     if message.HasField("lb_subset_config"):
-        low.refuse(join(path, "lb_subset_config"), "a cluster of type ORIGINAL_DST has no subsets")
+        low.refuse(join(path, "lb_subset_config"), f"{kind} has no subsets")
     return spec.LoadBalancer()
 
 
@@ -123,7 +124,7 @@ def _old_policy(message: Any, low: Lowering, path: str) -> spec.LoadBalancer:
         name = type(message).LbPolicy.Name(message.lb_policy)
         text = f"'{name}' is not implemented yet in mesh; ROUND_ROBIN, LEAST_REQUEST, RING_HASH, RANDOM and MAGLEV are"
         if message.lb_policy == CLUSTER_PROVIDED:
-            text = f"'{name}' is for clusters of type ORIGINAL_DST"
+            text = f"'{name}' is for clusters of type ORIGINAL_DST and for aggregate clusters"
         if message.lb_policy == LOAD_BALANCING_POLICY_CONFIG:
             text = f"'{name}' needs 'load_balancing_policy', which is not set"
         low.refuse(join(path, "lb_policy"), text)

@@ -23,6 +23,7 @@ FIELDS: dict[str, frozenset[str]] = {
 }  # fmt: skip
 
 IMPLEMENTED_TYPES = (
+    "envoy.extensions.clusters.aggregate.v3.ClusterConfig",
     "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest",
     "envoy.extensions.load_balancing_policies.maglev.v3.Maglev",
     "envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash",

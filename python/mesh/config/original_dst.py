@@ -25,8 +25,6 @@ def lower(message: Any, low: Lowering, path: str) -> spec.OriginalDst:
     config = message.original_dst_lb_config
     at = join(path, "original_dst_lb_config")
     CONFIG.check(config, low.report, at)
-    if message.load_assignment.endpoints:
-        low.refuse(join(path, "load_assignment"), "a cluster of type ORIGINAL_DST has no hosts of its own")
     port = wrapped_or(config, "upstream_port_override", 0)
     if port > PORT_MAX:
         low.refuse(join(at, "upstream_port_override"), f"{port}; at most {PORT_MAX} is accepted")

@@ -24,7 +24,7 @@ from mesh.config import (
     uri_template,
 )
 from mesh.config.errors import join, nearest
-from mesh.config.fields import Fields, anything, false
+from mesh.config.fields import Fields, anything
 from mesh.config.lowering import Lowering, each, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
@@ -41,8 +41,8 @@ FORWARD = Fields(
 )  # fmt: skip
 WEIGHTED = Fields(
     "envoy.config.route.v3.WeightedCluster",
-    {"clusters", "header_name", "runtime_key_prefix"},
-    harmless={"total_weight": anything, "use_hash_policy": false},
+    {"clusters", "header_name", "runtime_key_prefix", "use_hash_policy"},
+    harmless={"total_weight": anything},
 )
 WEIGHT = Fields(
     "envoy.config.route.v3.WeightedCluster.ClusterWeight",
@@ -90,6 +90,7 @@ def lower_forward(message: Any, match: Any, low: Lowering, path: str, validate_c
         if message.HasField("weighted_clusters")
         else (),
         weight_header=message.weighted_clusters.header_name.lower(),
+        weight_by_hash=wrapped_or(message.weighted_clusters, "use_hash_policy", False),
         cluster_not_found_code=NOT_FOUND_CODES[message.cluster_not_found_response_code],
         prefix_rewrite=message.prefix_rewrite,
         regex_rewrite=uri_template.lower_rewrite(message.path_rewrite_policy, match, low, join(path, "path_rewrite_policy"))

@@ -98,6 +98,8 @@ def _cluster(action: spec.Forward, request: Request, chosen: str) -> str:
     total = sum(part.weight for part in action.weighted)
     names = [part.cluster or f"as header {part.cluster_header} says" for part in action.weighted]
     shares = ", ".join(f"{name} {100 * part.weight / total:g} %" for name, part in zip(names, action.weighted, strict=True))
+    if action.weight_by_hash and action.hash_policy:
+        return f"one of {shares} (by the hash of the request)"
     how = f"header {action.weight_header}" if action.weight_header and request.values(action.weight_header) else f"number {request.random}"
     return f"{chosen or 'named by a header'} of {shares} (by {how})"
 

@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from meshcore.bind.outlier cimport OutlierInbox
 from meshcore.cluster.balancer cimport LbConf
-from meshcore.cluster.host cimport Host
+from meshcore.cluster.host cimport Host, HostSpec
 from meshcore.cluster.host_set cimport HostSet
 from meshcore.cluster.outlier cimport OutlierConf
 from meshcore.conf.tables cimport ClusterConf
@@ -35,5 +35,6 @@ cdef class ClusterHosts:
     cdef dict counts               # counters of the main thread that grew since they were last taken; None: none did
 
     cdef HostRef host_of(self, endpoint, tuple key)
+    cdef int fill_dials(self, endpoint, HostSpec *made) except -1
     cdef int count(self, str name, uint32_t n) except -1
     cdef HostSetRef build(self)

@@ -27,6 +27,7 @@ from meshcore.cluster.outlier cimport OUTLIER_TOTALS, outlier_take_totals
 from meshcore.cluster.subset cimport Subsets
 from meshcore.conf.tables cimport cluster_conf_unref
 from meshcore.observe.metadata cimport Metadata, metadata_pack
+from meshcore.observe.record cimport IpAddress
 
 # The bits of a host's health, by the names that /clusters prints, in its order.
 HEALTH_BITS = {
@@ -134,7 +135,9 @@ cdef class ClusterHosts:
         place = endpoint.locality
         hostname, metadata, hash_key = endpoint.hostname.encode(), endpoint.metadata.encode(), endpoint.hash_key.encode()
         region, zone, sub_zone = place.region.encode(), place.zone.encode(), place.sub_zone.encode()
+        memset(&made, 0, sizeof(HostSpec))
         address_fill(endpoint.address, &made.address)
+        self.fill_dials(endpoint, &made)
         made.hostname = peek(hostname)
         made.metadata = peek(metadata)
         made.hash_key = peek(hash_key)
@@ -145,6 +148,7 @@ cdef class ClusterHosts:
         made.slot = self.free_slots.pop() if self.free_slots else self.next_slot
         ref = HostRef()
         ref.host = host_new(&made)
+        free(<void *>made.dials)
         if made.address.family == 1:
             free(<void *>made.address.path)
         if ref.host == NULL:
@@ -158,6 +162,20 @@ cdef class ClusterHosts:
         self.next_slot = max(self.next_slot, made.slot + 1)
         self.known[key] = ref
         return ref
+
+    cdef int fill_dials(self, endpoint, HostSpec *made) except -1:
+        cdef IpAddress *dials
+        if not endpoint.additional:
+            return 0
+        order = self.spec.happy_eyeballs.order((endpoint.address, *endpoint.additional))
+        dials = <IpAddress *>calloc(len(order), sizeof(IpAddress))
+        if dials == NULL:
+            raise MemoryError
+        for i, address in enumerate(order):
+            address_fill(address, &dials[<int>i])
+        made.dials = dials
+        made.dials_len = <uint32_t>len(order)
+        return 0
 
     cdef int count(self, str name, uint32_t n) except -1:
         if n:
@@ -233,9 +251,9 @@ cdef class ClusterHosts:
         cdef dict before = self.known
         self.refs = []
         for endpoint in endpoints:
-            key = (endpoint.address, endpoint.hostname, endpoint.locality, endpoint.metadata, 0)
+            key = (endpoint.address, endpoint.hostname, endpoint.locality, endpoint.metadata, endpoint.additional, 0)
             while key in kept:
-                key = (*key[:4], key[4] + 1)
+                key = (*key[:5], key[5] + 1)
             ref = self.host_of(endpoint, key)
             kept[key] = ref
             self.refs.append(ref)

@@ -127,6 +127,7 @@ cdef int compile_choices(RouteTable *table, object spec, RuntimeCells cells, Rou
         route.cluster_header = keep_lower(&table.arena, spec.cluster_header)
         return 0
     route.weight_header = keep_lower(&table.arena, spec.weight_header)
+    route.weight_by_hash = spec.weight_by_hash
     parts = spec.weighted or (plan.WeightedCluster(spec.cluster, 1),)
     route.choices = <ClusterChoice *>take(&table.arena, len(parts) * sizeof(ClusterChoice))
     route.choices_len = len(parts)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Any, NamedTuple
 
+from meshcore.bind.dial_spec import HappyEyeballs
 from meshcore.bind.health_spec import EndpointCheck, HealthCheck, OutlierDetection
 from meshcore.bind.http2_spec import Http2Options
 from meshcore.bind.lb_spec import HashRule, LoadBalancer, OriginalDst, OverrideSource, SlowStart, Subsets, SubsetSelector, ZoneAware
@@ -36,7 +37,7 @@ from meshcore.bind.socket_spec import Dial, ProxyOut, SocketOption
 from meshcore.bind.tls_spec import KeyLog, SanMatch, SecretRef, TlsCertificate, TlsContext, TlsParameters, TlsRules, TlsTrust
 
 __all__ = [
-    "ChainMatch", "Dial", "FilterChain", "FilterStateMatch", "HashRule", "HeaderMatch", "HedgePolicy", "Http2Options",
+    "ChainMatch", "Dial", "FilterChain", "FilterStateMatch", "HappyEyeballs", "HashRule", "HeaderMatch", "HedgePolicy", "Http2Options",
     "InternalRedirect", "KeyLog", "Listener", "ListenerFilter", "LoadBalancer", "MatchTree", "MetadataMatch", "NetworkFilter",
     "OnMatch", "OriginalDst", "OverrideSource", "Predicate", "ProxyOut", "QueryMatch", "RequestQueue", "RouteMatch",
     "RuntimeFraction", "RuntimeLayer", "RuntimeValue", "SanMatch", "SecretRef", "SlowStart", "SocketOption", "StringMatch",
@@ -194,6 +195,7 @@ class Forward:
     cluster_header: str = ""
     weighted: tuple[WeightedCluster, ...] = ()
     weight_header: str = ""  # weighted_clusters.header_name: the number that chooses
+    weight_by_hash: bool = False  # ... or what `hash_policy` says
     cluster_not_found_code: int = 503
     prefix_rewrite: str = ""
     regex_rewrite: tuple[str, str] | None = None
@@ -496,6 +498,7 @@ class Endpoint:
     canary: bool = False
     hash_key: str = ""
     check: EndpointCheck | None = None
+    additional: tuple[Address, ...] = ()  # dialled as well, where `address` does not answer at once
 
 
 @record
@@ -528,17 +531,17 @@ class DnsTarget:
     hash_key: str = ""
     check: EndpointCheck | None = None
 
-    def endpoint(self, address: Address) -> Endpoint:
+    def endpoint(self, address: Address, additional: tuple[Address, ...] = ()) -> Endpoint:
         """The host that this name stands for at an address."""
         return Endpoint(
             address, self.weight, self.endpoint_hostname or self.hostname, self.health, self.priority, self.locality,
-            self.locality_weight, self.metadata, self.canary, self.hash_key, self.check,
+            self.locality_weight, self.metadata, self.canary, self.hash_key, self.check, additional,
         )  # fmt: skip
 
 
 @record
 class Cluster:
-    """`kind`: static | strict_dns | logical_dns | eds | original_dst. `endpoints` is the first host set: for a static
+    """`kind`: static | strict_dns | logical_dns | eds | original_dst | aggregate. `endpoints` is the first host set: for a static
     cluster the only one, for DNS what is known at load (empty until resolved; the host set is replaced alone, the cluster stays)."""
 
     name: str
@@ -582,6 +585,8 @@ class Cluster:
     eds: FileSource | None = None  # where the hosts of kind eds come from, under the name `eds_name`
     eds_name: str = ""
     original_dst: OriginalDst | None = None  # of kind original_dst: hosts are what requests name
+    aggregate: tuple[str, ...] = ()  # of kind aggregate: the clusters that it is made of, the most wanted one first
+    happy_eyeballs: HappyEyeballs = field(default_factory=HappyEyeballs)
     local_cluster: str = ""  # name of the cluster of the proxies themselves, for zone-aware routing
     health_check: HealthCheck | None = None
     outlier_detection: OutlierDetection | None = None

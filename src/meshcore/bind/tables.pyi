@@ -38,7 +38,12 @@ class ClusterTable:
     @property
     def owned(self) -> list[str]: ...
     def __init__(
-        self, spec: Cluster, index: int, registry: StatsRegistry, inbox: OutlierInbox | None = None
+        self,
+        spec: Cluster,
+        index: int,
+        registry: StatsRegistry,
+        inbox: OutlierInbox | None = None,
+        cluster_index: dict[str, int] | None = None,
     ) -> None: ...
     def swap_tls(self, spec: TlsContext, registry: StatsRegistry) -> OldContext: ...
     def in_use(self) -> bool: ...

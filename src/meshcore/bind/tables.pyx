@@ -639,10 +639,19 @@ cdef OriginalDstConf *original_dst_of(Arena *arena, object spec, Group group) ex
     return conf
 
 
+cdef AggregateConf *aggregate_of(Arena *arena, tuple names, dict cluster_index) except NULL:
+    cdef AggregateConf *conf = <AggregateConf *>take(arena, sizeof(AggregateConf))
+    conf.members = <uint32_t *>take(arena, len(names) * sizeof(uint32_t))
+    conf.members_len = <uint32_t>len(names)
+    for i, name in enumerate(names):
+        conf.members[<int>i] = cluster_index.setdefault(name, len(cluster_index))
+    return conf
+
+
 cdef class ClusterTable:
     """A cluster's settings, compiled, and the identity of its hosts over all its host sets."""
 
-    def __cinit__(self, spec, uint32_t index, StatsRegistry registry, OutlierInbox inbox=None):
+    def __cinit__(self, spec, uint32_t index, StatsRegistry registry, OutlierInbox inbox=None, dict cluster_index=None):
         cdef ClusterConf *conf = <ClusterConf *>calloc(1, sizeof(ClusterConf))
         cdef Group group
         if conf == NULL:
@@ -704,6 +713,8 @@ cdef class ClusterTable:
             conf.queue = queue_of(&conf.arena, spec.queue)
         if spec.original_dst is not None:
             conf.original_dst = original_dst_of(&conf.arena, spec.original_dst, group)
+        if spec.kind == "aggregate":
+            conf.aggregate = aggregate_of(&conf.arena, spec.aggregate, cluster_index)
         conf.breakers = <Breaker *>take(&conf.arena, 2 * sizeof(Breaker))
         fill_breakers(spec, conf.breakers)
         conf.lb.breakers = conf.breakers

@@ -55,6 +55,8 @@ cdef struct Host:
     int64_t latency_ns             # atomic; peak EWMA of its response times, 0 = none seen
     int64_t latency_at_ns          # atomic; when latency_ns was last updated
     IpAddress address
+    const IpAddress *dials         # what is dialled, in this order; mostly `address` alone
+    uint32_t dials_len
     Span text                      # "10.0.0.1:80", as logs and stats print it
     Span hostname
     Span region
@@ -71,8 +73,10 @@ cdef struct Host:
     char bytes[128]                # text and path; the other strings follow the struct
 
 cdef struct HostSpec:
-    # What a host is made of; the spans are copied.
+    # What a host is made of; spans and addresses are copied.
     IpAddress address
+    const IpAddress *dials         # NULL: `address`
+    uint32_t dials_len
     Span hostname
     Span region
     Span zone

@@ -5,7 +5,7 @@ from libc.string cimport memcpy
 from meshcore.base.atomics cimport atomic_unref
 from meshcore.base.span cimport span
 from meshcore.cluster.outlier cimport outlier_unref
-from meshcore.observe.record cimport address_write
+from meshcore.observe.record cimport IpAddress, address_write
 
 
 cdef Span place(char **at, Span text) noexcept nogil:
@@ -18,10 +18,19 @@ cdef Span place(char **at, Span text) noexcept nogil:
 
 cdef Host *host_new(const HostSpec *spec) noexcept nogil:
     cdef size_t room = spec.hostname.len + spec.region.len + spec.zone.len + spec.sub_zone.len + spec.metadata.len + spec.hash_key.len
-    cdef Host *host = <Host *>calloc(1, sizeof(Host) + room)
+    cdef size_t list_room = spec.dials_len * sizeof(IpAddress)
+    cdef Host *host = <Host *>calloc(1, sizeof(Host) + list_room + room)
     cdef char *at
     if host == NULL:
         return NULL
+    at = <char *>host + sizeof(Host)
+    host.dials = &host.address
+    host.dials_len = 1
+    if spec.dials_len > 0:
+        memcpy(at, spec.dials, list_room)
+        host.dials = <const IpAddress *>at
+        host.dials_len = spec.dials_len
+        at += list_room
     host.refs = 1
     host.address = spec.address
     host.slot = spec.slot
@@ -31,7 +40,6 @@ cdef Host *host_new(const HostSpec *spec) noexcept nogil:
         # The socket's path must outlive the spec it came from.
         host.address.path = host.bytes
         host.bytes[host.text.len] = 0
-    at = <char *>host + sizeof(Host)
     host.hostname = place(&at, spec.hostname)
     host.region = place(&at, spec.region)
     host.zone = place(&at, spec.zone)

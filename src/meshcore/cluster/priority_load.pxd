@@ -5,6 +5,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from meshcore.cluster.host_set cimport HostSet, Priority, PriorityLoad
 
 cdef void priority_load_compute(HostSet *hosts, uint32_t panic_percent) noexcept nogil
+cdef void priority_load_divide(HostSet *hosts, uint32_t panic_percent) noexcept nogil      # of priorities whose availability is known
 cdef bint priority_panics(const Priority *priority, uint32_t panic_percent) noexcept nogil
 
 # The priority that a number falls into; `degraded`: its degraded hosts are meant.

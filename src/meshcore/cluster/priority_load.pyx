@@ -85,11 +85,17 @@ cdef void divide_by_number(HostSet *hosts) noexcept nogil:
 
 
 cdef void priority_load_compute(HostSet *hosts, uint32_t panic_percent) noexcept nogil:
+    cdef uint32_t i
+    for i in range(hosts.priorities_len):
+        measure(hosts, &hosts.priorities[i])
+    priority_load_divide(hosts, panic_percent)
+
+
+cdef void priority_load_divide(HostSet *hosts, uint32_t panic_percent) noexcept nogil:
     cdef uint32_t available = 0
     cdef bint all_panic = True
     cdef uint32_t i
     for i in range(hosts.priorities_len):
-        measure(hosts, &hosts.priorities[i])
         available += hosts.priorities[i].healthy_percent + hosts.priorities[i].degraded_percent
     available = at_most_100(available)
     if available > 0:

@@ -368,6 +368,11 @@ cdef struct OriginalDstConf:
     uint64_t cleanup_ms            # hosts that nobody asked for in so long go
     uint32_t members[2]            # gauges: membership_total, membership_healthy; each worker adds its hosts
 
+cdef struct AggregateConf:
+    # A cluster made of others, in the order of their priority.
+    uint32_t *members              # their slots in every worker
+    uint32_t members_len
+
 cdef struct ClusterConf:
     const QueueConf *queue         # NULL: none
     Arena arena
@@ -418,6 +423,7 @@ cdef struct ClusterConf:
     const RuntimeCell *base_backoff_ms     # in place of 25, where the policy says nothing
     int64_t maintenance            # atomic; percent of the requests that are refused
     const OriginalDstConf *original_dst    # NULL: hosts come from a host set
+    const AggregateConf *aggregate         # NULL: it has hosts of its own
     Breaker *breakers              # two: default and high; they outlive a change of the rest
 
 cdef void listener_conf_unref(ListenerConf *conf) noexcept nogil

@@ -49,6 +49,7 @@ cdef struct Transport:
     uint64_t sent                  # bytes the kernel took
     int fd                         # -1: closed
     uint32_t high                  # mark of the write queue, bytes; 0 = no limit
+    uint32_t race_stat             # counts each further address that is dialled
     uint8_t events                 # what the loop watches for
     uint8_t connecting
     uint8_t reading
@@ -62,6 +63,7 @@ cdef struct Transport:
     uint8_t shaking                  # a TLS handshake reads, whoever else does
     Tally *counted                   # where it counts as open; NULL: nowhere
     void *tls                        # io/tls's; NULL: plain bytes
+    void *race                     # io/race's, while several addresses are dialled; NULL: there is one
     uv_poll_t poll
 
 cdef struct TlsOps:
@@ -84,9 +86,12 @@ cdef struct TlsOps:
 cdef size_t transport_size() noexcept nogil
 
 cdef Transport *transport_adopt(Loop *loop, int fd) noexcept nogil           # a connected socket, which it owns from here; NULL: no memory
-# Connects; NULL with a negative errno. `tls`: NULL for plain bytes; `host`: its name, which a TLS context may say to ask for.
-cdef Transport *transport_dial(Loop *loop, const IpAddress *address, const Dial *dial, const TlsSlot *tls, Span host,
+# Connects to the first of `n` addresses that answers (io/race); NULL with a negative errno. `tls`: NULL for plain bytes; `host`: its name,
+# which a TLS context may say to ask for. The addresses must live until on_connected, or until it is closed.
+cdef Transport *transport_dial(Loop *loop, const IpAddress *addresses, uint32_t n, const Dial *dial, const TlsSlot *tls, Span host,
                                const TransportOps *ops, void *owner, int *error) noexcept nogil
+cdef int transport_socket(const IpAddress *address, const Dial *dial) noexcept nogil           # io/ alone: it connects; or a negative errno
+cdef void transport_connected(Transport *transport, int error) noexcept nogil                # io/ alone: the dial is over; 0 or an errno
 cdef bint transport_secure(Transport *transport, const TlsSlot *slot) noexcept nogil          # of a server, before it is read; False: no memory
 cdef void transport_resecure(Transport *transport, const TlsSlot *slot) noexcept nogil        # the table moves; an equal one takes its place
 cdef void transport_read_start(Transport *transport) noexcept nogil

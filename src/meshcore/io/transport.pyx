@@ -18,6 +18,7 @@ from meshcore.base.slab cimport slab_free, slab_new
 from meshcore.base.span cimport Span, span
 from meshcore.io.address cimport address_from_kernel, address_to_kernel
 from meshcore.io.loop cimport SCRATCH
+from meshcore.io.race cimport race_begin, race_end, race_goes_on
 from meshcore.io.uv cimport *
 
 cdef extern from "<netinet/in.h>" nogil:
@@ -34,6 +35,8 @@ cdef const TlsOps *layer = NULL    # set once, when io/tls is loaded, before the
 cdef enum:
     IOVECS = 64                    # slices per write
     SO_ORIGINAL_DST = 80           # linux/netfilter_ipv4.h; the same number for IPv6
+    DIALS = 1                      # Transport.connecting: its socket connects
+    RIVALS_DIAL = 2                # ... or has failed, and other addresses are tried
 
 
 cdef size_t transport_size() noexcept nogil:
@@ -61,6 +64,7 @@ cdef Transport *transport_new(Loop *loop, int fd) noexcept nogil:
     transport.sent = 0
     transport.fd = fd
     transport.high = 0
+    transport.race_stat = 0
     transport.events = 0
     transport.connecting = False
     transport.reading = False
@@ -74,6 +78,7 @@ cdef Transport *transport_new(Loop *loop, int fd) noexcept nogil:
     transport.shaking = False
     transport.counted = NULL
     transport.tls = NULL
+    transport.race = NULL
     loop.handles += 1
     return transport
 
@@ -146,18 +151,28 @@ cdef int open_socket(const IpAddress *address, const Dial *dial, sockaddr_storag
     return fd
 
 
-cdef Transport *transport_dial(Loop *loop, const IpAddress *address, const Dial *dial, const TlsSlot *tls, Span host,
-                               const TransportOps *ops, void *owner, int *error) noexcept nogil:
+cdef int transport_socket(const IpAddress *address, const Dial *dial) noexcept nogil:
     cdef sockaddr_storage kernel
     cdef unsigned int n
-    cdef Transport *transport
+    cdef int error
     cdef int fd = open_socket(address, dial, &kernel, &n)
+    if fd >= 0 and connect(fd, <sockaddr *>&kernel, n) < 0 and errno != EINPROGRESS:
+        error = -errno
+        close(fd)
+        return error
+    return fd
+
+
+cdef Transport *transport_dial(Loop *loop, const IpAddress *addresses, uint32_t n, const Dial *dial, const TlsSlot *tls, Span host,
+                               const TransportOps *ops, void *owner, int *error) noexcept nogil:
+    cdef Transport *transport
+    cdef uint32_t next = 1
+    cdef int fd = transport_socket(&addresses[0], dial)
+    while fd < 0 and next < n:
+        fd = transport_socket(&addresses[next], dial)
+        next += 1
     if fd < 0:
         error[0] = fd
-        return NULL
-    if connect(fd, <sockaddr *>&kernel, n) < 0 and errno != EINPROGRESS:
-        error[0] = -errno
-        close(fd)
         return NULL
     transport = transport_new(loop, fd)
     if transport == NULL:
@@ -171,7 +186,9 @@ cdef Transport *transport_dial(Loop *loop, const IpAddress *address, const Dial 
     error[0] = 0
     transport.owner = owner
     transport.ops = ops
-    transport.connecting = True
+    transport.connecting = DIALS
+    if next < n:
+        race_begin(transport, addresses, n, next, dial)
     transport_watch(transport)
     return transport
 
@@ -203,6 +220,8 @@ cdef void transport_close(Transport *transport) noexcept nogil:
         return
     if transport.tls != NULL:
         layer.leave(transport)
+    if transport.race != NULL:
+        race_end(transport)
     transport.closing = True
     if transport.dirty == FLUSH_LATE:
         leave_late_ones(transport)
@@ -243,7 +262,7 @@ cdef void transport_watch(Transport *transport) noexcept nogil:
     if transport.reading or transport.shaking:
         # A socket is nearly always writable: that calls for what was given back.
         events = UV_READABLE if transport.unread.len == 0 else UV_READABLE | UV_WRITABLE
-    if transport.blocked or transport.connecting:
+    if transport.blocked or transport.connecting == DIALS:
         events |= UV_WRITABLE
     if events == transport.events:
         return
@@ -278,6 +297,16 @@ cdef void finish_connect(Transport *transport) noexcept nogil:
     cdef int error = 0
     cdef unsigned int n = sizeof(error)
     getsockopt(transport.fd, SOL_SOCKET, SO_ERROR, &error, &n)
+    if transport.race != NULL:
+        if error != 0 and race_goes_on(transport, error):
+            transport.connecting = RIVALS_DIAL
+            transport_watch(transport)
+            return
+        race_end(transport)
+    transport_connected(transport, error)
+
+
+cdef void transport_connected(Transport *transport, int error) noexcept nogil:
     transport.connecting = False
     if transport.tls != NULL and error == 0:
         layer.connected(transport)

@@ -15,12 +15,15 @@ from meshcore.codec.head cimport *
 from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport UPSTREAM_HTTP1, UPSTREAM_HTTP2
 from meshcore.io.transport cimport transport_facts, transport_is_tls
+from meshcore.observe.counters cimport gauge_add, stat_add
 from meshcore.observe.record cimport *
 from meshcore.observe.tls_facts cimport tls_facts_ref, tls_facts_unref
+from meshcore.proxy.aggregate cimport aggregate_choose
 from meshcore.proxy.attempt_response cimport attempt_response_head
 from meshcore.proxy.blame cimport blame_connected
 from meshcore.proxy.charge cimport *
 from meshcore.proxy.client cimport client_pause, client_resume
+from meshcore.proxy.engine cimport cluster_unuse
 from meshcore.proxy.failure cimport on_try_duration, on_try_idle, on_try_timeout
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.original_dst cimport original_dst_pick
@@ -68,11 +71,22 @@ cdef void rewrite_to_host(Stream *stream, Host *host) noexcept nogil:
         route_head_set_host(stream, stream.http.route, span(name, host.hostname.len))
 
 
-cdef bint speaks_http2(Stream *stream) noexcept nogil:
-    cdef uint8_t protocol = stream.cluster.conf.protocol
+cdef bint speaks_http2(Stream *stream, ClusterLocal *cluster) noexcept nogil:
+    cdef uint8_t protocol = cluster.conf.protocol
     if protocol == UPSTREAM_HTTP1 or stream_terminates(stream):
         return False
     return protocol == UPSTREAM_HTTP2 or stream.record.protocol >= HTTP_2
+
+
+cdef Host *pick_host(Stream *stream, ClusterLocal *cluster, Pick *pick) noexcept nogil:
+    cdef Host *host = NULL
+    if balancer_hashes(&cluster.balancer):
+        route_hash_fill(stream, cluster, pick)
+    if cluster.conf.lb.overrides_len > 0:
+        host = override_host_pick(stream, cluster)
+    if host != NULL:
+        return host
+    return balancer_pick(&cluster.balancer, pick) if cluster.original == NULL else original_dst_pick(stream)
 
 
 cdef void start_try(Stream *stream, bint fresh, bint extra) noexcept nogil:
@@ -81,29 +95,28 @@ cdef void start_try(Stream *stream, bint fresh, bint extra) noexcept nogil:
     cdef Attempt *attempt
     cdef Pool *pool
     cdef Host *host
+    cdef uint32_t line = 0
     cdef Pick pick
     cdef Origin origin
     stream.tries += 1
     stream.record.attempts = stream.tries
     memset(&pick, 0, sizeof(Pick))
     pick.criteria = stream.http.route.criteria if stream.choice == NULL else stream.choice.criteria
-    if balancer_hashes(&cluster.balancer):
-        route_hash_fill(stream, &pick)
     if stream.tries > 1 and reselects(stream):
         reselect_prepare(stream, &pick, extra)
-    host = override_host_pick(stream) if cluster.conf.lb.overrides_len > 0 else NULL
-    if host == NULL:
-        host = balancer_pick(&cluster.balancer, &pick) if cluster.original == NULL else original_dst_pick(stream)
+    if cluster.aggregate != NULL:
+        cluster = aggregate_choose(cluster, &pick, &line)
+    host = NULL if cluster == NULL else pick_host(stream, cluster, &pick)
     if host != NULL and reselects(stream):
-        reselect_note(stream, host)
+        reselect_note(stream, host, host.priority if cluster == stream.cluster else line)
     if host == NULL:
         count(stream, CLUSTER_CX_NONE_HEALTHY, 1)
         not_started(stream, extra)
         return
     if own_origin(cluster, &stream.down.conn if stream.down != NULL else NULL, &origin):
-        pool = own_pool_of(cluster, host, priority_of(stream), speaks_http2(stream), &origin)
+        pool = own_pool_of(cluster, host, priority_of(stream), speaks_http2(stream, cluster), &origin)
     else:
-        pool = pool_of(cluster, host, priority_of(stream), speaks_http2(stream))
+        pool = pool_of(cluster, host, priority_of(stream), speaks_http2(stream, cluster))
     attempt = <Attempt *>slab_new(&engine.attempts)
     if pool == NULL or attempt == NULL:
         if attempt != NULL:
@@ -119,6 +132,8 @@ cdef void start_try(Stream *stream, bint fresh, bint extra) noexcept nogil:
     attempt.extra = extra
     attempt.host = host
     atomic_ref(&host.refs)
+    attempt.cluster = cluster
+    cluster.users += 1
     attempt.fresh = fresh or stream_terminates(stream)
     attempt.started_ns = clock_ns(&engine.loop.clock)
     timer_init(&attempt.timer, on_try_timeout, attempt)
@@ -184,17 +199,18 @@ cdef void drop_attempt(Attempt *attempt) noexcept nogil:
     timer_cancel(&stream.engine.loop.wheel, &attempt.idle)
     timer_cancel(&stream.engine.loop.wheel, &attempt.duration)
     if attempt.head_sent:
-        gauge(stream, CLUSTER_RQ_ACTIVE, -1)
+        gauge_add(stream.engine.stats, attempt.cluster.conf.stats[CLUSTER_RQ_ACTIVE], -1)
         atomic_add(&attempt.host.stats[HOST_RQ_ACTIVE], -1)
-        breaker_give(breaker_of(stream), RESOURCE_REQUESTS)
-        if stream.cluster.conf.queue != NULL:
-            queue_wake(stream.cluster)
+        breaker_give(&attempt.cluster.conf.breakers[priority_of(stream)], RESOURCE_REQUESTS)
+        if attempt.cluster.conf.queue != NULL:
+            queue_wake(attempt.cluster)
     if attempt.extra:
         breaker_give(breaker_of(stream), RESOURCE_RETRIES)
     if attempt.full:
         attempt_upload_low(attempt)
     unlink(stream, attempt)
     keep_host(stream, attempt.host)
+    cluster_unuse(attempt.cluster)
     slab_free(&stream.engine.attempts, attempt)
 
 
@@ -239,10 +255,10 @@ cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil:
     cdef Record *record = &stream.record
     cdef bint end
     cdef Buffer body
-    breaker_take(breaker_of(stream), RESOURCE_REQUESTS)
-    count(stream, CLUSTER_RQ_TOTAL, 1)
+    breaker_take(&attempt.cluster.conf.breakers[priority_of(stream)], RESOURCE_REQUESTS)
+    stat_add(stream.engine.stats, attempt.cluster.conf.stats[CLUSTER_RQ_TOTAL], 1)
     count_scoped(stream, SCOPE_RQ_TOTAL)
-    gauge(stream, CLUSTER_RQ_ACTIVE, 1)
+    gauge_add(stream.engine.stats, attempt.cluster.conf.stats[CLUSTER_RQ_ACTIVE], 1)
     atomic_add(&attempt.host.stats[HOST_RQ_TOTAL], 1)
     blame_connected(attempt)
     atomic_add(&attempt.host.stats[HOST_RQ_ACTIVE], 1)

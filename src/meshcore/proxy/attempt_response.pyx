@@ -90,8 +90,8 @@ cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
         return
     blame_response(attempt, head)
     atomic_add(&attempt.host.stats[HOST_RQ_ERROR if status >= 500 else HOST_RQ_SUCCESS], 1)
-    if stream.cluster.balancer.ops.observe != NULL:
-        stream.cluster.balancer.ops.observe(&stream.cluster.balancer, attempt.host, now - attempt.started_ns)
+    if attempt.cluster.balancer.ops.observe != NULL:
+        attempt.cluster.balancer.ops.observe(&attempt.cluster.balancer, attempt.host, now - attempt.started_ns)
     if not good_enough(stream, attempt, status):
         if end:
             drop_attempt(attempt)

@@ -21,6 +21,7 @@ from meshcore.io.logfile cimport logfile_busy, logfile_fini, logfile_flush, logf
 from meshcore.io.loop cimport loop_fini, loop_init
 from meshcore.io.transport cimport transport_flush_all
 from meshcore.proxy.accepted cimport accepted_end_all, accepted_move
+from meshcore.proxy.aggregate cimport aggregate_fini, aggregate_init
 from meshcore.proxy.connection cimport connection_accept, connection_refused, connections_abort, connections_drain, connections_move
 from meshcore.proxy.drain cimport drain_start
 from meshcore.proxy.http2.objects cimport Http2Downstream, Http2Upstream
@@ -386,6 +387,7 @@ cdef void cluster_unuse(ClusterLocal *cluster) noexcept nogil:
     if cluster.users == 0:
         queue_fini(cluster)
         original_dst_fini(cluster)
+        aggregate_fini(cluster)
         balancer_fini(&cluster.balancer)
         host_set_unref(cluster.hosts)
         cluster_conf_unref(cluster.conf)
@@ -421,7 +423,8 @@ cdef void engine_set_cluster(Engine *engine, ClusterConf *conf, HostSet *hosts) 
     queue_init(cluster)
     balancer_init(&cluster.balancer, &conf.lb, &engine.loop.random, &engine.loop.clock, engine.stats)
     balancer_reset(&cluster.balancer, hosts)
-    if conf.original_dst != NULL and not original_dst_init(cluster):
+    engine.hosts_epoch += 1
+    if conf.aggregate != NULL and not aggregate_init(cluster) or conf.original_dst != NULL and not original_dst_init(cluster):
         cluster_unuse(cluster)
         return
     if engine.clusters[conf.index] != NULL:
@@ -440,6 +443,7 @@ cdef void engine_set_hosts(Engine *engine, uint32_t index, HostSet *hosts) noexc
     cluster = engine.clusters[index]
     old = cluster.hosts
     cluster.hosts = hosts
+    engine.hosts_epoch += 1
     balancer_reset(&cluster.balancer, hosts)
     if old != NULL:
         retire_missing(cluster, old, hosts)
@@ -484,6 +488,7 @@ cdef void engine_drop_cluster(Engine *engine, uint32_t index) noexcept nogil:
     if index < engine.clusters_cap and engine.clusters[index] != NULL:
         cluster = engine.clusters[index]
         engine.clusters[index] = NULL
+        engine.hosts_epoch += 1
         retire_cluster(cluster)
 
 

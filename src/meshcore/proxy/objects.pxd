@@ -14,7 +14,7 @@ from meshcore.base.span cimport Span
 from meshcore.base.wheel cimport Timer
 from meshcore.cluster.balancer cimport Balancer
 from meshcore.cluster.host cimport Host
-from meshcore.cluster.host_set cimport HostSet
+from meshcore.cluster.host_set cimport HostSet, PriorityLoad
 from meshcore.codec.head cimport Head
 from meshcore.codec.http1 cimport Http1Body, Http1Message
 from meshcore.codec.http2 cimport Http2Stream
@@ -47,6 +47,7 @@ cdef struct Engine:
     ListenerLocal *retired         # replaced or removed ones that still have connections
     ClusterLocal **clusters        # by ClusterConf.index; NULL: none
     uint32_t clusters_cap
+    uint64_t hosts_epoch           # grows with every change of a cluster or of its hosts
     uint32_t *names                # hash of a cluster's name -> 1 + its index; for cluster_header
     uint32_t names_cap             # a power of two
     uint32_t names_len
@@ -345,7 +346,8 @@ cdef struct TcpSession:
     # A connection of a TCP chain and the one to its host.
     Connection conn                # must be first
     Engine *engine
-    ClusterLocal *cluster          # a use of it; NULL: none chosen
+    ClusterLocal *cluster          # a use of it: the one that is dialled; NULL: none chosen
+    ClusterLocal *routed           # a use of it: the one that the route names, of which `cluster` may be a member
     Host *host                     # a reference; the one dialled last, NULL: none
     Transport *upstream            # NULL: none
     uint32_t open                  # transports that are not gone yet
@@ -403,6 +405,20 @@ cdef struct OriginalHosts:
     uint32_t index_mask
     Timer cleanup
 
+cdef struct AggregatePlace:
+    # One priority of an aggregate cluster, and whose it is.
+    ClusterLocal *cluster
+    uint32_t priority
+
+cdef struct Aggregate:
+    # Of a cluster made of others, see aggregate.pxd.
+    uint64_t epoch                 # hosts_epoch that it was made in; 0: not yet
+    HostSet all                    # priorities of its members in one line; it owns no host
+    AggregatePlace *places         # of each of them
+    uint32_t cap
+    PriorityLoad only              # of the member that was chosen: one of its priorities takes everything
+    uint32_t only_cap
+
 cdef struct ClusterLocal:
     RequestQueue queues[2]         # per priority; empty unless conf.queue is set
     Timer queue_timer
@@ -412,6 +428,7 @@ cdef struct ClusterLocal:
     Balancer balancer
     OriginalHosts *original        # NULL: hosts come from `hosts`
     OwnPools *own                  # of connections that are made in a client's name; NULL: none yet
+    Aggregate *aggregate           # NULL: it is not made of other clusters
     Pool **pools                   # per Host.slot: two priorities of HTTP/1, two of HTTP/2
     uint32_t pools_cap
     void **thrift_pools            # one per Host.slot; private to proxy/thrift/pool
@@ -450,6 +467,7 @@ cdef struct Attempt:
     Upstream *upstream             # NULL: waits in pool.pending
     Http2Stream *server            # HTTP/2: where its frames come and go; NULL: HTTP/1
     Host *host                     # a reference
+    ClusterLocal *cluster          # a use of it: whose host it is; the stream's, or a member of that
     Attempt *next                  # in pool.pending
     Attempt **link
     Attempt *next_other            # in stream.others

@@ -20,29 +20,29 @@ cdef Span list_of(Stream *stream, const OverrideSource *source) noexcept nogil:
     return value.text if value != NULL and value.kind == META_TEXT else span(NULL, 0)
 
 
-cdef Span asked_for(Stream *stream) noexcept nogil:
+cdef Span asked_for(Stream *stream, ClusterLocal *cluster) noexcept nogil:
     cdef uint16_t i
     cdef Span found = span(NULL, 0)
-    for i in range(stream.cluster.conf.lb.overrides_len):
-        found = list_of(stream, &stream.cluster.conf.lb.overrides[i])
+    for i in range(cluster.conf.lb.overrides_len):
+        found = list_of(stream, &cluster.conf.lb.overrides[i])
         if found.len > 0:
             break
     return found
 
 
-cdef Host *override_host_pick(Stream *stream) noexcept nogil:
+cdef Host *override_host_pick(Stream *stream, ClusterLocal *cluster) noexcept nogil:
     cdef Host *host = NULL
     cdef Span rest
     cdef int64_t comma
     cdef Span item
     if not stream.override_asked:
         stream.override_asked = True
-        stream.override_rest = asked_for(stream)
+        stream.override_rest = asked_for(stream, cluster)
     rest = stream.override_rest
-    while rest.len > 0 and host == NULL and stream.cluster.hosts != NULL:
+    while rest.len > 0 and host == NULL and cluster.hosts != NULL:
         comma = span_find(rest, b',')
         item = rest if comma < 0 else span(rest.at, <uint32_t>comma)
         rest = span(NULL, 0) if comma < 0 else span(rest.at + comma + 1, rest.len - <uint32_t>comma - 1)
-        host = host_set_find(stream.cluster.hosts, span_trim(item))
+        host = host_set_find(cluster.hosts, span_trim(item))
     stream.override_rest = rest
     return host

@@ -11,6 +11,7 @@ from meshcore.cluster.balancer cimport Pick
 from meshcore.cluster.host cimport Host
 from meshcore.cluster.host_set cimport HostSet, PriorityLoad
 from meshcore.route.label cimport labels_hold
+from meshcore.proxy.aggregate cimport aggregate_hosts
 from meshcore.proxy.objects cimport *
 from meshcore.route.table cimport REFUSE_CANARY, REFUSE_LABELS, REFUSE_PREVIOUS, RetryPolicy
 
@@ -93,6 +94,7 @@ cdef void choose_priorities(Stream *stream, HostSet *hosts, Pick *pick) noexcept
 
 
 cdef void reselect_prepare(Stream *stream, Pick *pick, bint extra) noexcept nogil:
+    cdef HostSet *hosts
     pick.owner = stream
     if stream.retry != NULL and stream.retry.refuse != 0:
         pick.refuses = refuses
@@ -100,17 +102,18 @@ cdef void reselect_prepare(Stream *stream, Pick *pick, bint extra) noexcept nogi
     elif extra:
         pick.refuses = refuses_tried
         pick.retries = HEDGE_LOOKS
-    if stream.retry != NULL and stream.retry.priority_frequency > 0 and stream.tried_len >= stream.retry.priority_frequency and \
-            stream.cluster.hosts != NULL:
-        choose_priorities(stream, stream.cluster.hosts, pick)
+    if stream.retry != NULL and stream.retry.priority_frequency > 0 and stream.tried_len >= stream.retry.priority_frequency:
+        hosts = stream.cluster.hosts if stream.cluster.aggregate == NULL else aggregate_hosts(stream.cluster)
+        if hosts != NULL:
+            choose_priorities(stream, hosts, pick)
 
 
-cdef void reselect_note(Stream *stream, Host *host) noexcept nogil:
+cdef void reselect_note(Stream *stream, Host *host, uint32_t priority) noexcept nogil:
     cdef Tried *tried = <Tried *>arena_take(&stream.arena, sizeof(Tried))
     if tried == NULL:
         return
     tried.host = host
-    tried.priority = host.priority
+    tried.priority = priority
     tried.next = stream.tried
     stream.tried = tried
     stream.tried_len += 1

@@ -23,6 +23,7 @@ from meshcore.proxy.local_reply cimport local_reply_fill
 from meshcore.proxy.mirror cimport mirror_end
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.request_head cimport request_head_prepare
+from meshcore.proxy.route_hash cimport route_hash_weight
 from meshcore.proxy.route_timeouts cimport route_duration_use
 from meshcore.proxy.router cimport router_end, router_request_complete
 from meshcore.proxy.stream_end cimport stream_end
@@ -168,6 +169,10 @@ cdef void on_request_timeout(Timer *timer) noexcept nogil:
 # --- the request ----------------------------------------------------------------------------------------------------
 
 
+cdef inline uint64_t number_of(Stream *stream, const Route *route) noexcept nogil:
+    return route_hash_weight(stream, route) if route.weight_by_hash else stream.random
+
+
 cdef void find_route(Stream *stream) noexcept nogil:
     cdef Head *head = &stream.request
     stream.host = host_of(stream.routes.table, head)
@@ -181,7 +186,7 @@ cdef void find_route(Stream *stream) noexcept nogil:
         stream.record.route_metadata = &stream.http.route.metadata
         stream.choice = NULL
         if stream.http.route.kind == ROUTE_FORWARD:
-            stream.choice = route_choose_for(stream.http.route, head, stream.random)
+            stream.choice = route_choose_for(stream.http.route, head, number_of(stream, stream.http.route))
         if stream.choice != NULL:
             stream.record.cluster = stream.choice.name
             stream.record.cluster_stat_name = stream.choice.name

@@ -28,6 +28,7 @@ from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add
 from meshcore.observe.metadata cimport FilterState
 from meshcore.observe.record cimport *
 from meshcore.proxy.access_log cimport write_logs
+from meshcore.proxy.aggregate cimport aggregate_choose
 from meshcore.proxy.connection cimport (
     connection_begin, connection_direct_local, connection_direct_remote, connection_end, connection_local, connection_server_name,
 )
@@ -101,13 +102,21 @@ cdef void tcp_start(ChainLocal *chain, Transport *transport) noexcept nogil:
         wheel_arm(&engine.loop.wheel, &session.duration, now_ms(session) + conf_of(session).duration_ms)
     if conf_of(session).log_every_ms:
         wheel_arm(&engine.loop.wheel, &session.logging, now_ms(session) + conf_of(session).log_every_ms)
-    session.cluster = cluster_of(session)
-    if session.cluster == NULL:
+    session.routed = cluster_of(session)
+    if session.routed == NULL:
         count(session, TCP_NO_ROUTE, 1)
         give_up(session, FLAG_NC, NO_CLUSTER)
         return
-    session.cluster.users += 1
+    session.routed.users += 1
+    use_cluster(session, session.routed)
     connect(session)
+
+
+cdef void use_cluster(TcpSession *session, ClusterLocal *cluster) noexcept nogil:
+    cluster.users += 1
+    if session.cluster != NULL:
+        cluster_unuse(session.cluster)
+    session.cluster = cluster
 
 
 cdef ClusterLocal *cluster_of(TcpSession *session) noexcept nogil:
@@ -169,6 +178,7 @@ cdef void on_gone(Transport *transport) noexcept nogil:
         return
     if session.cluster != NULL:
         cluster_unuse(session.cluster)
+        cluster_unuse(session.routed)
     if session.host != NULL:
         host_unref(session.host)
     free(session.up_failure)
@@ -210,25 +220,32 @@ cdef void hash_connection(TcpSession *session, Pick *pick) noexcept nogil:
     pick.has_hash = answer.found
 
 
-cdef Host *choose_host(TcpSession *session) noexcept nogil:
-    cdef Pick pick
+cdef Host *choose_host(TcpSession *session, Pick *pick) noexcept nogil:
     if session.cluster.original != NULL:
         return original_dst_of(session.cluster, &session.conn)
-    memset(&pick, 0, sizeof(Pick))
     pick.criteria = session.criteria
     if conf_of(session).hash != NULL and balancer_hashes(&session.cluster.balancer):
-        hash_connection(session, &pick)
-    return balancer_pick(&session.cluster.balancer, &pick)
+        hash_connection(session, pick)
+    return balancer_pick(&session.cluster.balancer, pick)
 
 
 cdef bint dial(TcpSession *session, int *error) noexcept nogil:
     # False: this host cannot even be dialled.
     cdef Engine *engine = session.engine
-    cdef ClusterConf *conf = session.cluster.conf
+    cdef ClusterLocal *chosen = session.routed
+    cdef ClusterConf *conf
     cdef Host *host
     cdef Origin origin
     cdef Dial room
-    cdef const Dial *how = &conf.dial
+    cdef const Dial *how
+    cdef uint32_t line
+    cdef Pick pick
+    memset(&pick, 0, sizeof(Pick))
+    if chosen.aggregate != NULL:
+        chosen = aggregate_choose(chosen, &pick, &line)
+        use_cluster(session, session.routed if chosen == NULL else chosen)
+    conf = session.cluster.conf
+    how = &conf.dial
     if not breaker_allows(&conf.breakers[0], RESOURCE_CONNECTIONS):
         count_cluster(session, CLUSTER_CX_OVERFLOW, 1)
         give_up(session, FLAG_UO, OVERFLOWN)
@@ -237,7 +254,7 @@ cdef bint dial(TcpSession *session, int *error) noexcept nogil:
         count_cluster(session, CLUSTER_CX_CONNECT_ATTEMPTS_EXCEEDED, 1)
         give_up(session, FLAG_URX, NOT_CONNECTED)
         return True
-    host = choose_host(session)
+    host = choose_host(session, &pick)
     if host == NULL:
         count_cluster(session, CLUSTER_CX_NONE_HEALTHY, 1)
         give_up(session, FLAG_UH, NO_HOST)
@@ -253,11 +270,12 @@ cdef bint dial(TcpSession *session, int *error) noexcept nogil:
     atomic_add(&host.stats[HOST_CX_TOTAL], 1)
     if own_origin(session.cluster, &session.conn, &origin):
         how = origin_dial(&origin, how, &room)
-    session.upstream = transport_dial(&engine.loop, &host.address, how, conf.tls, host.hostname, &up_ops, session, error)
+    session.upstream = transport_dial(&engine.loop, host.dials, host.dials_len, how, conf.tls, host.hostname, &up_ops, session, error)
     if session.upstream == NULL:
         return False
     session.open += 1
     session.upstream.high = conf.buffer_limit
+    session.upstream.race_stat = conf.stats[CLUSTER_CX_TOTAL]
     breaker_take(&conf.breakers[0], RESOURCE_CONNECTIONS)
     gauge_cluster(session, CLUSTER_CX_ACTIVE, 1)
     gauge_cluster(session, CLUSTER_RQ_PENDING_ACTIVE, 1)
@@ -545,10 +563,10 @@ cdef void write_line(TcpSession *session, uint8_t kind) noexcept nogil:
     record.downstream_tls = transport_facts(session.conn.transport)
     if session.upstream != NULL:
         record.upstream_tls = transport_facts(session.upstream)
-    if session.cluster != NULL:
-        record.cluster = session.cluster.conf.name
-        record.cluster_stat_name = session.cluster.conf.stat_name
-        record.cluster_metadata = &session.cluster.conf.metadata
+    if session.routed != NULL:
+        record.cluster = session.routed.conf.name
+        record.cluster_stat_name = session.routed.conf.stat_name
+        record.cluster_metadata = &session.routed.conf.metadata
     if session.connected:
         host_note(session.host, &record)
         record.upstream_local = &session.upstream_local

@@ -53,8 +53,8 @@ cdef Upstream *upstream_dial(Pool *pool, Span *failure) noexcept nogil:
     failure[0] = span(b"", 0)
     if upstream == NULL:
         return NULL
-    upstream.transport = transport_dial(&engine.loop, &pool.host.address, origin_dial(pool.origin, &conf.dial, &room), conf.tls,
-                                        pool.host.hostname, &dial_ops, upstream, &error)
+    upstream.transport = transport_dial(&engine.loop, pool.host.dials, pool.host.dials_len, origin_dial(pool.origin, &conf.dial, &room),
+                                        conf.tls, pool.host.hostname, &dial_ops, upstream, &error)
     if upstream.transport == NULL:
         upstream.ops.free(upstream)
         failure[0] = error_text(error)
@@ -73,6 +73,7 @@ cdef Upstream *upstream_dial(Pool *pool, Span *failure) noexcept nogil:
     upstream.id = engine.next_id
     upstream.started_ns = clock_ns(&engine.loop.clock)
     upstream.transport.high = conf.buffer_limit
+    upstream.transport.race_stat = conf.stats[CLUSTER_CX_TOTAL]
     timer_init(&upstream.timer, on_timer, upstream)
     timer_init(&upstream.age, on_age, upstream)
     wheel_arm(&engine.loop.wheel, &upstream.timer, clock_ms(&engine.loop.clock) + conf.connect_ms)

@@ -221,6 +221,7 @@ cdef struct Route:
     bint runtime_weights           # some choice has a weight_now
     Span cluster_header            # lower case; set instead of choices
     Span weight_header             # lower case: the number that chooses; empty: a random one
+    bint weight_by_hash            # ... or what `hash` says
     uint16_t cluster_not_found_code
     Rewrite rewrite                # forward and redirect
     Span host_rewrite

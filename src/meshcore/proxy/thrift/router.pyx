@@ -11,6 +11,7 @@ from meshcore.codec.thrift cimport *
 from meshcore.conf.stat_ids cimport *
 from meshcore.observe.counters cimport stat_inc
 from meshcore.observe.metadata cimport metadata_find
+from meshcore.proxy.aggregate cimport aggregate_choose
 from meshcore.proxy.engine cimport engine_find_cluster
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.thrift.call cimport *
@@ -88,14 +89,18 @@ cdef void router_name_cluster(ThriftCall *call) noexcept nogil:
 
 
 cdef bint router_choose_host(ThriftCall *call, const Criteria *criteria) noexcept nogil:
+    cdef ClusterLocal *cluster = call.cluster
+    cdef uint32_t line
     cdef Pick pick
     cdef Host *host
     memset(&pick, 0, sizeof(Pick))
     pick.criteria = criteria
-    host = balancer_pick(&call.cluster.balancer, &pick)
+    if cluster.aggregate != NULL:
+        cluster = aggregate_choose(cluster, &pick, &line)
+    host = NULL if cluster == NULL else balancer_pick(&cluster.balancer, &pick)
     if host == NULL:
         return False
-    call.pool = pool_of(call.cluster, host)
+    call.pool = pool_of(cluster, host)
     if call.pool == NULL:
         return False
     atomic_ref(&host.refs)

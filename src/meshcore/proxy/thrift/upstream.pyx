@@ -58,13 +58,14 @@ cdef ThriftUpstream *upstream_dial(ThriftPool *pool) noexcept nogil:
     if upstream == NULL:
         return NULL
     memset(upstream, 0, sizeof(ThriftUpstream))
-    upstream.transport = transport_dial(&engine.loop, &pool.host.address, &conf.dial, conf.tls, pool.host.hostname, &ops,
+    upstream.transport = transport_dial(&engine.loop, pool.host.dials, pool.host.dials_len, &conf.dial, conf.tls, pool.host.hostname, &ops,
                                         upstream, &error)
     if upstream.transport == NULL:
         slab_free(&engine.thrift_upstreams, upstream)
         stat_add(engine.stats, conf.stats[CLUSTER_CX_TOTAL], 1)
         stat_add(engine.stats, conf.stats[CLUSTER_CX_CONNECT_FAIL], 1)
         return NULL
+    upstream.transport.race_stat = conf.stats[CLUSTER_CX_TOTAL]
     upstream.engine = engine
     upstream.pool = pool
     upstream.state = THRIFT_UP_CONNECTING
