@@ -91,6 +91,7 @@ cdef extern from "<openssl/bn.h>" nogil:
 
 cdef extern from "<openssl/crypto.h>" nogil:
     void OPENSSL_free(void *) noexcept
+    void OPENSSL_cleanse(void *, size_t n) noexcept
 
 cdef extern from "<openssl/x509.h>" nogil:
     ctypedef struct X509

@@ -6,6 +6,7 @@ from libc.string cimport memcpy
 from meshcore.base.atomics cimport atomic_peek, atomic_swap_if, atomic_unref
 from meshcore.base.span cimport lower
 from meshcore.io.openssl cimport *
+from meshcore.io.tls_key cimport QUICK_MISMATCH, QUICK_NO_MEMORY, QUICK_OTHER, tls_key_quick
 
 cdef enum:
     LEAST_RSA_BITS = 2048
@@ -243,6 +244,7 @@ cdef TlsCert *tls_cert_new(Span chain, Span key, Span password, Span pkcs12, Spa
     cdef TlsCert *cert = <TlsCert *>calloc(1, sizeof(TlsCert))
     cdef STACK_X509 *found = NULL
     cdef EVP_PKEY *private_key = NULL
+    cdef uint8_t quick
     error[0] = CERT_OK
     if cert == NULL:
         error[0] = CERT_NO_MEMORY
@@ -256,8 +258,14 @@ cdef TlsCert *tls_cert_new(Span chain, Span key, Span password, Span pkcs12, Spa
         if found == NULL:
             error[0] = CERT_BAD_CHAIN
         elif key.len > 0:
-            private_key = read_key(key, &password)
-            error[0] = CERT_OK if private_key != NULL else CERT_BAD_KEY
+            quick = tls_key_quick(key, sk_X509_value(found, 0), &cert.key, &cert.key_len)
+            if quick == QUICK_MISMATCH:
+                error[0] = CERT_KEY_MISMATCH
+            elif quick == QUICK_NO_MEMORY:
+                error[0] = CERT_NO_MEMORY
+            elif quick == QUICK_OTHER:
+                private_key = read_key(key, &password)
+                error[0] = CERT_OK if private_key != NULL else CERT_BAD_KEY
     if error[0] == CERT_OK:
         error[0] = fill(cert, found, private_key, staple)
     ERR_clear_error()
