@@ -1,4 +1,4 @@
-"""A real Envoy in front of hosts that say who they are: which host does it choose for which request?
+"""A real Envoy, or mesh, in front of hosts that say who they are: which host does it choose for which request?
 
 One route `/<cluster>` per cluster; the answer is the port of the host. Used by the tests that hold mesh's balancers against Envoy's. Must
 not know what is expected. Ends with the `async with`.
@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from tests.peers.envoy import envoy_peer
 from tests.peers.ports import PortReservation
+from tests.peers.process import Peer
 
 HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
@@ -46,7 +47,7 @@ class Hosts:
 
 
 class Asked:
-    """One keep-alive connection to the Envoy."""
+    """One keep-alive connection to the proxy."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -96,16 +97,29 @@ def address(port: int) -> dict[str, Any]:
 KEY = [{"header": {"header_name": "x-key"}}]
 
 
-@contextlib.asynccontextmanager
-async def envoy(
+def envoy(
     folder: Path, clusters: list[dict[str, Any]], *, hash_policy: list[dict[str, Any]] = KEY, extra: dict[str, Any] | None = None
-) -> AsyncIterator[Asked]:
+) -> contextlib.AbstractAsyncContextManager[Asked]:
     """`extra`: fields of the RouteAction, by cluster."""
+    return asked(folder, clusters, hash_policy=hash_policy, extra=extra)
+
+
+@contextlib.asynccontextmanager
+async def asked(
+    folder: Path,
+    clusters: list[dict[str, Any]],
+    *,
+    make: Callable[[Path, Path, int], Peer] = envoy_peer,
+    hash_policy: list[dict[str, Any]] = KEY,
+    extra: dict[str, Any] | None = None,
+    fields: dict[str, Any] | None = None,
+) -> AsyncIterator[Asked]:
+    """The proxy that `make` starts; `fields`: of its bootstrap."""
     with PortReservation() as ports:
         admin, port = ports.pick(), ports.pick()
-        file = folder / "envoy.json"
-        file.write_text(json.dumps(bootstrap(admin, port, clusters, hash_policy, extra or {})))
-        async with envoy_peer(file, folder, admin):
+        file = folder / "bootstrap.json"
+        file.write_text(json.dumps({**bootstrap(admin, port, clusters, hash_policy, extra or {}), **(fields or {})}))
+        async with make(file, folder, admin):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             try:
                 yield Asked(reader, writer)

@@ -6,14 +6,15 @@ Plain values with Envoy's defaults; called by `meshcore.bind.cluster_hosts` for 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from meshcore.bind.record import record
 
 if TYPE_CHECKING:
     from meshcore.bind.spec import Address
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class HappyEyeballs:
     """`first_family`: v4 | v6 | "" (that of the first address). `first_count`: how many of it come before each one of the other."""
 
