@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.fuzz.mutate import HTTP1_WORDS, LENGTH_MAX, mutate
 
-TARGETS = ["http1_request", "http1_response", "http1_body", "thrift", "thrift_proxy"]
+TARGETS = ["http1_request", "http1_response", "http1_body", "http2_server", "http2_client", "thrift", "thrift_proxy"]
 POOL_MAX = 4000
 
 
