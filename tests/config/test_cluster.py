@@ -141,10 +141,21 @@ def test_protocol_options_say_what_an_upstream_speaks(choice: str, protocol: str
     assert (found.protocol, found.http2.hpack_table_size) == (protocol, 0)
 
 
-def test_a_protocol_that_tls_would_choose_is_refused_by_its_path() -> None:
+def test_a_protocol_that_tls_would_choose_is_refused_without_tls() -> None:
     options = {"@type": f"type.googleapis.com/{HTTP_OPTIONS}", "auto_config": {}}
-    with pytest.raises(ConfigError, match="auto_config"):
+    with pytest.raises(ConfigError, match="auto_config: needs a transport_socket of TLS"):
         cluster(cluster={"typed_extension_protocol_options": {HTTP_OPTIONS: options}})
+
+
+@pytest.mark.parametrize(("wanted", "asked"), [([], ("h2", "http/1.1")), (["http/1.1"], ("http/1.1",))])
+def test_a_protocol_that_tls_chooses_is_asked_for(wanted: list[str], asked: tuple[str, ...]) -> None:
+    options = {"@type": f"type.googleapis.com/{HTTP_OPTIONS}", "auto_config": {"http2_protocol_options": {"hpack_table_size": 0}}}
+    kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+    socket = {"name": "tls", "typed_config": {"@type": kind, "common_tls_context": {"alpn_protocols": wanted}}}
+    found = cluster(cluster={"typed_extension_protocol_options": {HTTP_OPTIONS: options}, "transport_socket": socket})
+    assert (found.protocol, found.http2.hpack_table_size) == ("auto", 0)
+    assert found.tls is not None
+    assert found.tls.alpn == asked
 
 
 def test_the_health_of_a_host_is_what_its_status_says() -> None:

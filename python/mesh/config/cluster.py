@@ -5,6 +5,7 @@ refused by name."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from mesh.config import (
@@ -72,6 +73,8 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
     if (secure is not None or said is not None) and message.health_checks:
         kind = "TLS" if said is None else "PROXY headers"
         low.refuse(join(path, "health_checks"), f"not implemented yet in mesh for a cluster with {kind}; remove them")
+    http = _upstream(message, low, path)
+    secure = _with_alpn(http, secure, low, path)
     kind, dns_options, members = _kind(message, low, path)
     at_hosts = join(path, "load_assignment")
     static, local = kind == "static", message.name == low.local_cluster
@@ -101,7 +104,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
         default=default,
         high=high,
         queue=request_queue.lower(message.typed_extension_protocol_options, low, join(path, "typed_extension_protocol_options")),
-        **_upstream(message, low, path),
+        **http,
         **thrift_proxy.lower_options(message.typed_extension_protocol_options, low, join(path, "typed_extension_protocol_options")),
         tcp_keepalive=_keepalive(message, low, path),
         dial=_dial(message, low, path),
@@ -177,6 +180,17 @@ def _upstream(message: Any, low: Lowering, path: str) -> dict[str, Any]:
     if message.HasField("max_requests_per_connection"):
         found.max_requests_per_connection = message.max_requests_per_connection.value
     return {name: getattr(found, name) for name in found.__dataclass_fields__}
+
+
+def _with_alpn(http: dict[str, Any], secure: spec.TlsContext | None, low: Lowering, path: str) -> spec.TlsContext | None:
+    """auto_config asks for both versions where the TLS context asks for none."""
+    if http["protocol"] != "auto":
+        return secure
+    if secure is None:
+        at = f'{join(path, "typed_extension_protocol_options")}["{OPTIONS_KEY}"].auto_config'
+        low.refuse(at, "needs a transport_socket of TLS, whose handshake settles the version of HTTP")
+        return None
+    return secure if secure.alpn else replace(secure, alpn=("h2", "http/1.1"))
 
 
 def _keepalive(message: Any, low: Lowering, path: str) -> tuple[int, int, int] | None:

@@ -1,6 +1,7 @@
 """envoy.extensions.upstreams.http.v3.HttpProtocolOptions: how a cluster speaks HTTP to its hosts.
 
-HTTP/1.1 or HTTP/2 (`explicit_http_config`), or what the client speaks (`use_downstream_protocol_config`). The older fields of
+HTTP/1.1 or HTTP/2 (`explicit_http_config`), what the client speaks (`use_downstream_protocol_config`), or what the TLS handshake of each
+connection settles (`auto_config`). The older fields of
 Cluster itself lower through the same functions. SNI and SAN settings do nothing without TLS and are accepted. Called by cluster.py.
 """
 
@@ -18,11 +19,12 @@ from meshcore.bind import spec
 PACKAGE = "envoy.extensions.upstreams.http.v3"
 OPTIONS = Fields(
     f"{PACKAGE}.HttpProtocolOptions",
-    {"common_http_protocol_options", "explicit_http_config", "use_downstream_protocol_config"},
+    {"common_http_protocol_options", "explicit_http_config", "use_downstream_protocol_config", "auto_config"},
     harmless={"upstream_http_protocol_options": anything},
 )
 EXPLICIT = Fields(f"{PACKAGE}.HttpProtocolOptions.ExplicitHttpConfig", {"http_protocol_options", "http2_protocol_options"})
 DOWNSTREAM = Fields(f"{PACKAGE}.HttpProtocolOptions.UseDownstreamHttpConfig", {"http_protocol_options", "http2_protocol_options"})
+AUTO = Fields(f"{PACKAGE}.HttpProtocolOptions.AutoHttpConfig", {"http_protocol_options", "http2_protocol_options"})
 SHARED = Fields(
     "envoy.config.core.v3.HttpProtocolOptions#upstream",
     {
@@ -62,12 +64,16 @@ def lower(packed: Any, low: Lowering, path: str) -> Upstream:
     which = message.WhichOneof("upstream_protocol_options")
     if which == "explicit_http_config":
         chosen, table = message.explicit_http_config, EXPLICIT
+    elif which == "auto_config":
+        chosen, table = message.auto_config, AUTO
     else:
         chosen, table = message.use_downstream_protocol_config, DOWNSTREAM
     at = join(path, which or "")
     table.check(chosen, low.report, at)
     if which == "use_downstream_protocol_config":
         found.protocol = "downstream"
+    elif which == "auto_config":
+        found.protocol = "auto"
     elif chosen.HasField("http2_protocol_options"):
         found.protocol = "http2"
     if chosen.HasField("http2_protocol_options"):

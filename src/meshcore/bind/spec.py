@@ -571,7 +571,7 @@ class Cluster:
     underscores: str = "allow"
     http1: Http1Options = Http1Options()
     http2: Http2Options = field(default_factory=Http2Options)
-    protocol: str = "http1"  # http1 | http2 | downstream (what the client speaks)
+    protocol: str = "http1"  # http1 | http2 | downstream (what the client speaks) | auto (what ALPN settles)
     thrift_transport: str = "auto"  # of its hosts, as in ThriftProxy; auto: as the client speaks
     thrift_protocol: str = "auto"
     tcp_idle_timeout_ms: int = 600_000  # of pooled connections that carry no HTTP

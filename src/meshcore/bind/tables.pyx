@@ -52,7 +52,7 @@ from meshcore.bind import stat_names
 from meshcore.bind.listener_spec import ChainMatch
 
 UNDERSCORES = {"allow": UNDERSCORES_ALLOW, "reject": UNDERSCORES_REJECT, "drop": UNDERSCORES_DROP}
-PROTOCOLS = {"http1": UPSTREAM_HTTP1, "http2": UPSTREAM_HTTP2, "downstream": UPSTREAM_AS_DOWNSTREAM}
+PROTOCOLS = {"http1": UPSTREAM_HTTP1, "http2": UPSTREAM_HTTP2, "downstream": UPSTREAM_AS_DOWNSTREAM, "auto": UPSTREAM_AUTO}
 CODECS = {"auto": CODEC_AUTO, "http1": CODEC_HTTP1, "http2": CODEC_HTTP2}
 SERVER_HEADERS = {"overwrite": SERVER_OVERWRITE, "append_if_absent": SERVER_APPEND_IF_ABSENT, "pass_through": SERVER_PASS_THROUGH}
 SLASHES = {"keep": SLASHES_KEEP, "reject": SLASHES_REJECT, "redirect": SLASHES_REDIRECT, "forward": SLASHES_FORWARD}

@@ -357,6 +357,7 @@ cdef enum UpstreamProtocol:
     UPSTREAM_HTTP1
     UPSTREAM_HTTP2
     UPSTREAM_AS_DOWNSTREAM         # what the client speaks
+    UPSTREAM_AUTO                  # what each connection's TLS handshake settles
 
 cdef struct OriginalDstConf:
     # Where a request names its host; the first that says something counts.

@@ -13,7 +13,7 @@ from meshcore.cluster.breaker cimport *
 from meshcore.cluster.host cimport *
 from meshcore.codec.head cimport *
 from meshcore.conf.stat_ids cimport *
-from meshcore.conf.tables cimport UPSTREAM_HTTP1, UPSTREAM_HTTP2
+from meshcore.conf.tables cimport UPSTREAM_AUTO, UPSTREAM_HTTP1, UPSTREAM_HTTP2
 from meshcore.io.transport cimport transport_facts, transport_is_tls
 from meshcore.observe.counters cimport gauge_add, stat_add
 from meshcore.observe.record cimport *
@@ -75,7 +75,7 @@ cdef bint speaks_http2(Stream *stream, ClusterLocal *cluster) noexcept nogil:
     cdef uint8_t protocol = cluster.conf.protocol
     if protocol == UPSTREAM_HTTP1 or stream_terminates(stream):
         return False
-    return protocol == UPSTREAM_HTTP2 or stream.record.protocol >= HTTP_2
+    return protocol == UPSTREAM_HTTP2 or protocol == UPSTREAM_AUTO or stream.record.protocol >= HTTP_2
 
 
 cdef Host *pick_host(Stream *stream, ClusterLocal *cluster, Pick *pick) noexcept nogil:

@@ -7,6 +7,7 @@ from meshcore.base.span cimport span
 from meshcore.cluster.breaker cimport *
 from meshcore.cluster.host cimport HOST_CX_ACTIVE, HOST_CX_CONNECT_FAIL, host_unref
 from meshcore.conf.stat_ids cimport *
+from meshcore.conf.tables cimport UPSTREAM_AUTO
 from meshcore.observe.counters cimport gauge_add, stat_add
 from meshcore.proxy.engine cimport cluster_unuse
 from meshcore.proxy.failure cimport attempt_failed, attempt_refused
@@ -205,7 +206,7 @@ cdef inline bint has_connection(Pool *pool) noexcept nogil:
 
 cdef inline uint64_t places(Pool *pool) noexcept nogil:
     # What a connection in the making is expected to serve.
-    return pool.cluster.conf.http2.max_streams if pool.http2 else 1
+    return pool.cluster.conf.http2.max_streams if pool.http2 and pool.cluster.conf.protocol != UPSTREAM_AUTO else 1
 
 
 cdef void connect_more(Pool *pool) noexcept nogil:

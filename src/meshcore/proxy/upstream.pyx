@@ -4,13 +4,14 @@ from libc.string cimport strlen
 
 from meshcore.base.atomics cimport atomic_add
 from meshcore.base.clock cimport clock_ms, clock_ns
-from meshcore.base.span cimport Span, span
+from meshcore.base.span cimport Span, span, span_is
 from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.cluster.breaker cimport *
 from meshcore.cluster.host cimport HOST_CX_ACTIVE, HOST_CX_TOTAL
+from meshcore.codec.head cimport HTTP_11
 from meshcore.conf.stat_ids cimport *
 from meshcore.conf.dial cimport Dial
-from meshcore.conf.tables cimport ClusterConf
+from meshcore.conf.tables cimport UPSTREAM_AUTO, ClusterConf
 from meshcore.io.loop cimport loop_error_text
 from meshcore.io.transport cimport *
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add
@@ -80,12 +81,42 @@ cdef Upstream *upstream_dial(Pool *pool, Span *failure) noexcept nogil:
     breaker_take(&conf.breakers[pool.priority], RESOURCE_CONNECTIONS)
     pool.live += 1
     count(upstream, CLUSTER_CX_TOTAL, 1)
-    if pool.pending == NULL or not stream_terminates(pool.pending.stream):
+    if not is_open(upstream) and (pool.pending == NULL or not stream_terminates(pool.pending.stream)):
         count(upstream, CLUSTER_CX_HTTP2_TOTAL if pool.http2 else CLUSTER_CX_HTTP1_TOTAL, 1)
     gauge(upstream, CLUSTER_CX_ACTIVE, 1)
     atomic_add(&pool.host.stats[HOST_CX_TOTAL], 1)
     atomic_add(&pool.host.stats[HOST_CX_ACTIVE], 1)
     return upstream
+
+
+cdef inline bint is_open(Upstream *upstream) noexcept nogil:
+    # Which version it will speak is not known before its TLS handshake is over.
+    return upstream.pool.http2 and conf_of(upstream).protocol == UPSTREAM_AUTO
+
+
+cdef Upstream *settle_version(Upstream *upstream) noexcept nogil:
+    # It was made for HTTP/2; if ALPN says otherwise, one for HTTP/1 takes its place. NULL: no memory.
+    cdef Upstream *other
+    cdef const UpstreamOps *ops
+    if span_is(transport_alpn(upstream.transport), b"h2", 2):
+        count(upstream, CLUSTER_CX_HTTP2_TOTAL, 1)
+        return upstream
+    other = http1_upstream_new(upstream.engine)
+    if other == NULL:
+        return NULL
+    count(upstream, CLUSTER_CX_HTTP1_TOTAL, 1)
+    ops = other.ops
+    pool_unlink(upstream)
+    other[0] = upstream[0]
+    other.ops = ops
+    other.version = HTTP_11
+    other.room = 1
+    timer_init(&other.timer, on_timer, other)
+    timer_init(&other.age, on_age, other)
+    other.transport.owner = other
+    pool_link(&other.pool.connecting, other)
+    upstream.ops.free(upstream)
+    return other
 
 
 cdef Span error_text(int error) noexcept nogil:
@@ -106,11 +137,18 @@ cdef Span failure_text(Transport *transport, int error) noexcept nogil:
 
 cdef void on_connected(Transport *transport, int error) noexcept nogil:
     cdef Upstream *upstream = <Upstream *>transport.owner
+    cdef Upstream *settled
     cdef ClusterConf *conf = conf_of(upstream)
     if error < 0:
         close_failed(upstream, RESET_CONNECT_REFUSED, failure_text(transport, error))
         return
     timer_cancel(&upstream.engine.loop.wheel, &upstream.timer)
+    if is_open(upstream):
+        settled = settle_version(upstream)
+        if settled == NULL:
+            close_failed(upstream, RESET_CONNECT_REFUSED, span(b"", 0))
+            return
+        upstream = settled
     histogram_record(upstream.engine.stats, conf.cx_connect_ms,
                      (clock_ns(&upstream.engine.loop.clock) - upstream.started_ns) // NS_PER_MS)
     if conf.keepalive:
