@@ -5,7 +5,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from meshcore.base.span cimport Span
 from meshcore.cluster.balancer cimport Balancer, LbConf
 from meshcore.cluster.host cimport Host
-from meshcore.cluster.host_set cimport Priority
+from meshcore.cluster.host_set cimport HostSet, Priority
 
 cdef struct HashWeight:
     Host *host
@@ -17,7 +17,10 @@ cdef struct HashWeights:
     double most
     HashWeight entries[1]          # len of them
 
-cdef HashWeights *hash_weights_new(const Priority *priority, bint locality_weighted) noexcept nogil     # for free(3); NULL: no memory
+# A table for each priority of a set: `size` bytes, all zero, whose first member is its weights. `fill` is called for those with hosts,
+# `free_table` ends each of them. False: no memory.
+cdef bint hash_weights_tables(HostSet *hosts, const LbConf *conf, size_t size, bint (*fill)(void *table, const LbConf *conf) noexcept nogil,
+                              void (*free_table)(void *table) noexcept nogil) noexcept nogil
 cdef Span hash_weights_key(const Host *host, bint use_hostname) noexcept nogil                          # what stands for a host in a table
 
 # `host` is where the hash leads; when it has more than its share of the cluster's active requests, another one. A host stands in the

@@ -5,7 +5,7 @@ A host may have hash_balance_factor percent of the average load, by weight. Beyo
 """
 from libc.math cimport ceil
 from libc.stdint cimport int64_t
-from libc.stdlib cimport malloc, realloc
+from libc.stdlib cimport calloc, malloc, realloc
 
 from meshcore.base.atomics cimport atomic_load
 from meshcore.cluster.breaker cimport RESOURCE_REQUESTS
@@ -63,6 +63,22 @@ cdef HashWeights *hash_weights_new(const Priority *priority, bint locality_weigh
     else:
         add_list(weights, &priority.hosts if priority.panic else &priority.healthy, 1.0)
     return weights
+
+
+cdef bint hash_weights_tables(HostSet *hosts, const LbConf *conf, size_t size, bint (*fill)(void *table, const LbConf *conf) noexcept nogil,
+                              void (*free_table)(void *table) noexcept nogil) noexcept nogil:
+    cdef HashWeights **table
+    cdef uint32_t i
+    hosts.free_table = free_table
+    for i in range(hosts.priorities_len):
+        table = <HashWeights **>calloc(1, size)
+        if table == NULL:
+            return False
+        hosts.priorities[i].table = table
+        table[0] = hash_weights_new(&hosts.priorities[i], conf.locality_weighted and not hosts.plain)
+        if table[0] == NULL or (table[0].len > 0 and not fill(table, conf)):
+            return False
+    return True
 
 
 cdef Span hash_weights_key(const Host *host, bint use_hostname) noexcept nogil:

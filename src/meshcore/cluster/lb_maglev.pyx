@@ -11,7 +11,7 @@ from libc.string cimport memcmp, memset
 from meshcore.base.hash cimport xxhash64
 from meshcore.base.span cimport Span
 from meshcore.cluster.balancer cimport Balancer, LbConf
-from meshcore.cluster.hash_weights cimport HashWeights, hash_weights_bound, hash_weights_key, hash_weights_new
+from meshcore.cluster.hash_weights cimport HashWeights, hash_weights_bound, hash_weights_key, hash_weights_tables
 from meshcore.cluster.host cimport Host
 from meshcore.cluster.host_set cimport Priority
 
@@ -30,7 +30,7 @@ cdef struct Turn:
     uint64_t count
 
 cdef struct Table:
-    HashWeights *weights
+    HashWeights *weights           # must be first
     uint64_t size
     uint64_t least
     uint64_t most
@@ -87,7 +87,8 @@ cdef void fill(Table *table, Turn *turns) noexcept nogil:
         table.most = max(table.most, turns[i].count)
 
 
-cdef bint build(Table *table, const LbConf *conf) noexcept nogil:
+cdef bint build(void *built, const LbConf *conf) noexcept nogil:
+    cdef Table *table = <Table *>built
     cdef HashWeights *weights = table.weights
     cdef Turn *turns = <Turn *>calloc(weights.len, sizeof(Turn))
     cdef uint32_t i
@@ -125,18 +126,7 @@ cdef void free_table(void *freed) noexcept nogil:
 
 
 cdef bint prepare(HostSet *hosts, const LbConf *conf) noexcept nogil:
-    cdef Table *table
-    cdef uint32_t i
-    hosts.free_table = free_table
-    for i in range(hosts.priorities_len):
-        table = <Table *>calloc(1, sizeof(Table))
-        if table == NULL:
-            return False
-        hosts.priorities[i].table = table
-        table.weights = hash_weights_new(&hosts.priorities[i], conf.locality_weighted and not hosts.plain)
-        if table.weights == NULL or (table.weights.len > 0 and not build(table, conf)):
-            return False
-    return True
+    return hash_weights_tables(hosts, conf, sizeof(Table), build, free_table)
 
 
 cdef Host *choose_from(Balancer *balancer, const Priority *priority, uint64_t hash, uint32_t attempt) noexcept nogil:

@@ -7,13 +7,13 @@ for ten hosts and for a hundred thousand.
 """
 from libc.math cimport ceil
 from libc.stdint cimport uint32_t
-from libc.stdlib cimport calloc, free, malloc, qsort, realloc
+from libc.stdlib cimport free, malloc, qsort, realloc
 from libc.string cimport memcpy
 
 from meshcore.base.hash cimport MURMUR_SEED, murmurhash2, xxhash64
 from meshcore.base.span cimport Span, write_u64
 from meshcore.cluster.balancer cimport Balancer, LbConf
-from meshcore.cluster.hash_weights cimport HashWeights, hash_weights_bound, hash_weights_key, hash_weights_new
+from meshcore.cluster.hash_weights cimport HashWeights, hash_weights_bound, hash_weights_key, hash_weights_tables
 from meshcore.cluster.host cimport Host
 from meshcore.cluster.host_set cimport Priority
 
@@ -25,7 +25,7 @@ cdef struct Point:
     uint32_t entry                 # whose it is, among the weights
 
 cdef struct Ring:
-    HashWeights *weights
+    HashWeights *weights           # must be first
     Point *points                  # by hash
     uint32_t len
     uint64_t size                  # as its gauge says it
@@ -89,8 +89,9 @@ cdef bint index_points(Ring *ring) noexcept nogil:
     return True
 
 
-cdef bint fill(Ring *ring, const LbConf *conf) noexcept nogil:
+cdef bint fill(void *filled, const LbConf *conf) noexcept nogil:
     # Points per host are no whole numbers: running sums keep the whole right.
+    cdef Ring *ring = <Ring *>filled
     cdef double scale = min(ceil(ring.weights.least * conf.min_ring) / ring.weights.least, <double>conf.max_ring)
     cdef double placed = 0
     cdef double target = 0
@@ -122,18 +123,7 @@ cdef void free_ring(void *table) noexcept nogil:
 
 
 cdef bint prepare(HostSet *hosts, const LbConf *conf) noexcept nogil:
-    cdef Ring *ring
-    cdef uint32_t i
-    hosts.free_table = free_ring
-    for i in range(hosts.priorities_len):
-        ring = <Ring *>calloc(1, sizeof(Ring))
-        if ring == NULL:
-            return False
-        hosts.priorities[i].table = ring
-        ring.weights = hash_weights_new(&hosts.priorities[i], conf.locality_weighted and not hosts.plain)
-        if ring.weights == NULL or (ring.weights.len > 0 and not fill(ring, conf)):
-            return False
-    return True
+    return hash_weights_tables(hosts, conf, sizeof(Ring), fill, free_ring)
 
 
 cdef Host *choose_from(Balancer *balancer, const Priority *priority, uint64_t hash, uint32_t attempt) noexcept nogil:
