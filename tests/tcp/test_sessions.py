@@ -91,6 +91,20 @@ def test_a_second_host_is_tried_when_the_first_refuses(free_port: int) -> None:
     assert proxy.live_objects() == 0
 
 
+def test_a_host_that_refuses_connections_is_ejected(free_port: int) -> None:
+    config = bootstrap(free_port)
+    watch = {"consecutive_5xx": 1, "interval": "3600s", "max_ejection_percent": 100}
+    config["static_resources"]["clusters"][0] |= {"outlier_detection": watch}
+    with mesh.Proxy(config, concurrency=1) as proxy:
+        with dial(proxy) as wire:
+            assert everything(wire) == b""
+        limit = time.monotonic() + LIMIT_S
+        while proxy.stats["cluster.up.outlier_detection.ejections_active"] != 1:
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+    assert proxy.live_objects() == 0
+
+
 def test_open_sessions_outlive_a_changed_listener_and_new_ones_use_it() -> None:
     def echo(wire: Wire) -> None:
         while got := wire.socket.recv(100):

@@ -1,13 +1,13 @@
 """The network filters of a chain: those that see a connection first, and the one that ends the chain.
 
 The last one is an HTTP connection manager, a TCP or Thrift proxy, echo or direct_response; before it may stand connection_limit,
-local_ratelimit and sni_cluster. Called by listener.py."""
+local_ratelimit, sni_cluster, RBAC and set_filter_state. Called by listener.py."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import filter_local_ratelimit, hcm, tcp_proxy, thrift_proxy
+from mesh.config import filter_local_ratelimit, hcm, rbac, tcp_proxy, thrift_proxy
 from mesh.config.errors import join
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering
@@ -27,7 +27,7 @@ LAST = {
     ECHO.message: ECHO,
     DIRECT.message: DIRECT,
 }
-BEFORE = {one.message: one for one in (CONNECTION_LIMIT, LOCAL_RATELIMIT, SNI_CLUSTER)}
+BEFORE = {one.message: one for one in (CONNECTION_LIMIT, LOCAL_RATELIMIT, SNI_CLUSTER, rbac.FILTER, rbac.STATE)}
 
 
 def lower_all(items: Any, low: Lowering, path: str) -> dict[str, Any] | None:
@@ -56,6 +56,10 @@ def _before(item: Any, low: Lowering, path: str) -> spec.NetworkFilter | None:
     if kind is LOCAL_RATELIMIT:
         bucket = filter_local_ratelimit.lower_bucket(config.token_bucket, low, join(at, "token_bucket"))
         return spec.NetworkFilter("local_ratelimit", config.stat_prefix, token_bucket=bucket)
+    if kind is rbac.FILTER:
+        return rbac.lower(config, low, at)
+    if kind is rbac.STATE:
+        return rbac.lower_state(config, low, at)
     return spec.NetworkFilter("sni_cluster")
 
 

@@ -21,7 +21,7 @@ PASSES = Fields("envoy.config.core.v3.ProxyProtocolPassThroughTLVs", {"match_typ
 TLV = Fields("envoy.config.core.v3.TlvEntry", {"type", "value"})
 ALL_TYPES = tuple(range(256))
 INCLUDE_ALL = 0
-TLV_MAX = 65535
+TLV_MAX = 4096
 
 
 def is_one(owner: Any) -> bool:
@@ -58,6 +58,6 @@ def lower_types(owner: Any, low: Lowering, path: str) -> tuple[int, ...]:
 
 def _added(item: Any, low: Lowering, path: str) -> tuple[int, bytes]:
     TLV.check(item, low.report, path)
-    if len(item.value) > TLV_MAX:
-        low.refuse(join(path, "value"), f"at most {TLV_MAX} bytes are accepted")
+    if not 0 < len(item.value) <= TLV_MAX:
+        low.refuse(join(path, "value"), f"{len(item.value)} bytes; 1 to {TLV_MAX} are accepted")
     return int(item.type), bytes(item.value)

@@ -24,7 +24,7 @@ TCP = Fields(
 )  # fmt: skip
 WEIGHTED = Fields(f"{PACKAGE}.TcpProxy.WeightedCluster", {"clusters"})
 CHOICE = Fields(f"{PACKAGE}.TcpProxy.WeightedCluster.ClusterWeight", {"name", "weight", "metadata_match"})
-HASH = Fields("envoy.type.v3.HashPolicy", {"source_ip", "filter_state"})
+HASH = Fields("envoy.type.v3.HashPolicy", {"source_ip"}, instead={"filter_state": "no object that mesh can set has a hash in Envoy"})
 LOGGING = Fields(f"{PACKAGE}.TcpProxy.TcpAccessLogOptions", {"flush_access_log_on_connected", "access_log_flush_interval"})
 HOUR_MS = 3_600_000
 
@@ -65,8 +65,6 @@ def _wanted(message: Any) -> tuple[str, ...]:
 
 def _hash(message: Any, low: Lowering, path: str) -> spec.HashRule:
     HASH.check(message, low.report, path)
-    if message.WhichOneof("policy_specifier") == "filter_state":
-        return spec.HashRule("filter_state", message.filter_state.key)
     return spec.HashRule("source_ip")
 
 

@@ -1,7 +1,8 @@
 """Settings of set_metadata and set_filter_state; see filter_facts.pxd."""
+from meshcore.base.arena cimport Arena
 from meshcore.bind.filter_scope cimport FilterScope
 from meshcore.bind.format cimport compile_json, compile_text
-from meshcore.bind.matchers cimport keep
+from meshcore.bind.matchers cimport keep, take
 from meshcore.bind.metadata cimport metadata_value
 from meshcore.bind.stats cimport Layout
 from meshcore.filter.set_filter_state cimport SetFilterStateConf, StateEntry
@@ -25,19 +26,22 @@ cdef void *compile_set_metadata(FilterScope scope, tuple specs) except NULL:
     return conf
 
 
-cdef void *compile_set_filter_state(FilterScope scope, tuple specs) except NULL:
-    cdef SetFilterStateConf *conf = <SetFilterStateConf *>scope.room(sizeof(SetFilterStateConf))
+cdef SetFilterStateConf *compile_state_values(Arena *arena, object values) except NULL:
+    cdef SetFilterStateConf *conf = <SetFilterStateConf *>take(arena, sizeof(SetFilterStateConf))
     cdef StateEntry *entry
-    values = [one for spec in specs for one in spec.on_request_headers]
     conf.entries_len = len(values)
-    conf.entries = <StateEntry *>scope.room(sizeof(StateEntry) * conf.entries_len)
+    conf.entries = <StateEntry *>take(arena, sizeof(StateEntry) * conf.entries_len)
     for i, one in enumerate(values):
         entry = &conf.entries[<int>i]
-        entry.key = keep(scope.arena, one.key)
+        entry.key = keep(arena, one.key)
         if one.json is not None:
-            entry.format = compile_json(scope.arena, one.json, one.omit_empty)
+            entry.format = compile_json(arena, one.json, one.omit_empty)
         else:
-            entry.format = compile_text(scope.arena, one.format, one.omit_empty)
+            entry.format = compile_text(arena, one.format, one.omit_empty)
         entry.read_only = one.read_only
         entry.skip_empty = one.skip_if_empty
     return conf
+
+
+cdef void *compile_set_filter_state(FilterScope scope, tuple specs) except NULL:
+    return compile_state_values(scope.arena, [one for spec in specs for one in spec.on_request_headers])

@@ -7,13 +7,17 @@ from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport calloc
 
 from meshcore.base.token_bucket cimport TokenBucket
+from meshcore.bind.access_rules cimport compile_access
+from meshcore.bind.filter_facts cimport compile_state_values
 from meshcore.bind.matchers cimport take
 from meshcore.bind.sockets cimport compile_types
 from meshcore.bind.stats cimport Group, Layout
 from meshcore.conf.tables cimport (
     LISTENER_HTTP_INSPECTOR, LISTENER_LOCAL_RATELIMIT, LISTENER_ORIGINAL_DST, LISTENER_ORIGINAL_SRC, LISTENER_PROXY_PROTOCOL,
-    LISTENER_TLS_INSPECTOR, NETWORK_CONNECTION_LIMIT, NETWORK_LOCAL_RATELIMIT, NETWORK_SNI_CLUSTER,
+    LISTENER_TLS_INSPECTOR, NETWORK_CONNECTION_LIMIT, NETWORK_LOCAL_RATELIMIT, NETWORK_RBAC, NETWORK_SET_FILTER_STATE,
+    NETWORK_SNI_CLUSTER,
 )
+from meshcore.proxy.network_rules cimport RbacConf
 
 from meshcore.bind import stat_names
 
@@ -23,6 +27,7 @@ LISTENER_KINDS = {
 }
 NETWORK_KINDS = {
     "connection_limit": NETWORK_CONNECTION_LIMIT, "local_ratelimit": NETWORK_LOCAL_RATELIMIT, "sni_cluster": NETWORK_SNI_CLUSTER,
+    "rbac": NETWORK_RBAC, "set_filter_state": NETWORK_SET_FILTER_STATE,
 }
 LAYOUTS = {
     kind: Layout(stat_names.members(names))
@@ -72,7 +77,7 @@ cdef ListenerFilter *compile_listener_filters(Arena *arena, object specs, StatsR
         if spec.token_bucket is not None:
             filters[<int>i].bucket = compile_bucket(arena, spec.token_bucket)
         if spec.enabled is not None:
-            filters[<int>i].enabled = spec.enabled.default
+            filters[<int>i].enabled = spec.enabled.value
             if spec.enabled.key:
                 filters[<int>i].enabled_cell = registry.runtime.cell(spec.enabled.key)
         if spec.kind in LAYOUTS:
@@ -90,13 +95,38 @@ cdef int64_t *count_of(object place) except NULL:
     return <int64_t *><size_t>_counts[place]
 
 
-cdef NetworkFilter *compile_network_filters(Arena *arena, object specs, object place, StatsRegistry registry, list owned, uint32_t *n) except NULL:
+cdef int name_rbac_stats(StatsRegistry registry, object spec, list owned, uint32_t *slots) except -1:
+    # Shadow rules may have a prefix of their own below the filter's.
+    cdef str below = f"{spec.shadow_prefix.rstrip('.')}." if spec.shadow_prefix else ""
+    cdef Layout layout = Layout(stat_names.members(tuple(
+        f"{below}{name}" if name.startswith("shadow_") else name for name in stat_names.RBAC)))
+    cdef Group group = registry.group(f"{spec.stat_prefix}rbac.", layout)
+    owned.append(f"{spec.stat_prefix}rbac.")
+    for i in range(len(layout.names)):
+        slots[<int>i] = group.slot + layout.at[<int>i]
+    return 0
+
+
+cdef RbacConf *compile_rbac(Arena *arena, Regex **regexes, object spec) except NULL:
+    cdef RbacConf *conf = <RbacConf *>take(arena, sizeof(RbacConf))
+    conf.rules = compile_access(arena, regexes, spec.rules)
+    conf.shadow = compile_access(arena, regexes, spec.shadow_rules)
+    return conf
+
+
+cdef NetworkFilter *compile_network_filters(Arena *arena, object specs, object place, StatsRegistry registry, list owned,
+                                            Regex **regexes, uint32_t *n) except NULL:
     cdef NetworkFilter *filters = <NetworkFilter *>take(arena, len(specs) * sizeof(NetworkFilter))
     n[0] = len(specs)
     for i, spec in enumerate(specs):
         filters[<int>i].kind = NETWORK_KINDS[spec.kind]
         if spec.kind in LAYOUTS:
             name_stats(registry, spec.kind, f"{NETWORK_PREFIXES[spec.kind]}{spec.stat_prefix}.", owned, filters[<int>i].stats)
+        if spec.kind == "rbac":
+            name_rbac_stats(registry, spec, owned, filters[<int>i].stats)
+            filters[<int>i].settings = compile_rbac(arena, regexes, spec)
+        elif spec.kind == "set_filter_state":
+            filters[<int>i].settings = compile_state_values(arena, spec.values)
         filters[<int>i].most = spec.max_connections
         if spec.kind == "connection_limit":
             filters[<int>i].used = count_of((*place, i, spec.stat_prefix))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from meshcore.bind.record import record
 
 if TYPE_CHECKING:
-    from meshcore.bind.filter_spec import RuntimeFlag, TokenBucket
+    from meshcore.bind.filter_spec import FilterStateValue, RuntimeFlag, TokenBucket
     from meshcore.bind.lb_spec import HashRule
+    from meshcore.bind.match_spec import StringMatch
     from meshcore.bind.socket_spec import SocketOption
     from meshcore.bind.spec import AccessLog, Address, Hcm, MatchTree
     from meshcore.bind.thrift_spec import ThriftProxy
@@ -83,13 +84,40 @@ class ListenerFilter:
 
 
 @record
+class AccessRule:
+    """Permission or Principal of envoy.config.rbac.v3. `test`: any | all_of, one_of (`parts`) | not (the only one of `parts`) |
+    destination_ip, remote_ip, direct_remote_ip (`block`) | destination_port (`ports`, first and last) | server_name, authenticated (`text`;
+    None: any certificate) | filter_state (`key`, `text`)."""
+
+    test: str
+    parts: tuple[AccessRule, ...] = ()
+    block: tuple[str, int] = ("", 0)
+    ports: tuple[int, int] = (0, 0)
+    key: str = ""
+    text: StringMatch | None = None
+
+
+@record
+class AccessRules:
+    """`action`: allow | deny | log. `policies`: (name, permission, principal) in the order of their names."""
+
+    action: str
+    policies: tuple[tuple[str, AccessRule, AccessRule], ...] = ()
+
+
+@record
 class NetworkFilter:
-    """`kind`: connection_limit (`max_connections`) | local_ratelimit (`token_bucket`) | sni_cluster."""
+    """`kind`: connection_limit (`max_connections`) | local_ratelimit (`token_bucket`) | sni_cluster | rbac (`rules`, `shadow_rules`) |
+    set_filter_state (`values`)."""
 
     kind: str
     stat_prefix: str = ""
     max_connections: int = 0
     token_bucket: TokenBucket | None = None
+    rules: AccessRules | None = None
+    shadow_rules: AccessRules | None = None
+    shadow_prefix: str = ""
+    values: tuple[FilterStateValue, ...] = ()
 
 
 @record

@@ -473,7 +473,9 @@ cdef class ListenerTable:
             if chain.tls is not None:
                 conf.chains[<int>i].tls = self.tls_slot(chain, registry)
             conf.chains[<int>i].filters = compile_network_filters(
-                &conf.arena, chain.filters, (spec.name, chain.name, chain.match), registry, self.owned, &conf.chains[<int>i].filters_len)
+                &conf.arena, chain.filters, (spec.name, chain.name, chain.match), registry, self.owned, &conf.regexes,
+                &conf.chains[<int>i].filters_len)
+            conf.chains[<int>i].guarded = any(one.kind == "rbac" for one in chain.filters)
             conf.chains[<int>i].by_server_name = any(one.kind == "sni_cluster" for one in chain.filters)
             if chain.echo or chain.text is not None:
                 conf.chains[<int>i].kind = CHAIN_ECHO if chain.echo else CHAIN_DIRECT

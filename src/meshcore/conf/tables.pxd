@@ -306,6 +306,7 @@ cdef struct ChainConf:
     Span text                      # CHAIN_DIRECT
     NetworkFilter *filters         # before it, in order
     uint32_t filters_len
+    bint guarded                   # some of them have rules
     bint by_server_name            # sni_cluster: the name that the client asked for is the cluster's
     uint32_t was                   # 1 + its place in the table before this one, when connections cannot tell the two apart; 0: it is new
 
@@ -337,7 +338,7 @@ cdef struct ListenerConf:
     bint filters_continue          # ... and then the connection goes on
     MatchTree *matcher             # the same by a tree, whose actions are places in `chains`; NULL: none
     uint32_t fallback              # 1 + the default chain's place; 0: there is none
-    Regex *regexes                 # of `matcher`, to be freed with it
+    Regex *regexes                 # of `matcher` and of rules, to be freed with it
 
 cdef struct RouteSet:
     # The route tables of a listener's chains; they are replaced together, and alone.

@@ -33,6 +33,7 @@ from meshcore.proxy.downstream cimport downstream_start
 from meshcore.proxy.engine cimport listener_unuse
 from meshcore.proxy.http2.downstream cimport http2_downstream_start
 from meshcore.proxy.network_filter cimport network_filters_end
+from meshcore.proxy.network_rules cimport network_rules_guard
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.tcp_proxy cimport tcp_start
 from meshcore.proxy.thrift.connection cimport thrift_start
@@ -177,6 +178,8 @@ cdef void start(ChainLocal *chain, Transport *transport) noexcept nogil:
         http2_downstream_start(chain, transport)
     else:
         downstream_start(chain, transport)
+    if chain.conf.guarded and not transport.closing:
+        network_rules_guard(<Connection *>transport.owner)
 
 
 cdef void connection_refused(Server *server, bint dropped) noexcept nogil:

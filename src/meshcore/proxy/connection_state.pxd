@@ -1,12 +1,14 @@
-# What network filters left on a connection: filter state, which its streams and log lines see. Worker thread.
-#
-# Made with the first object, in an arena of its own that ends with the connection.
+# What network filters keep of a connection: filter state, which its streams and log lines see, and who reads it once its first bytes have
+# been looked at. Made when first needed, with an arena of its own, and ends with the connection. Worker thread.
 from meshcore.base.arena cimport Arena
+from meshcore.io.transport cimport TransportOps
 from meshcore.observe.metadata cimport FilterState
 
 cdef struct ConnectionState:
     Arena arena
     FilterState objects
+    TransportOps gate              # while its first bytes are awaited: those of `behind`, but for reading
+    const TransportOps *behind
 
 cdef ConnectionState *connection_state_new() noexcept nogil                    # NULL: no memory
 cdef void connection_state_free(ConnectionState *state) noexcept nogil         # NULL is nothing

@@ -5,8 +5,10 @@ from meshcore.base.atomics cimport atomic_add, atomic_load
 from meshcore.base.clock cimport clock_ns
 from meshcore.base.token_bucket cimport bucket_take
 from meshcore.conf.stat_ids cimport LIMIT_ACTIVE, LIMIT_LIMITED
-from meshcore.conf.tables cimport NETWORK_CONNECTION_LIMIT, NETWORK_LOCAL_RATELIMIT, NetworkFilter
+from meshcore.conf.tables cimport NETWORK_CONNECTION_LIMIT, NETWORK_LOCAL_RATELIMIT, NETWORK_SET_FILTER_STATE, NetworkFilter
+from meshcore.filter.set_filter_state cimport SetFilterStateConf
 from meshcore.observe.counters cimport gauge_add, stat_inc
+from meshcore.proxy.network_rules cimport network_state_set
 from meshcore.proxy.objects cimport Connection, Engine
 
 
@@ -33,6 +35,8 @@ cdef bint network_filters_pass(Connection *connection) noexcept nogil:
         elif filter.kind == NETWORK_LOCAL_RATELIMIT and bucket_take(filter.bucket, 1, False, clock_ns(&engine.loop.clock)) == 0:
             stat_inc(engine.stats, filter.stats[0])
             return False
+        elif filter.kind == NETWORK_SET_FILTER_STATE:
+            network_state_set(connection, <const SetFilterStateConf *>filter.settings)
     return True
 
 

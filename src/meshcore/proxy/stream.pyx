@@ -14,6 +14,7 @@ from meshcore.conf.stat_ids cimport *
 from meshcore.filter.http cimport HttpStream, LocalReply, StreamOps
 from meshcore.io.transport cimport transport_facts, transport_is_tls
 from meshcore.observe.counters cimport gauge_add, stat_inc
+from meshcore.observe.metadata cimport FilterStateItem
 from meshcore.observe.record cimport *
 from meshcore.observe.tls_facts cimport TlsFacts
 from meshcore.proxy.chain cimport *
@@ -57,6 +58,19 @@ cdef Stream *stream_new(Downstream *down) noexcept nogil:
     return stream
 
 
+cdef void adopt_state(Stream *stream, const FilterStateItem *item) noexcept nogil:
+    # What network filters left on the connection is its streams' too; what they set themselves stays theirs.
+    cdef FilterStateItem *copy
+    while item != NULL:
+        copy = <FilterStateItem *>arena_take(&stream.arena, sizeof(FilterStateItem))
+        if copy == NULL:
+            return
+        copy[0] = item[0]
+        copy.next = stream.record.filter_state.items
+        stream.record.filter_state.items = copy
+        item = item.next
+
+
 cdef void stream_begin(Stream *stream) noexcept nogil:
     cdef Engine *engine = stream.engine
     cdef Record *record = &stream.record
@@ -83,6 +97,8 @@ cdef void stream_begin(Stream *stream) noexcept nogil:
     record.downstream_remote = &down.conn.remote
     record.downstream_direct_remote = connection_direct_remote(&down.conn)
     record.server_name = connection_server_name(&down.conn)
+    if down.conn.state != NULL:
+        adopt_state(stream, down.conn.state.objects.items)
     record.downstream_local = connection_local(&down.conn)
     record.downstream_direct_local = record.downstream_local if down.conn.arrival == NULL else connection_direct_local(&down.conn)
     record.connection_id = down.conn.id

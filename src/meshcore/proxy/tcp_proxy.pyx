@@ -150,7 +150,7 @@ cdef void finish(TcpSession *session, uint64_t flags, bint reset) noexcept nogil
     timer_cancel(&session.engine.loop.wheel, &session.duration)
     timer_cancel(&session.engine.loop.wheel, &session.logging)
     if session.log_at_end:
-        write_line(session, LOG_TCP_CONNECTION_END)
+        write_line(session, LOG_TCP_CONNECTION_END, NOTHING)
     if upstream != NULL:
         leave_host(session)
         if reset:
@@ -194,6 +194,8 @@ cdef Span NO_CLUSTER = span(b"tcp_initializion_failure:3", 26)
 cdef Span NO_HOST = span(b"tcp_initializion_failure:1", 26)
 cdef Span OVERFLOWN = span(b"tcp_initializion_failure:2", 26)
 cdef Span NOT_CONNECTED = span(b"tcp_initializion_failure:0", 26)
+cdef Span NOTHING = span(b"", 0)
+cdef Span REFUSED = span(b"rbac_deny_close", 15)
 cdef Span IDLE = span(b"tcp_session_idle_timeout", 24)
 cdef Span DURATION = span(b"max_connection_duration_reached", 31)
 
@@ -370,7 +372,7 @@ cdef void on_connected(Transport *transport, int error) noexcept nogil:
     atomic_add(&session.host.stats[HOST_RQ_ACTIVE], 1)
     touch(session)
     if conf_of(session).log_connected:
-        write_line(session, LOG_TCP_UPSTREAM_CONNECTED)
+        write_line(session, LOG_TCP_UPSTREAM_CONNECTED, NOTHING)
     transport_read_start(transport)
     transport_read_start(session.conn.transport)
 
@@ -519,14 +521,27 @@ cdef void abort(Connection *connection) noexcept nogil:
 
 cdef void on_log_due(Timer *timer) noexcept nogil:
     cdef TcpSession *session = <TcpSession *>timer.owner
-    write_line(session, LOG_TCP_PERIODIC)
+    write_line(session, LOG_TCP_PERIODIC, NOTHING)
     wheel_arm(&session.engine.loop.wheel, timer, now_ms(session) + conf_of(session).log_every_ms)
+
+
+cdef void tcp_refuse(Connection *connection, size_t n, Span details) noexcept nogil:
+    cdef TcpSession *session = <TcpSession *>connection
+    if session.closed:
+        return
+    session.received += n
+    count(session, TCP_RX_BYTES, <int64_t>n)
+    session.local_close = True
+    session.down_reason = REFUSED
+    session.log_at_end = False
+    write_line(session, LOG_TCP_CONNECTION_END, details)
+    finish(session, 0, False)
 
 
 # --- log ------------------------------------------------------------------------------------------------------------
 
 
-cdef void write_line(TcpSession *session, uint8_t kind) noexcept nogil:
+cdef void write_line(TcpSession *session, uint8_t kind, Span termination) noexcept nogil:
     cdef TcpConf *conf = conf_of(session)
     cdef Record record
     if conf.logs_len == 0:
@@ -540,6 +555,7 @@ cdef void write_line(TcpSession *session, uint8_t kind) noexcept nogil:
     record.bytes_sent = record.downstream_wire_tx = record.upstream_wire_rx = session.sent
     record.flags = session.flags
     record.upstream_failure = session.failure
+    record.termination = termination
     if session.down_failure != NULL:
         record.downstream_failure = span(session.down_failure, strlen(session.down_failure))
     record.downstream_close_reason = session.down_reason
@@ -567,8 +583,9 @@ cdef void write_line(TcpSession *session, uint8_t kind) noexcept nogil:
         record.cluster = session.routed.conf.name
         record.cluster_stat_name = session.routed.conf.stat_name
         record.cluster_metadata = &session.routed.conf.metadata
-    if session.connected:
+    if session.host != NULL:
         host_note(session.host, &record)
+    if session.connected:
         record.upstream_local = &session.upstream_local
         record.upstream_connection_id = session.upstream_id
     write_logs(session.engine, conf.logs, conf.logs_len, &record)

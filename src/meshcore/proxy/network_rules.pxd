@@ -1,0 +1,14 @@
+# Network RBAC and set_filter_state: settings, compiled by bind/, and what they do with a connection. Worker thread.
+#
+# Rules are asked once, with the first bytes of the client, as Envoy's are: until then the filter that ends the chain does what it does
+# (dials, for a TCP proxy), and its read hook stands behind a gate. A refused connection is closed.
+from meshcore.filter.set_filter_state cimport SetFilterStateConf
+from meshcore.proxy.objects cimport Connection
+from meshcore.route.access_rules cimport AccessRules
+
+cdef struct RbacConf:
+    AccessRules *rules             # NULL: everybody may, and nothing is counted
+    AccessRules *shadow            # counted, nothing else; NULL: none
+
+cdef void network_rules_guard(Connection *connection) noexcept nogil           # its chain has begun with it, and has rules
+cdef void network_state_set(Connection *connection, const SetFilterStateConf *conf) noexcept nogil
