@@ -126,10 +126,10 @@ def running(source: Any, *, concurrency: int = 1, idle_upstreams: bool = True, *
         proxy.stop()
     if proxy.live_objects():
         raise Leak(f"{proxy.live_objects()} objects are alive after stop")
-    with contextlib.suppress(TimeoutError):
+    try:
         until(lambda: open_descriptors() <= before, limit=LIMIT_S)
-    if (now := open_descriptors()) > before:
-        raise Leak(f"{now} descriptors are open after stop, {before} were before the start")
+    except TimeoutError as error:
+        raise Leak(f"{open_descriptors()} descriptors are open after stop, {before} were before the start") from error
 
 
 def _close_pools(found: Running) -> None:
