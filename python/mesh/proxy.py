@@ -93,9 +93,7 @@ class Proxy:
         self._workers = self._make_workers()
         for worker in self._workers:
             self.registry.attach(worker.slots)
-        self._publisher = Publisher(
-            self._workers, self.registry, user_agent=self._service_cluster(), runner=self._filter_runner
-        )
+        self._publisher = Publisher(self._workers, self.registry, node=self._node(), runner=self._filter_runner)
         self._run_workers()
         try:
             for worker in self._workers:
@@ -220,9 +218,7 @@ class Proxy:
         self._app_loop = asyncio.get_running_loop()
         return await asyncio.to_thread(self.start)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         import asyncio
 
         await asyncio.to_thread(self.stop)
@@ -316,6 +312,9 @@ class Proxy:
     def _flush_statistics(self) -> None:
         self.refresh_server_stats()
         self.registry.flush()
+
+    def _node(self) -> tuple[str, str]:
+        return self._service_cluster(), str(self.loaded.plan.node.get("id", ""))
 
     def _service_cluster(self) -> str:
         return str(self.loaded.plan.node.get("cluster", ""))
@@ -415,7 +414,7 @@ class Proxy:
         from mesh.admin.server import AdminServer
 
         admin = AdminServer(self, self.loaded.plan.admin)
-        admin.start()              # it has stopped itself when this raises
+        admin.start()  # it has stopped itself when this raises
         self._admin = admin
         # Nobody but the admin interface shows intervals; without it there is no thread for them either.
         self._timers.every(self.loaded.plan.stats_flush_interval_ms / 1000, self._flush_statistics)

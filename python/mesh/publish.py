@@ -65,12 +65,12 @@ class Publisher:
         workers: list[Worker],
         registry: StatsRegistry,
         *,
-        user_agent: str = "",
+        node: tuple[str, str] = ("", ""),
         runner: Callable[[], Any] | None = None,
     ) -> None:
         self.workers = workers
         self.registry = registry
-        self.user_agent = user_agent
+        self.node = node
         self._runner = runner or _no_runner
         self.health: Health | None = None  # from the first cluster on that needs it
         self.secrets: Secrets | None = None  # from the first TLS context on that names one
@@ -356,7 +356,7 @@ class Publisher:
         resolved = self._resolved(spec)
         bound_spec = replace(resolved, chains=tuple(self._bind_filters(chain) for chain in resolved.chains))
         table = ListenerTable(
-            bound_spec, index, self.registry, self._cluster_index, self.logs.slots, self.user_agent, stat_name, kept
+            bound_spec, index, self.registry, self._cluster_index, self.logs.slots, self.node, stat_name, kept
         )
         for chain in resolved.chains:
             self._count_secrets(table, "server", chain.tls)

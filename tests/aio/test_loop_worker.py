@@ -150,7 +150,7 @@ def _listen_on_nothing(worker: LoopWorker) -> None:
     (spec,) = load(bootstrap()).plan.listeners
     from meshcore.bind.tables import ListenerTable
 
-    table = ListenerTable(spec, 0, publisher.registry, {}, {}, "", "test")
+    table = ListenerTable(spec, 0, publisher.registry, {}, {}, ("", ""), "test")
     worker.set_listener(table, [1 << 20], 1)
 
 

@@ -24,7 +24,7 @@ class ListenerTable:
         registry: StatsRegistry,
         cluster_index: dict[str, int],
         files: dict[str, int],
-        user_agent: str,
+        node: tuple[str, str],
         stat_name: str,
         kept: Sequence[int | None] = (),
     ) -> None: ...

@@ -302,7 +302,7 @@ cdef int fill_early(Arena *arena, object spec, HcmConf *hcm) except -1:
     return 0
 
 
-cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registry, dict files, str user_agent, list owned) except -1:
+cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registry, dict files, tuple node, list owned) except -1:
     cdef Group group
     group = take_stats(registry, f"http.{spec.stat_prefix}.", hcm_layout, owned, HCM_STATS, hcm.stats)
     hcm.rq_time = group.slot_of("downstream_rq_time")
@@ -323,7 +323,8 @@ cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registr
     hcm.scheme = keep(arena, spec.scheme_overwrite)
     hcm.via = keep(arena, spec.via)
     hcm.add_user_agent = spec.add_user_agent
-    hcm.user_agent = keep(arena, user_agent)
+    hcm.user_agent = keep(arena, node[0])
+    hcm.service_node = keep(arena, node[1])
     hcm.stream_idle_ms = spec.stream_idle_timeout_ms
     hcm.request_ms = spec.request_timeout_ms
     hcm.request_headers_ms = spec.request_headers_timeout_ms
@@ -426,10 +427,11 @@ cdef class ListenerTable:
     """A listener's settings and its route table, compiled.
 
     `index`: the listener's slot in every worker. `cluster_index` (name -> slot) and `files` (log path -> slot) grow as names are met.
-    `kept`: for each chain its place in the table that this one replaces, None where connections would notice a difference.
+    `node`: (cluster, id) of the process. `kept`: for each chain its place in the table that this one replaces, None where connections
+    would notice a difference.
     """
 
-    def __cinit__(self, spec, uint32_t index, StatsRegistry registry, dict cluster_index, dict files, str user_agent, str stat_name,
+    def __cinit__(self, spec, uint32_t index, StatsRegistry registry, dict cluster_index, dict files, tuple node, str stat_name,
                   kept=()):
         cdef ListenerConf *conf = <ListenerConf *>calloc(1, sizeof(ListenerConf))
         cdef Group group
@@ -485,7 +487,7 @@ cdef class ListenerTable:
             elif chain.tcp is not None:
                 self.fill_tcp(chain.tcp, &conf.chains[<int>i], registry, cluster_index, files)
             else:
-                self.fill_http(chain.hcm, i, registry, cluster_index, files, user_agent, keep_on)
+                self.fill_http(chain.hcm, i, registry, cluster_index, files, node, keep_on)
         keep_alive(conf, keep_on)
         for i, place in enumerate(kept):
             conf.chains[<int>i].was = 0 if place is None else 1 + place
@@ -556,12 +558,12 @@ cdef class ListenerTable:
         thrift.logs_len = len(spec.access_logs)
         return 0
 
-    cdef int fill_http(self, spec, int chain, StatsRegistry registry, dict cluster_index, dict files, str user_agent,
+    cdef int fill_http(self, spec, int chain, StatsRegistry registry, dict cluster_index, dict files, tuple node,
                        list keep_on) except -1:
         cdef HcmConf *hcm = <HcmConf *>take(&self.conf.arena, sizeof(HcmConf))
-        cdef FilterSet filters = filter_set(registry, spec, cluster_index, user_agent, self.owned)
+        cdef FilterSet filters = filter_set(registry, spec, cluster_index, node[0], self.owned)
         self.conf.chains[chain].hcm = hcm
-        fill_hcm(&self.conf.arena, spec, hcm, registry, files, user_agent, self.owned)
+        fill_hcm(&self.conf.arena, spec, hcm, registry, files, node, self.owned)
         filters.fill(&self.conf.arena, hcm, keep_on)
         take_stats(
             registry, f"{self.prefix}http.{spec.stat_prefix}.", listener_http_layout, self.owned, LISTENER_HTTP_STATS, hcm.listener_stats)

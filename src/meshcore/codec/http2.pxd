@@ -103,7 +103,6 @@ cdef struct Http2Stream:
     uint64_t unconsumed            # received while its owner was paused
     bint paused
     uint8_t wrong                  # Http2Wrong
-    uint32_t code                  # of the RST_STREAM that came
     uint32_t cookie_at             # index of the cookie that others are joined to, + 1
     uint32_t fields                # of the head that is being read: how many
     uint32_t field_bytes           # ... and their names and values
@@ -153,7 +152,6 @@ cdef struct Http2Session:
     bint dead                      # no more events
     uint8_t error                  # Http2Error
     bint blocked                   # DATA waits for `out` to shrink
-    bint settings_seen
     uint32_t empty_frames
     uint32_t priority_frames
     uint32_t window_frames

@@ -230,10 +230,8 @@ cdef int on_frame(nghttp2_session *native, const nghttp2_frame *frame, void *use
         stream = stream_of(session, frame.hd.stream_id)
         if stream != NULL:
             stream.bits |= HTTP2_PEER_RESET
-            stream.code = frame.rst_stream.error_code
     elif frame.hd.type == NGHTTP2_SETTINGS:
         if frame.hd.flags & NGHTTP2_FLAG_ACK == 0:
-            session.settings_seen = True
             session.ops.on_settings(session)
     elif frame.hd.type == NGHTTP2_GOAWAY:
         session.ops.on_goaway(session, frame.goaway.error_code)

@@ -160,6 +160,7 @@ cdef struct HcmConf:
     Span via
     bint add_user_agent
     Span user_agent                # service cluster, for add_user_agent
+    Span service_node              # likewise; empty: it has no id
     uint32_t stream_idle_ms
     uint32_t request_ms
     uint32_t request_headers_ms

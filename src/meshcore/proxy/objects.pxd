@@ -320,7 +320,6 @@ cdef struct Stream:
     Host *used_host                # a reference: the host of the last try that is over
     Buffer waiting                 # request body for an attempt that has no connection yet
     Buffer replay                  # request body as sent, for another try
-    bint waiting_end
     const RetryPolicy *retry
     uint32_t retries_left
     uint32_t tries

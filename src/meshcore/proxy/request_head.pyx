@@ -224,6 +224,8 @@ cdef void add_identity(Stream *stream, bint edge) noexcept nogil:
         head_set(head, H_ENVOY_DOWNSTREAM_SERVICE_CLUSTER, hcm.user_agent)
         if head_value(head, H_USER_AGENT).len == 0:
             head_set(head, H_USER_AGENT, hcm.user_agent)
+        if hcm.service_node.len > 0:
+            head_set(head, H_ENVOY_DOWNSTREAM_SERVICE_NODE, hcm.service_node)
     if hcm.via.len > 0:
         append_via(head, hcm.via)
     if edge and (stream.remote.family == 4 or stream.remote.family == 6):
