@@ -23,6 +23,7 @@ from meshcore.conf.tables cimport ClusterConf
 from meshcore.io.transport cimport *
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add
 from meshcore.proxy.objects cimport *
+from meshcore.proxy.origin cimport origin_say
 from meshcore.proxy.thrift.call_life cimport *
 from meshcore.proxy.thrift.charge cimport charge_failed
 from meshcore.proxy.thrift.local_reply cimport REASON_REMOTE_FAILURE_AT_START, REASON_TIMEOUT_AT_START
@@ -95,6 +96,8 @@ cdef void on_connected(Transport *transport, int error) noexcept nogil:
     histogram_record(engine.stats, conf.cx_connect_ms, (clock_ns(&engine.loop.clock) - upstream.started_ns) // NS_PER_MS)
     if conf.keepalive:
         transport_keepalive(transport, conf.keepalive_probes, conf.keepalive_time_s, conf.keepalive_interval_s)
+    if conf.says != NULL:
+        origin_say(NULL, conf.says, transport)     # as in Envoy: a call does not name its client
     if conf.max_connection_ms:
         wheel_arm(&engine.loop.wheel, &upstream.age, clock_ms(&engine.loop.clock) + conf.max_connection_ms)
     transport_local(transport, &upstream.local)
