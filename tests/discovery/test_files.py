@@ -130,9 +130,9 @@ def test_a_watched_directory_sees_the_link_that_moves(tmp_path: Path) -> None:
         (response({"@type": EDS, "cluster_name": "up", "colour": "red"}), "update_failure", "resources[0].colour: no such field"),
         (response({"@type": EDS, "cluster_name": ""}), "update_rejected", "resources[0].cluster_name: must not be empty"),
         (
-            response({**assignment(1), "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": "@x"}}}}]}]}),
+            response({**assignment(1), "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": "@", "mode": 1}}}}]}]}),
             "update_rejected",
-            "resources[0].endpoints[0].lb_endpoints[0].endpoint.address.pipe.path: an abstract socket",
+            "resources[0].endpoints[0].lb_endpoints[0].endpoint.address.pipe.mode: an abstract socket",
         ),
     ],
 )

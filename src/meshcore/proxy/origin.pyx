@@ -68,7 +68,8 @@ cdef size_t gather(const Origin *origin, const ProxyOut *says, char *out) noexce
     cdef size_t n = says.added.len
     cdef Span rest = origin.tlvs
     cdef uint32_t one
-    memcpy(out, says.added.at, n)
+    if n:
+        memcpy(out, says.added.at, n)
     if says.passes == NULL:
         return n
     while rest.len >= TLV_HEAD:
