@@ -219,7 +219,8 @@ cdef uint32_t fields_len(Head *trailers) noexcept nogil:
 
 
 cdef char *put(char *out, const char *at, uint32_t n) noexcept nogil:
-    memcpy(out, at, n)
+    if n:
+        memcpy(out, at, n)
     return out + n
 
 

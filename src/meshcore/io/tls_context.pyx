@@ -96,7 +96,8 @@ cdef void tls_trust_unref(TlsTrust *trust) noexcept nogil:
 cdef char *copy_bytes(Span source) noexcept nogil:
     cdef char *found = <char *>malloc(source.len + 1)
     if found != NULL:
-        memcpy(found, source.at, source.len)
+        if source.len:
+            memcpy(found, source.at, source.len)
         found[source.len] = 0
     return found
 

@@ -53,7 +53,8 @@ cdef void put(Writer *out, const char *at, size_t n) noexcept nogil:
             return
         out.text = grown
         out.cap = cap
-    memcpy(out.text + out.len, at, n)
+    if n:
+        memcpy(out.text + out.len, at, n)
     out.len += n
 
 

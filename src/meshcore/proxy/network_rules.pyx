@@ -70,7 +70,8 @@ cdef void refuse(Connection *connection, size_t n, Span policy) noexcept nogil:
         connection.ops.abort(connection)
         return
     memcpy(text, DENIED.at, DENIED.len)
-    memcpy(text + DENIED.len, policy.at, policy.len)
+    if policy.len:
+        memcpy(text + DENIED.len, policy.at, policy.len)
     text[DENIED.len + policy.len] = 93
     tcp_refuse(connection, n, span(text, DENIED.len + policy.len + 1))
 

@@ -47,7 +47,8 @@ cdef size_t append(char *out, size_t n, Span text, size_t room) noexcept nogil:
     cdef size_t part = text.len
     if part > room - n:
         part = room - n
-    memcpy(out + n, text.at, part)
+    if part:
+        memcpy(out + n, text.at, part)
     return n + part
 
 
