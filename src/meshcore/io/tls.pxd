@@ -48,6 +48,7 @@ cdef struct Tls:
     char *own_asked                # NULL: the context's
     uint8_t state                  # TlsState
     bint server
+    bint owes_tickets              # servers: nothing of the owner has gone yet
     bint said_bye                  # close_notify is sealed
     uint8_t verify_detail          # VerifyFault of io/tls_verify
     char *verify_text              # ... and in words; NULL: it has not failed

@@ -18,6 +18,7 @@ from meshcore.conf.stat_ids cimport TLS_CONNECTION_ERROR
 from meshcore.conf.tls cimport tls_conf_unref, tls_slot_take
 from meshcore.io.loop cimport SCRATCH
 from meshcore.io.openssl cimport *
+from meshcore.io.tls_choice cimport grant_tickets
 from meshcore.io.tls_context cimport SID_LEN, tls_session_take
 from meshcore.io.tls_count cimport tls_count_handshake
 from meshcore.io.tls_facts cimport facts_leave, facts_new
@@ -272,6 +273,7 @@ cdef bint opened(Tls *tls) noexcept nogil:
     tls.state = TLS_OPEN
     transport.shaking = False
     tls_count_handshake(tls)
+    tls.owes_tickets = tls.server
     send_wire(tls)
     transport_watch(transport)
     transport_flush(transport)     # what was written meanwhile
@@ -488,6 +490,9 @@ cdef void tls_send(Transport *transport) noexcept nogil:
         pass
     elif tls.state == TLS_OPEN or (tls.state == TLS_ENDED and not tls.said_bye):
         ERR_clear_error()
+        if tls.owes_tickets and transport.out.len > 0:
+            tls.owes_tickets = False
+            grant_tickets(tls)
         while transport.out.len > 0 and not transport.blocked and not transport.failed:
             if not seal_batch(tls):
                 (<TlsShared *>transport.loop.tls).wire_len = 0

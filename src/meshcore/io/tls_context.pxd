@@ -37,6 +37,7 @@ cdef struct TlsProfile:
     SSL_CTX *ctx
     bint server
     bint speaks_1_3
+    bint grants                    # clients of TLS 1.3 get tickets
     TlsTrust *trust                # a reference; NULL: nobody is checked against authorities
     char *alpn                     # wire form, our preference first
     uint32_t alpn_len

@@ -112,8 +112,7 @@ cdef void set_sessions(SSL_CTX *ctx, const ProfileSpec *spec) noexcept nogil:
         SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET)
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER if spec.stateful else SSL_SESS_CACHE_OFF)
     SSL_CTX_sess_set_cache_size(ctx, SESSIONS_KEPT)
-    if not spec.stateless and not spec.stateful:
-        SSL_CTX_set_num_tickets(ctx, 0)
+    SSL_CTX_set_num_tickets(ctx, 0)    # they go with the first answer (grant_tickets)
     if spec.session_s:
         SSL_CTX_set_timeout(ctx, spec.session_s)
     if spec.tickets.len > 0:
@@ -156,6 +155,7 @@ cdef TlsProfile *tls_profile_new(const ProfileSpec *spec, uint8_t *error) noexce
     profile.refs = 1
     profile.server = spec.server
     profile.speaks_1_3 = spec.most_version >= TLS1_3_VERSION
+    profile.grants = spec.server and (spec.stateless or spec.stateful)
     profile.alpn = copy_bytes(spec.alpn)
     profile.alpn_len = spec.alpn.len
     if spec.tickets.len > 0:
