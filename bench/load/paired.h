@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -45,7 +46,7 @@ static void watch(int epoll, int fd, void *connection, uint32_t wanted) {
         fail("epoll_ctl");
 }
 
-static int listen_anywhere(int epoll) {
+static inline int listen_anywhere(int epoll) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof address;
     int listener = socket(AF_INET, SOCK_STREAM, 0);

@@ -13,7 +13,7 @@ from functools import partial
 
 from bench import account, ask
 from bench.failure import BenchFailure
-from bench.load import s_time, wrk
+from bench.load import paired, wrk
 from bench.load.wrk import Load
 from bench.machine import open_files
 from bench.peers.peer import Feature, Peer, Shape
@@ -26,6 +26,7 @@ NEEDS = frozenset({Feature.TLS})
 SPARE_FILES = 200
 WARM_REQUESTS = 200
 LOAD_S = 120.0
+SHAKING = 8  # connections at once
 
 
 def client() -> ssl.SSLContext:
@@ -56,11 +57,11 @@ def answers(context: ssl.SSLContext, place: Serving) -> bool:
 
 @dataclass(frozen=True)
 class TlsScenario:
-    """`resumed`: None: requests by wrk on open connections; else handshakes."""
+    """`shakes`: None: requests by wrk on open connections; else handshakes, full or resumed, until the client says goodbye."""
 
     name: str
     title: str
-    resumed: bool | None = None
+    shakes: str | None = None
     unit: str = "us CPU / request"
     connections: int = 64
     needs: frozenset[Feature] = NEEDS
@@ -72,11 +73,11 @@ class TlsScenario:
         core = stand.cores.load
         with started(stand, peer, Shape(certificates=1)) as place:
             await_ready(place.process, place.log, partial(answers, client(), place), peer.name)
-            if self.resumed is None:
+            if self.shakes is None:
                 drive = partial(wrk.drive, Load(self.connections, secure=True), place.ports.listen, core=core, folder=place.folder)
                 return under_load(stand, peer, place, self.connections, drive)
-            shake = partial(s_time.drive, place.ports.listen, self.resumed, core=core, folder=place.folder)
-            return under_load(stand, peer, place, 1, shake)
+            shake = partial(paired.drive, "shake", place.ports.listen, self.connections, (self.shakes,), core=core, folder=place.folder)
+            return under_load(stand, peer, place, self.connections, shake)
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,8 @@ class CertificatesScenario:
 
 SCENARIOS = (
     TlsScenario("tls", "TLS 1.3 small GET, 64 connections"),
-    TlsScenario("handshakes", "TLS 1.3 handshake, ECDSA P-256", False, "us CPU / handshake"),
-    TlsScenario("handshakes_resumed", "TLS 1.2 handshake, resumed", True, "us CPU / handshake"),
+    TlsScenario("handshakes", "TLS 1.3 handshake, ECDSA P-256", "full", "us CPU / handshake", SHAKING),
+    TlsScenario("handshakes_resumed", "TLS 1.2 handshake, resumed", "resumed", "us CPU / handshake", SHAKING),
     TlsIdleScenario(),
     CertificatesScenario(),
 )
