@@ -51,6 +51,14 @@ LEAVES: dict[str, tuple[str, list[str], dict[str, Any]]] = {
     "no_chain": ("middle", ["dns:a.test"], {"common": "no_chain"}),
     "revoked": ("root", ["dns:a.test"], {"common": "revoked"}),
     "other_domain": ("stranger", ["uri:spiffe://other.test/client"], {"common": "other_domain"}),
+    "odd_names": (
+        "root",
+        [
+            "uri:spiffe://mesh.test/a,b", "uri:spiffe://mesh.test/c", "uri:,", "dns:odd,name.test", "dns:plain.test",
+            "email:a,b@mesh.test", "other:x,y",
+        ],
+        {"common": "odd"},
+    ),
     "quoted": ("root", ["uri:spiffe://mesh.test/a,b;c=\"d\""], {"common": 'q"u,o;t=e d'}),
 }  # fmt: skip
 

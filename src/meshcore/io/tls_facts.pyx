@@ -4,7 +4,7 @@ All texts are written one after another into one block that grows; while it does
 """
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, realloc
-from libc.string cimport memcpy, strlen
+from libc.string cimport memchr, memcpy, strlen
 
 from meshcore.io.openssl cimport *
 from meshcore.io.tls cimport Tls
@@ -153,40 +153,68 @@ cdef void put_other(Writer *out, const GENERAL_NAME *name) noexcept nogil:
         OPENSSL_free(text)
 
 
-cdef void put_sans(Writer *out, TlsFacts *facts, int kind, STACK_GENERAL_NAME *names, int type) noexcept nogil:
-    cdef const ASN1_STRING *value
+cdef bint put_san(Writer *out, const GENERAL_NAME *name, int type) noexcept nogil:
+    # False: a name of another type, or one that holds what ends names: nobody is called that.
     cdef char address[ADDRESS_MAX]
     cdef int found = 0
-    cdef int i
+    cdef const ASN1_STRING *value = <const ASN1_STRING *>GENERAL_NAME_get0_value(name, &found)
+    cdef const unsigned char *at
     cdef int n
+    if found != type:
+        return False
+    if type == GEN_OTHERNAME:
+        put_other(out, name)
+        return True
+    at = ASN1_STRING_get0_data(value)
+    n = ASN1_STRING_length(value)
+    if type != GEN_IPADD:
+        if memchr(at, NAME_END, n) != NULL:
+            return False
+        put(out, <const char *>at, n)
+    elif n == 4 or n == 16:
+        inet_ntop(AF_INET if n == 4 else AF_INET6, at, address, ADDRESS_MAX)
+        put(out, address, strlen(address))
+    return True
+
+
+cdef void put_sans(Writer *out, TlsFacts *facts, int kind, STACK_GENERAL_NAME *names, int type) noexcept nogil:
+    # As a text: with commas between names.
+    cdef int n = sk_GENERAL_NAME_num(names) if names != NULL else 0
+    cdef bint first = True
+    cdef int i
     begin(out, facts, kind)
-    if names != NULL:
-        for i in range(sk_GENERAL_NAME_num(names)):
-            value = <const ASN1_STRING *>GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &found)
-            if found != type:
-                continue
-            if out.len > <size_t>facts.facts[kind].at:
-                put(out, b",", 1)
-            if type == GEN_OTHERNAME:
-                put_other(out, sk_GENERAL_NAME_value(names, i))
-                continue
-            n = ASN1_STRING_length(value)
-            if type != GEN_IPADD:
-                put(out, <const char *>ASN1_STRING_get0_data(value), n)
-            elif n == 4 or n == 16:
-                inet_ntop(AF_INET if n == 4 else AF_INET6, ASN1_STRING_get0_data(value), address, ADDRESS_MAX)
-                put(out, address, strlen(address))
+    for i in range(n):
+        if not first:
+            put(out, b",", 1)
+        if put_san(out, sk_GENERAL_NAME_value(names, i), type):
+            first = False
+        elif not first:
+            out.len -= 1
     end(out, facts, kind)
 
 
-cdef void put_names(Writer *out, TlsFacts *facts, X509 *cert, int first) noexcept nogil:
-    # URI, DNS, IP, email and other names, in the order of their kinds.
+cdef void put_each_name(Writer *out, TlsFacts *facts, int kind, STACK_GENERAL_NAME *names, int type) noexcept nogil:
+    cdef int n = sk_GENERAL_NAME_num(names) if names != NULL else 0
+    cdef char end_of_name = NAME_END
+    cdef int i
+    begin(out, facts, kind)
+    for i in range(n):
+        if put_san(out, sk_GENERAL_NAME_value(names, i), type):
+            put(out, &end_of_name, 1)
+    end(out, facts, kind)
+
+
+cdef void put_names(Writer *out, TlsFacts *facts, X509 *cert, int first, int uris, int hosts) noexcept nogil:
+    # URI, DNS, IP, email and other names, in the order of their kinds; `uris` and `hosts` are those lists again; FACTS: nobody asks.
     cdef STACK_GENERAL_NAME *names = <STACK_GENERAL_NAME *>X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL)
     put_sans(out, facts, first, names, GEN_URI)
     put_sans(out, facts, first + 1, names, GEN_DNS)
     put_sans(out, facts, first + 2, names, GEN_IPADD)
     put_sans(out, facts, first + 3, names, GEN_EMAIL)
     put_sans(out, facts, first + 4, names, GEN_OTHERNAME)
+    put_each_name(out, facts, uris, names, GEN_URI)
+    if hosts != FACTS:
+        put_each_name(out, facts, hosts, names, GEN_DNS)
     GENERAL_NAMES_free(names)
 
 
@@ -242,7 +270,7 @@ cdef void put_peer(Writer *out, TlsFacts *facts, SSL *ssl, X509 *cert, bint serv
     begin(out, facts, FACT_SHA256)
     put_digest(out, cert, EVP_sha256())
     end(out, facts, FACT_SHA256)
-    put_names(out, facts, cert, FACT_URI_SANS)
+    put_names(out, facts, cert, FACT_URI_SANS, FACT_URI_NAMES, FACT_DNS_NAMES)
     facts.not_before_s = cert_seconds(X509_get0_notBefore(cert))
     facts.not_after_s = cert_seconds(X509_get0_notAfter(cert))
     put_issuer(out, facts, ssl)
@@ -306,7 +334,7 @@ cdef void work_out(TlsFacts *facts) noexcept nogil:
         begin(&out, facts, FACT_LOCAL_SUBJECT)
         put_name(&out, X509_get_subject_name(own))
         end(&out, facts, FACT_LOCAL_SUBJECT)
-        put_names(&out, facts, own, FACT_LOCAL_URI_SANS)
+        put_names(&out, facts, own, FACT_LOCAL_URI_SANS, FACT_LOCAL_URI_NAMES, FACTS)
     put_text(&out, facts, FACT_VERSION, SSL_get_version(tls.ssl))
     put_text(&out, facts, FACT_CIPHER, SSL_CIPHER_get_name(SSL_get_current_cipher(tls.ssl)))
     put_session(&out, facts, tls.ssl)

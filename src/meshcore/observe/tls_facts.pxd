@@ -8,7 +8,7 @@ from libc.stdlib cimport free
 from meshcore.base.span cimport Span
 
 cdef enum TlsFactKind:
-    # Of the peer's certificate, of its chain, of our own certificate (`*_LOCAL_*`), of the connection. Lists are joined with commas.
+    # Of the peer's certificate, of its chain, of our own certificate (`*_LOCAL_*`), of the connection. Lists are joined with commas, for texts.
     FACT_SUBJECT
     FACT_ISSUER
     FACT_SERIAL
@@ -37,7 +37,14 @@ cdef enum TlsFactKind:
     FACT_SESSION_ID
     FACT_GROUP                     # of the key exchange
     FACT_ASKED                     # clients: the name that the server was asked for
+    # The same names for those who look at each: NAME_END stands behind every one, which no name holds. See tls_next_name.
+    FACT_URI_NAMES
+    FACT_DNS_NAMES
+    FACT_LOCAL_URI_NAMES
     FACTS
+
+cdef enum:
+    NAME_END = 0
 
 cdef struct TlsFacts:
     uint32_t refs
@@ -54,6 +61,16 @@ cdef inline Span tls_fact(TlsFacts *facts, int kind) noexcept nogil:
     if facts.source != NULL:
         facts.work_out(facts)
     return facts.facts[kind]
+
+cdef inline Span tls_next_name(Span *names) noexcept nogil:
+    # Takes the first name out of a list of names; the list must not be empty.
+    cdef Span name = names[0]
+    name.len = 0
+    while name.at[name.len] != NAME_END:
+        name.len += 1
+    names.at += name.len + 1
+    names.len -= name.len + 1
+    return name
 
 cdef inline TlsFacts *tls_facts_ref(TlsFacts *facts) noexcept nogil:
     if facts != NULL:

@@ -12,21 +12,26 @@ from meshcore.conf.tables cimport *
 from meshcore.observe.tls_facts cimport *
 from meshcore.proxy.objects cimport *
 
+cdef enum Shape:
+    PLAIN
+    QUOTED
+    EACH_NAME                      # an element for each name of a list
+
 cdef struct Element:
     Span name
     int fact
     uint32_t asked                 # bit of HcmConf.cert_details; 0: always
-    bint quoted
+    uint8_t shape                  # Shape
     bint empty_too                 # stands there without a value
 
 cdef Element[7] elements
-elements[0] = Element(span(b"By=", 3), FACT_LOCAL_URI_SANS, 0, False, False)
-elements[1] = Element(span(b"Hash=", 5), FACT_SHA256, 0, False, False)
-elements[2] = Element(span(b"Cert=", 5), FACT_CERT, CERT_WHOLE, True, False)
-elements[3] = Element(span(b"Chain=", 6), FACT_CHAIN, CERT_CHAIN, True, False)
-elements[4] = Element(span(b"Subject=", 8), FACT_SUBJECT, CERT_SUBJECT, True, True)
-elements[5] = Element(span(b"URI=", 4), FACT_URI_SANS, CERT_URI, False, True)
-elements[6] = Element(span(b"DNS=", 4), FACT_DNS_SANS, CERT_DNS, False, False)
+elements[0] = Element(span(b"By=", 3), FACT_LOCAL_URI_NAMES, 0, EACH_NAME, False)
+elements[1] = Element(span(b"Hash=", 5), FACT_SHA256, 0, PLAIN, False)
+elements[2] = Element(span(b"Cert=", 5), FACT_CERT, CERT_WHOLE, QUOTED, False)
+elements[3] = Element(span(b"Chain=", 6), FACT_CHAIN, CERT_CHAIN, QUOTED, False)
+elements[4] = Element(span(b"Subject=", 8), FACT_SUBJECT, CERT_SUBJECT, QUOTED, True)
+elements[5] = Element(span(b"URI=", 4), FACT_URI_NAMES, CERT_URI, EACH_NAME, True)
+elements[6] = Element(span(b"DNS=", 4), FACT_DNS_NAMES, CERT_DNS, EACH_NAME, False)
 
 
 cdef inline char *put(char *out, Span text) noexcept nogil:
@@ -35,35 +40,34 @@ cdef inline char *put(char *out, Span text) noexcept nogil:
     return out + text.len
 
 
-cdef char *put_list(char *out, const Element *element, Span list) noexcept nogil:
-    # One element for each name of the list.
-    cdef uint32_t start = 0
-    cdef uint32_t i
-    for i in range(list.len + 1):
-        if i == list.len or list.at[i] == b',':
-            out = put(out, element.name)
-            out = put(out, span(list.at + start, i - start))
-            out[0] = b';'
-            out += 1
-            start = i + 1
+cdef char *put_one(char *out, const Element *element, Span text) noexcept nogil:
+    out = put(put(out, element.name), text)
+    out[0] = b';'
+    return out + 1
+
+
+cdef char *put_element(char *out, const Element *element, Span text) noexcept nogil:
+    if element.shape == QUOTED:
+        out = put(out, element.name)
+        out[0] = b'"'
+        out = put(out + 1, text)
+        out[0] = b'"'
+        out[1] = b';'
+        return out + 2
+    if element.shape == PLAIN or text.len == 0:
+        return put_one(out, element, text)
+    while text.len > 0:
+        out = put_one(out, element, tls_next_name(&text))
     return out
 
 
-cdef char *put_quoted(char *out, const Element *element, Span text) noexcept nogil:
-    out = put(out, element.name)
-    out[0] = b'"'
-    out = put(out + 1, text)
-    out[0] = b'"'
-    out[1] = b';'
-    return out + 2
-
-
-cdef size_t room_for(Span list, const Element *element) noexcept nogil:
+cdef size_t room_for(const Element *element, Span text) noexcept nogil:
     cdef size_t names = 1
     cdef uint32_t i
-    for i in range(list.len):
-        names += list.at[i] == b','
-    return list.len + names * (element.name.len + 3)
+    if element.shape == EACH_NAME:
+        for i in range(text.len):
+            names += text.at[i] == NAME_END
+    return text.len + names * (element.name.len + 3)
 
 
 cdef Span describe(Stream *stream, TlsFacts *facts) noexcept nogil:
@@ -77,13 +81,13 @@ cdef Span describe(Stream *stream, TlsFacts *facts) noexcept nogil:
         texts[i] = tls_fact(facts, elements[i].fact)
         wanted[i] = (elements[i].asked == 0 or stream.hcm.cert_details & elements[i].asked) and (texts[i].len > 0 or elements[i].empty_too)
         if wanted[i]:
-            room += room_for(texts[i], &elements[i])
+            room += room_for(&elements[i], texts[i])
     start = at = <char *>arena_take(&stream.arena, room + 1)
     if start == NULL:
         return span(NULL, 0)
     for i in range(7):
         if wanted[i]:
-            at = put_quoted(at, &elements[i], texts[i]) if elements[i].quoted else put_list(at, &elements[i], texts[i])
+            at = put_element(at, &elements[i], texts[i])
     return span(start, at - start - 1 if at > start else 0)
 
 

@@ -1,23 +1,17 @@
 """Access rules; see access_rules.pxd for the law."""
-from libc.stdint cimport uint16_t, uint64_t
+from libc.stdint cimport uint16_t
 
 from meshcore.base.span cimport Span, span
 from meshcore.observe.ip cimport cidr_holds
 from meshcore.observe.metadata cimport FilterStateItem, filter_state_find
-from meshcore.observe.tls_facts cimport FACT_DNS_SANS, FACT_SUBJECT, FACT_URI_SANS, TlsFacts, tls_fact
+from meshcore.observe.tls_facts cimport FACT_DNS_NAMES, FACT_SUBJECT, FACT_URI_NAMES, TlsFacts, tls_fact, tls_next_name
 from meshcore.route.matcher cimport StringMatcher, string_matches
 
 
-cdef bint one_of_list(const StringMatcher *matcher, Span names) noexcept nogil:
-    # Names that stand in one text, with a comma between two.
-    cdef uint64_t start = 0
-    cdef uint64_t i
-    for i in range(names.len + 1):
-        if i < names.len and names.at[i] != 44:
-            continue
-        if i > start and string_matches(matcher, span(names.at + start, i - start)):
+cdef bint one_of_names(const StringMatcher *matcher, Span names) noexcept nogil:
+    while names.len > 0:
+        if string_matches(matcher, tls_next_name(&names)):
             return True
-        start = i + 1
     return False
 
 
@@ -26,7 +20,7 @@ cdef bint is_authenticated(const StringMatcher *matcher, TlsFacts *tls) noexcept
         return False
     if matcher == NULL:
         return tls.presented
-    return (one_of_list(matcher, tls_fact(tls, FACT_URI_SANS)) or one_of_list(matcher, tls_fact(tls, FACT_DNS_SANS))
+    return (one_of_names(matcher, tls_fact(tls, FACT_URI_NAMES)) or one_of_names(matcher, tls_fact(tls, FACT_DNS_NAMES))
             or string_matches(matcher, tls_fact(tls, FACT_SUBJECT)))
 
 
