@@ -241,6 +241,7 @@ cdef extern from "<openssl/ssl.h>" nogil:
     long SSL_CTX_set_timeout(SSL_CTX *, long) noexcept
     int SSL_CTX_set_num_tickets(SSL_CTX *, size_t) noexcept
     int SSL_new_session_ticket(SSL *) noexcept
+    int SSL_free_buffers(SSL *) noexcept
     void SSL_CTX_sess_set_new_cb(SSL_CTX *, int (*)(SSL *, SSL_SESSION *) noexcept nogil) noexcept
     void SSL_CTX_set_cert_store(SSL_CTX *, X509_STORE *) noexcept
     void SSL_CTX_set_cert_verify_callback(SSL_CTX *, int (*)(X509_STORE_CTX *, void *) noexcept nogil, void *) noexcept

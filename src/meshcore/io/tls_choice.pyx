@@ -229,6 +229,8 @@ cdef void grant_tickets(Tls *tls) noexcept nogil:
         SSL_new_session_ticket(tls.ssl)
         if not SSL_session_reused(tls.ssl):
             SSL_new_session_ticket(tls.ssl)
+        SSL_do_handshake(tls.ssl)      # seals them; the answer's record follows
+        SSL_free_buffers(tls.ssl)      # OpenSSL's state machine has made one to read into
 
 
 cdef int keep_session(SSL *ssl, SSL_SESSION *session) noexcept nogil:
