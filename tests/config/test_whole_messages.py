@@ -20,6 +20,8 @@ for _module in pkgutil.iter_modules(mesh.config.__path__):
 
 # envoy.config.core.v3.Node is shown, and locality, cluster and id are used; typed metadata says nothing to the engine.
 WHOLE: dict[str, tuple[str, ...]] = {
+    "envoy.config.core.v3.HealthStatusSet": ("statuses",),
+    "envoy.type.http.v3.CookieAttribute": ("name", "value"),
     "envoy.config.accesslog.v3.AndFilter": ("filters",),
     "envoy.config.accesslog.v3.DurationFilter": ("comparison",),
     "envoy.config.accesslog.v3.GrpcStatusFilter": ("statuses", "exclude"),

@@ -8,6 +8,7 @@ called after the run.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import Any
@@ -28,6 +29,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 # Duration and upstream service time in the default text format, after the two byte counts.
 _DEFAULT_TIMES = re.compile(r"^(\[<time>\] \".*?\" \d+ \S+ \d+ \d+) (\d+|-) (\d+|-) ")
 _ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")
+_ENCODED = re.compile(r"(?:[A-Za-z0-9+/]{4}){4,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
 
 class Normaliser:
@@ -92,7 +94,13 @@ class Normaliser:
 
     def _text(self, text: str) -> str:
         text = _UUID.sub(lambda found: found[0] if found[0] in self._given else f"<uuid {found[1]}>", text)
+        text = _ENCODED.sub(lambda found: self._encoded(found[0]), text)
         return _ADDRESS.sub(lambda found: f"127.0.0.1:<{self._ports.get(int(found[1]), 'ephemeral')}>", text)
+
+    def _encoded(self, text: str) -> str:
+        """An address that stands in Base64, as stateful sessions write it; what else is Base64 stays."""
+        inside = base64.b64decode(text)
+        return f"<base64 of {self._text(repr(inside))}>" if _ADDRESS.search(inside.decode("latin-1")) else text
 
     def line(self, text: str) -> str:
         """A line of a transcript without what may differ; only to pair lines for the eye."""

@@ -27,7 +27,7 @@ from mesh.config import (
     upstream_http,
 )
 from mesh.config.errors import join
-from mesh.config.fields import Fields, anything, false, unset
+from mesh.config.fields import Fields, anything, unset
 from mesh.config.lowering import Lowering, metadata, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
@@ -42,11 +42,12 @@ CLUSTER = Fields(
         "typed_extension_protocol_options", "upstream_bind_config", "common_lb_config",
         "upstream_connection_options", "load_balancing_policy", "transport_socket", "eds_cluster_config", "health_checks",
         "outlier_detection", "wait_for_warm_on_init", "ignore_health_on_host_removal", "metadata",
-        "original_dst_lb_config", "cleanup_interval",
+        "original_dst_lb_config", "cleanup_interval", "connection_pool_per_downstream_connection",
+        "close_connections_on_host_health_failure",
     }
     | cluster_dns.CLUSTER_FIELDS,
     harmless={
-        "upstream_http_protocol_options": anything, "close_connections_on_host_health_failure": false,
+        "upstream_http_protocol_options": anything,
         "track_cluster_stats": unset,
         "preconnect_policy": lambda value: _no_preconnect(value),
     },
@@ -95,6 +96,9 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
         endpoints=endpoint.lower_static(message.load_assignment, low, at_hosts, local) if static else (),
         dns=dns,
         **endpoint.lower_policy(message.load_assignment, low, at_hosts),
+        pool_per_connection=message.connection_pool_per_downstream_connection,
+        drains_on_change=message.common_lb_config.close_connections_on_host_set_change,
+        cuts_on_failure=message.close_connections_on_host_health_failure,
         own_locality=low.locality,
         local_cluster="" if local else low.local_cluster,
         **dns_options.named(),

@@ -14,14 +14,16 @@ from mesh.config.errors import join
 from mesh.config.fields import Fields, anything
 from mesh.config.lowering import Lowering, each, wrapped_or
 from mesh.config.render import to_tree
+from mesh.config.runtime import WHOLES
 from meshcore.bind import spec
 
 ASSIGNMENT = Fields("envoy.config.endpoint.v3.ClusterLoadAssignment", {"cluster_name", "endpoints", "policy"})
 POLICY = Fields(
     "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy",
-    {"overprovisioning_factor", "weighted_priority_health"},
+    {"overprovisioning_factor", "weighted_priority_health", "drop_overloads"},
     harmless={"endpoint_stale_after": anything},
 )
+DROP = Fields("envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload", {"drop_percentage"}, described={"category"})
 LOCALITY = Fields(
     "envoy.config.endpoint.v3.LocalityLbEndpoints",
     {"lb_endpoints", "priority", "locality", "load_balancing_weight"},
@@ -88,7 +90,21 @@ def lower_policy(message: Any, low: Lowering, path: str) -> dict[str, Any]:
     return {
         "overprovisioning_factor": wrapped_or(message.policy, "overprovisioning_factor", 140),
         "weighted_priority_health": message.policy.weighted_priority_health,
+        "drop_share": _dropped(message.policy.drop_overloads, low, join(path, "policy.drop_overloads")),
     }
+
+
+def _dropped(items: Any, low: Lowering, path: str) -> float:
+    """The share of the requests that drop_overloads refuses."""
+    if len(items) > 1:
+        low.refuse(path, f"one category is accepted, not {len(items)}")
+    for item in items:
+        DROP.check(item, low.report, f"{path}[0]")
+        share: float = item.drop_percentage.numerator / WHOLES[item.drop_percentage.denominator]
+        if share > 1:
+            low.refuse(f"{path}[0].drop_percentage", f"at most 100 %, not {share * 100:g} %")
+        return share
+    return 0.0
 
 
 def lower_locality(message: Any) -> spec.Locality:

@@ -52,7 +52,7 @@ COMMON = Fields(
     f"{CLUSTER}.CommonLbConfig",
     {
         "healthy_panic_threshold", "zone_aware_lb_config", "locality_weighted_lb_config", "consistent_hashing_lb_config",
-        "ignore_new_hosts_until_first_hc",
+        "ignore_new_hosts_until_first_hc", "close_connections_on_host_set_change", "override_host_status",
     },
     harmless={"update_merge_window": anything},
 )  # fmt: skip
@@ -67,6 +67,7 @@ OWN_POLICIES = {
         ("decay_ms", "default_latency_ms", "queue_size", "choice_count"),
     ),
 }
+OVERRIDABLE = ("healthy", "healthy", "unhealthy", "draining", "unhealthy", "degraded")  # HealthStatus
 LB_POLICIES = ("round_robin", "least_request", "ring_hash", "random", "", "maglev")
 CLUSTER_PROVIDED = 6
 PROVIDING = {"original_dst": "a cluster of type ORIGINAL_DST", "aggregate": "an aggregate cluster"}
@@ -82,6 +83,15 @@ DEPTH_MAX = 8
 
 def lower(message: Any, low: Lowering, path: str, kind: str) -> spec.LoadBalancer:
     """The balancer of a Cluster of this kind (spec.Cluster.kind)."""
+    found = _policy(message, low, path, kind)
+    balancing = message.common_lb_config
+    if not balancing.HasField("override_host_status"):
+        return found
+    named = dict.fromkeys(OVERRIDABLE[status] for status in balancing.override_host_status.statuses)
+    return replace(found, override_host_status=tuple(named))
+
+
+def _policy(message: Any, low: Lowering, path: str, kind: str) -> spec.LoadBalancer:
     balancing = message.common_lb_config
     COMMON.check(balancing, low.report, join(path, "common_lb_config"))
     if balancing.consistent_hashing_lb_config.use_hostname_for_hashing and kind != "strict_dns":

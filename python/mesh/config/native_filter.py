@@ -20,10 +20,12 @@ from mesh.config import (
     filter_fault,
     filter_grpc,
     filter_header_mutation,
+    filter_header_to_metadata,
     filter_health_check,
     filter_local_ratelimit,
     filter_set_filter_state,
     filter_set_metadata,
+    filter_stateful_session,
 )
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything
@@ -48,6 +50,8 @@ FILTERS: dict[str, tuple[str, Lower]] = {
     filter_set_filter_state.CONFIG.message: ("set_filter_state", filter_set_filter_state.lower),
     filter_admission_control.CONTROL.message: ("admission_control", filter_admission_control.lower),
     filter_adaptive_concurrency.CONCURRENCY.message: ("adaptive_concurrency", filter_adaptive_concurrency.lower),
+    filter_stateful_session.SESSION.message: ("stateful_session", filter_stateful_session.lower),
+    filter_header_to_metadata.CONFIG.message: ("header_to_metadata", filter_header_to_metadata.lower),
 }
 PER_ROUTE: dict[str, tuple[str, Lower]] = {
     filter_buffer.PER_ROUTE.message: ("buffer", filter_buffer.lower_per_route),
@@ -58,6 +62,8 @@ PER_ROUTE: dict[str, tuple[str, Lower]] = {
     filter_cors.POLICY.message: ("cors", filter_cors.lower_per_route),
     filter_csrf.POLICY.message: ("csrf", filter_csrf.lower),
     filter_set_filter_state.CONFIG.message: ("set_filter_state", filter_set_filter_state.lower),
+    filter_stateful_session.PER_ROUTE.message: ("stateful_session", filter_stateful_session.lower_per_route),
+    filter_header_to_metadata.CONFIG.message: ("header_to_metadata", filter_header_to_metadata.lower),
 }
 WRAPPED: dict[str, tuple[str, Lower] | None] = {**PER_ROUTE, FILTER_CONFIG.message: None}
 

@@ -24,6 +24,7 @@ POLICY = Fields(
         "retriable_headers", "retriable_request_headers", "retry_host_predicate", "retry_priority",
         "host_selection_retry_max_attempts",
     },
+    instead={"retry_options_predicates": "Envoy has no such predicate either"},
 )  # fmt: skip
 HOST_PREDICATES = {
     "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate": "previous_hosts",

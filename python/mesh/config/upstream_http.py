@@ -1,7 +1,7 @@
 """envoy.extensions.upstreams.http.v3.HttpProtocolOptions: how a cluster speaks HTTP to its hosts.
 
 HTTP/1.1 or HTTP/2 (`explicit_http_config`), what the client speaks (`use_downstream_protocol_config`), or what the TLS handshake of each
-connection settles (`auto_config`). The older fields of
+connection settles (`auto_config`). Its retry policy, hash policy and mirrors stand in place of those of every route. The older fields of
 Cluster itself lower through the same functions. SNI and SAN settings do nothing without TLS and are accepted. Called by cluster.py.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from mesh.config import http1, http2
+from mesh.config import hash_policy, http1, http2, mirror, retry
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything
 from mesh.config.lowering import Lowering, milliseconds_or, wrapped_or
@@ -19,9 +19,12 @@ from meshcore.bind import spec
 PACKAGE = "envoy.extensions.upstreams.http.v3"
 OPTIONS = Fields(
     f"{PACKAGE}.HttpProtocolOptions",
-    {"common_http_protocol_options", "explicit_http_config", "use_downstream_protocol_config", "auto_config"},
+    {
+        "common_http_protocol_options", "explicit_http_config", "use_downstream_protocol_config", "auto_config", "retry_policy",
+        "hash_policy", "request_mirror_policies",
+    },
     harmless={"upstream_http_protocol_options": anything},
-)
+)  # fmt: skip
 EXPLICIT = Fields(f"{PACKAGE}.HttpProtocolOptions.ExplicitHttpConfig", {"http_protocol_options", "http2_protocol_options"})
 DOWNSTREAM = Fields(f"{PACKAGE}.HttpProtocolOptions.UseDownstreamHttpConfig", {"http_protocol_options", "http2_protocol_options"})
 AUTO = Fields(f"{PACKAGE}.HttpProtocolOptions.AutoHttpConfig", {"http_protocol_options", "http2_protocol_options"})
@@ -51,6 +54,9 @@ class Upstream:
     http1: spec.Http1Options = field(default_factory=spec.Http1Options)
     http2: spec.Http2Options = field(default_factory=spec.Http2Options)
     protocol: str = "http1"
+    retry: spec.RetryPolicy | None = None
+    hash_policy: tuple[spec.HashRule, ...] = ()
+    mirrors: tuple[spec.MirrorPolicy, ...] = ()
 
 
 def lower(packed: Any, low: Lowering, path: str) -> Upstream:
@@ -61,6 +67,10 @@ def lower(packed: Any, low: Lowering, path: str) -> Upstream:
     OPTIONS.check(message, low.report, path)
     if message.HasField("common_http_protocol_options"):
         lower_common(message.common_http_protocol_options, found, low, join(path, "common_http_protocol_options"))
+    if message.HasField("retry_policy"):
+        found.retry = retry.lower(message.retry_policy, low, join(path, "retry_policy"))
+    found.hash_policy = hash_policy.lower_all(message.hash_policy, low, join(path, "hash_policy"))
+    found.mirrors = mirror.lower(message, low, path, False)
     which = message.WhichOneof("upstream_protocol_options")
     if which == "explicit_http_config":
         chosen, table = message.explicit_http_config, EXPLICIT

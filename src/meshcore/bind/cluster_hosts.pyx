@@ -224,7 +224,7 @@ cdef class ClusterHosts:
                 local = self.local.hosts
             with nogil:
                 result.hosts = host_set_new(members, n, &shape, 0)
-                ready = result.hosts != NULL and balancer_prepare(result.hosts, self.lb, local)
+                ready = result.hosts != NULL and balancer_prepare(result.hosts, self.lb, local) and host_set_index(result.hosts)
             if not ready:
                 raise MemoryError
             if self.spec.lb.subsets is not None:

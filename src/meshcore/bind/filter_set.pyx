@@ -12,6 +12,7 @@ from meshcore.bind.filter_heads cimport *
 from meshcore.bind.filter_limits cimport *
 from meshcore.bind.filter_ratelimit cimport compile_local_ratelimit
 from meshcore.bind.filter_scope cimport FilterScope
+from meshcore.bind.filter_session cimport *
 from meshcore.bind.matchers cimport keep, take
 from meshcore.bind.pyfilter cimport python_filter
 from meshcore.conf.tables cimport FilterConf
@@ -24,11 +25,13 @@ from meshcore.filter.cors cimport cors_filter
 from meshcore.filter.csrf cimport csrf_filter
 from meshcore.filter.grpc_web cimport grpc_web_filter
 from meshcore.filter.header_mutation cimport header_mutation_filter
+from meshcore.filter.header_to_metadata cimport header_to_metadata_filter
 from meshcore.filter.health_check cimport health_check_filter
 from meshcore.filter.local_ratelimit cimport local_ratelimit_filter
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
 from meshcore.filter.set_filter_state cimport set_filter_state_filter
 from meshcore.filter.set_metadata cimport set_metadata_filter
+from meshcore.filter.stateful_session cimport stateful_session_filter
 
 ctypedef void *(*Compile)(FilterScope scope, tuple specs) except NULL
 
@@ -65,6 +68,8 @@ native("set_metadata", set_metadata_filter(), compile_set_metadata)
 native("set_filter_state", set_filter_state_filter(), compile_set_filter_state)
 native("admission_control", admission_control_filter(), compile_admission_control)
 native("adaptive_concurrency", adaptive_concurrency_filter(), compile_adaptive_concurrency)
+native("stateful_session", stateful_session_filter(), compile_stateful_session)
+native("header_to_metadata", header_to_metadata_filter(), compile_header_to_metadata)
 
 
 cdef class FilterSet:

@@ -262,3 +262,49 @@ class AdaptiveConcurrency:
 @record
 class GrpcWeb:
     """envoy.extensions.filters.http.grpc_web.v3.GrpcWeb."""
+
+
+@record
+class StatefulSession:
+    """envoy.extensions.filters.http.stateful_session.v3.StatefulSession, of a cookie or a header. `attributes`: of the cookie, (name,
+    value). `disabled`: on a route."""
+
+    cookie: str = ""
+    header: str = ""
+    path: str = ""
+    ttl_s: int = 0
+    attributes: tuple[tuple[str, str], ...] = ()
+    strict: bool = False
+    stat_prefix: str = ""
+    disabled: bool = False
+
+
+@record
+class HeaderFact:
+    """What header_to_metadata writes. `value` "": that of the header, after `regex_rewrite` (pattern, substitution)."""
+
+    key: str
+    namespace: str = "envoy.filters.http.header_to_metadata"
+    value: str = ""
+    number: bool = False  # else a text
+    base64: bool = False
+    regex_rewrite: tuple[str, str] | None = None
+
+
+@record
+class HeaderRule:
+    """Of `header`, in lower case, or `cookie`."""
+
+    header: str = ""
+    cookie: str = ""
+    present: HeaderFact | None = None
+    missing: HeaderFact | None = None
+    remove: bool = False
+
+
+@record
+class HeaderToMetadata:
+    """envoy.extensions.filters.http.header_to_metadata.v3.Config."""
+
+    request_rules: tuple[HeaderRule, ...] = ()
+    response_rules: tuple[HeaderRule, ...] = ()

@@ -30,6 +30,7 @@ LOCAL_RATELIMIT = _members("enabled", "enforced", "ok", "rate_limited")
 CORS = _members("origin_valid", "origin_invalid")
 CSRF = _members("missing_source_origin", "request_invalid", "request_valid")
 SET_METADATA = _members("overwrite_denied")
+STATEFUL_SESSION = _members("routed", "failed_open", "failed_closed", "no_session")
 ADMISSION_CONTROL = _members("rq_rejected", "rq_success", "rq_failure")
 GRADIENT_GAUGES = (
     "burst_queue_size", "concurrency_limit", "gradient", "min_rtt_calculation_active", "min_rtt_msecs", "sample_rtt_msecs",

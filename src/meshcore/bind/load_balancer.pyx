@@ -29,6 +29,7 @@ FALLBACKS = {
     "not_defined": SUBSET_NOT_DEFINED, "no_fallback": SUBSET_NO_FALLBACK, "any_endpoint": SUBSET_ANY_ENDPOINT,
     "default_subset": SUBSET_DEFAULT, "keys_subset": SUBSET_KEYS,
 }
+WANTED = {"healthy": WANTED_HEALTHY, "degraded": WANTED_DEGRADED, "unhealthy": WANTED_UNHEALTHY, "draining": WANTED_DRAINING}
 FALLBACK_LIST = "fallback_list"
 
 
@@ -85,6 +86,8 @@ cdef int compile_balancer(
     out.queue_size = spec.queue_size
     if spec.subsets is not None:
         out.subsets = compile_subsets(arena, spec.subsets)
+    for status in spec.override_host_status:
+        out.wanted_health |= <uint8_t>WANTED[status]
     out.overrides_len = len(spec.override_hosts)
     out.overrides = <OverrideSource *>take(arena, sizeof(OverrideSource) * max(1, len(spec.override_hosts)))
     for i, source in enumerate(spec.override_hosts):

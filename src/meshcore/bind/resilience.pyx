@@ -1,12 +1,14 @@
 """Compiles what a route does when its upstream fails or is slow; see resilience.pxd for the law."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
+from meshcore.base.arena cimport Arena
 from meshcore.base.span cimport Span
 from meshcore.bind.matchers cimport compile_headers, keep, keep_lower, take
 from meshcore.bind.routes cimport compile_mutation
 from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.route.label cimport Label
 from meshcore.route.mutation cimport Mutation
+from meshcore.route.regex cimport Regex
 from meshcore.route.table cimport *
 
 REFUSAL_BITS = {"previous_hosts": REFUSE_PREVIOUS, "omit_canary_hosts": REFUSE_CANARY, "omit_host_metadata": REFUSE_LABELS}
@@ -32,14 +34,14 @@ RETRY_BITS = {
 }
 
 
-cdef RetryPolicy *compile_retry(RouteTable *table, object spec) except? NULL:
+cdef RetryPolicy *compile_retry(Arena *arena, Regex **regexes, object spec) except? NULL:
     cdef RetryPolicy *retry
     cdef uint16_t *codes
     cdef ResetHeader *resets
     cdef Label *labels
     if spec is None:
         return NULL
-    retry = <RetryPolicy *>take(&table.arena, sizeof(RetryPolicy))
+    retry = <RetryPolicy *>take(arena, sizeof(RetryPolicy))
     for name in spec.retry_on:
         retry.on |= <uint32_t>RETRY_BITS.get(name, 0)
     retry.num_retries = spec.num_retries
@@ -47,17 +49,17 @@ cdef RetryPolicy *compile_retry(RouteTable *table, object spec) except? NULL:
     retry.per_try_idle_timeout_ms = spec.per_try_idle_timeout_ms
     retry.base_ms = spec.base_ms
     retry.max_ms = spec.max_ms
-    codes = <uint16_t *>take(&table.arena, len(spec.retriable_status_codes) * sizeof(uint16_t))
+    codes = <uint16_t *>take(arena, len(spec.retriable_status_codes) * sizeof(uint16_t))
     for i, code in enumerate(spec.retriable_status_codes):
         codes[<int>i] = code
     retry.codes = codes
     retry.codes_len = len(spec.retriable_status_codes)
-    retry.headers = compile_headers(&table.arena, &table.regexes, spec.retriable_headers, True, &retry.headers_len)
+    retry.headers = compile_headers(arena, regexes, spec.retriable_headers, True, &retry.headers_len)
     retry.request_headers = compile_headers(
-        &table.arena, &table.regexes, spec.retriable_request_headers, False, &retry.request_headers_len)
-    resets = <ResetHeader *>take(&table.arena, len(spec.reset_headers) * sizeof(ResetHeader))
+        arena, regexes, spec.retriable_request_headers, False, &retry.request_headers_len)
+    resets = <ResetHeader *>take(arena, len(spec.reset_headers) * sizeof(ResetHeader))
     for i, (name, is_timestamp) in enumerate(spec.reset_headers):
-        resets[<int>i].name = keep_lower(&table.arena, name)
+        resets[<int>i].name = keep_lower(arena, name)
         resets[<int>i].is_timestamp = is_timestamp
     retry.resets = resets
     retry.resets_len = len(spec.reset_headers)
@@ -66,10 +68,10 @@ cdef RetryPolicy *compile_retry(RouteTable *table, object spec) except? NULL:
     retry.priority_frequency = spec.previous_priorities
     for name in spec.refused_hosts:
         retry.refuse |= <uint8_t>REFUSAL_BITS[name]
-    labels = <Label *>take(&table.arena, len(spec.refused_labels) * sizeof(Label))
+    labels = <Label *>take(arena, len(spec.refused_labels) * sizeof(Label))
     for i, (key, value) in enumerate(spec.refused_labels):
-        labels[<int>i].key = keep(&table.arena, key)
-        labels[<int>i].value = keep(&table.arena, value)
+        labels[<int>i].key = keep(arena, key)
+        labels[<int>i].value = keep(arena, value)
     retry.labels = labels
     retry.labels_len = len(spec.refused_labels)
     retry.reselects = retry.refuse != 0 or retry.priority_frequency != 0
@@ -113,27 +115,32 @@ cdef InternalRedirect *compile_internal_redirect(RouteTable *table, object spec)
     return redirect
 
 
-cdef int compile_mirror(RouteTable *table, object spec, RuntimeCells cells, MirrorPolicy *mirror) except -1:
-    mirror.cluster = keep(&table.arena, spec.cluster)
+cdef int compile_mirror(Arena *arena, object spec, RuntimeCells cells, MirrorPolicy *mirror) except -1:
+    mirror.cluster = keep(arena, spec.cluster)
     mirror.index = -1
-    mirror.cluster_header = keep_lower(&table.arena, spec.cluster_header)
+    mirror.cluster_header = keep_lower(arena, spec.cluster_header)
     cells.fill(spec.fraction, &mirror.fraction)
     mirror.keep_host = spec.keep_host
-    mirror.host = keep(&table.arena, spec.host_rewrite_literal)
-    mirror.mutations = <const Mutation **>take(&table.arena, len(spec.mutations) * sizeof(Mutation *))
+    mirror.host = keep(arena, spec.host_rewrite_literal)
+    mirror.mutations = <const Mutation **>take(arena, len(spec.mutations) * sizeof(Mutation *))
     mirror.mutations_len = len(spec.mutations)
     for i, one in enumerate(spec.mutations):
-        mirror.mutations[<int>i] = compile_mutation(&table.arena, one)
+        mirror.mutations[<int>i] = compile_mutation(arena, one)
     return 0
 
 
+cdef MirrorPolicy *compile_mirrors(Arena *arena, object specs, RuntimeCells cells) except NULL:
+    cdef MirrorPolicy *mirrors = <MirrorPolicy *>take(arena, len(specs) * sizeof(MirrorPolicy))
+    for i, one in enumerate(specs):
+        compile_mirror(arena, one, cells, &mirrors[<int>i])
+    return mirrors
+
+
 cdef int compile_resilience(RouteTable *table, object host, object spec, RuntimeCells cells, Route *route) except -1:
-    route.retry = compile_retry(table, spec.retry if spec.retry is not None else host.retry)
+    route.retry = compile_retry(&table.arena, &table.regexes, spec.retry if spec.retry is not None else host.retry)
     route.hedge = compile_hedge(table, spec.hedge if spec.hedge is not None else host.hedge)
     route.internal_redirect = compile_internal_redirect(table, spec.internal_redirect)
     mirrors = spec.mirrors or host.mirrors
-    route.mirrors = <MirrorPolicy *>take(&table.arena, len(mirrors) * sizeof(MirrorPolicy))
+    route.mirrors = compile_mirrors(&table.arena, mirrors, cells)
     route.mirrors_len = len(mirrors)
-    for i, one in enumerate(mirrors):
-        compile_mirror(table, one, cells, &route.mirrors[<int>i])
     return 0

@@ -581,6 +581,13 @@ class Cluster:
     healthy_panic_threshold: float = 50.0
     overprovisioning_factor: int = 140
     weighted_priority_health: bool = False
+    drop_share: float = 0.0  # of its requests, which are refused (drop_overloads)
+    retry: RetryPolicy | None = None  # in place of the route's, as are the next two
+    hash_policy: tuple[HashRule, ...] = ()
+    mirrors: tuple[MirrorPolicy, ...] = ()
+    pool_per_connection: bool = False  # each client's connection has connections of its own
+    drains_on_change: bool = False  # close_connections_on_host_set_change
+    cuts_on_failure: bool = False  # close_connections_on_host_health_failure
     own_locality: Locality = NOWHERE  # of the node: its hosts come first
     eds: FileSource | None = None  # where the hosts of kind eds come from, under the name `eds_name`
     eds_name: str = ""

@@ -14,6 +14,7 @@ from meshcore.base.span cimport Span, span
 from meshcore.bind.address cimport address_fill
 from meshcore.bind.chain_index cimport compile_chains
 from meshcore.bind.cluster_hosts cimport ClusterHosts
+from meshcore.bind.cluster_routing cimport fill_routing, resolve_mirrors
 from meshcore.bind.filter_set cimport FilterSet, filter_set
 from meshcore.bind.format cimport compile_json, compile_text
 from meshcore.bind.listener_filters cimport compile_listener_filters, compile_network_filters
@@ -416,10 +417,7 @@ cdef int resolve_routes(RouteTable *routes, dict cluster_index, StatsRegistry re
                     continue
                 name = route.choices[c].name.at[:route.choices[c].name.len].decode()
                 route.choices[c].index = cluster_index.setdefault(name, len(cluster_index))
-            for c in range(route.mirrors_len):
-                name = route.mirrors[c].cluster.at[:route.mirrors[c].cluster.len].decode()
-                if name:
-                    route.mirrors[c].index = cluster_index.setdefault(name, len(cluster_index))
+            resolve_mirrors(route.mirrors, route.mirrors_len, cluster_index)
     return 0
 
 
@@ -733,6 +731,7 @@ cdef class ClusterTable:
             self.hosts.inbox = inbox
         self.track_remaining = (spec.default.track_remaining, spec.high.track_remaining)
         self.limits = (spec.default, spec.high)
+        fill_routing(conf, spec, registry.runtime, cluster_index)
         conf.use_retry = registry.runtime.cell("upstream.use_retry")
         conf.base_backoff_ms = registry.runtime.cell("upstream.base_retry_backoff_ms")
         if registry.runtime.values:

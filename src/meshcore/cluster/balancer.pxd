@@ -39,6 +39,12 @@ cdef enum:                         # LbStat: cluster.<name>.*, slots in LbConf.s
     LB_SUBSETS_FALLBACK_PANIC
     LB_STATS
 
+cdef enum WantedHealth:
+    WANTED_HEALTHY = 1
+    WANTED_DEGRADED = 2
+    WANTED_UNHEALTHY = 4
+    WANTED_DRAINING = 8
+
 cdef struct OverrideSource:
     # Where a request names the hosts that it wants: a header, or dynamic metadata.
     Span header                    # lower case; empty: metadata
@@ -85,6 +91,7 @@ cdef struct LbConf:
     uint32_t default_latency_ms
     uint32_t queue_size
     # subsets
+    uint8_t wanted_health          # WantedHealth bits of the hosts that a request may name itself (override_host_status)
     OverrideSource *overrides      # asked before the policy is
     uint16_t overrides_len         # 0: none
     const void *subsets            # SubsetConf (subset.pxd); NULL: none

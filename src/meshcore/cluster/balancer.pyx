@@ -9,7 +9,7 @@ from meshcore.base.random cimport random_u64
 from meshcore.base.runtime cimport runtime_number
 from meshcore.cluster.edf cimport edf_new, edf_put_back, edf_top
 from meshcore.cluster.host cimport HOST_UNHEALTHY, host_health
-from meshcore.cluster.host_set cimport ZONE_OFF, host_set_index
+from meshcore.cluster.host_set cimport ZONE_OFF
 from meshcore.cluster.lb_least_latency cimport lb_least_latency_ops
 from meshcore.cluster.lb_least_request cimport lb_least_request_ops
 from meshcore.cluster.lb_maglev cimport lb_maglev_ops
@@ -96,8 +96,6 @@ cdef bint balancer_prepare(HostSet *hosts, const LbConf *conf, const HostSet *lo
     cdef const BalancerOps *ops = ops_of(conf.kind)
     priority_load_compute(hosts, balancer_panic(conf))
     zone_routing_compute(hosts, local, conf)
-    if conf.overrides_len > 0 and not host_set_index(hosts):
-        return False
     return ops.prepare == NULL or ops.prepare(hosts, conf)
 
 

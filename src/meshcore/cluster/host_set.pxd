@@ -109,5 +109,5 @@ cdef struct HostSet:
 # A set of these members with one reference of its own to each host; list numbers begin at `first_id`. NULL: no memory.
 cdef HostSet *host_set_new(const Member *members, uint32_t n, const Shape *shape, uint32_t first_id) noexcept nogil
 cdef void host_set_unref(HostSet *hosts) noexcept nogil
-cdef bint host_set_index(HostSet *hosts) noexcept nogil                # so that host_set_find answers; False: no memory
-cdef Host *host_set_find(const HostSet *hosts, Span text) noexcept nogil   # by "10.0.0.1:80"; NULL: none, or no index
+cdef bint host_set_index(HostSet *hosts) noexcept nogil                # so that host_set_find answers, where many are; False: no memory
+cdef Host *host_set_find(const HostSet *hosts, Span text) noexcept nogil   # by "10.0.0.1:80"; NULL: none

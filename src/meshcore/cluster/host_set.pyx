@@ -10,6 +10,9 @@ from meshcore.base.hash cimport xxhash64
 from meshcore.base.span cimport span_equal
 from meshcore.cluster.host cimport HEALTH_EXCLUDED_BITS, HOST_DEGRADED, HOST_HEALTHY, atomic_load, health_of, host_unref
 
+cdef enum:
+    FEW_HOSTS = 16                 # found without an index
+
 cdef enum Wanted:
     ALL
     HEALTHY
@@ -207,6 +210,8 @@ cdef bint host_set_index(HostSet *hosts) noexcept nogil:
     cdef uint32_t cap = 2
     cdef uint32_t at
     cdef uint32_t i
+    if hosts.len <= FEW_HOSTS:
+        return True
     while cap < 2 * hosts.len:
         cap *= 2
     hosts.by_text = <uint32_t *>calloc(cap, sizeof(uint32_t))
@@ -224,6 +229,9 @@ cdef bint host_set_index(HostSet *hosts) noexcept nogil:
 cdef Host *host_set_find(const HostSet *hosts, Span text) noexcept nogil:
     cdef uint32_t at
     if hosts.by_text == NULL:
+        for at in range(hosts.len if hosts.len <= FEW_HOSTS else 0):
+            if span_equal(hosts.hosts[at].text, text):
+                return hosts.hosts[at]
         return NULL
     at = <uint32_t>xxhash64(text.at, text.len, 0) & hosts.by_text_mask
     while hosts.by_text[at] != 0:

@@ -29,7 +29,7 @@ from meshcore.route.hash_policy cimport HashPolicy
 from meshcore.route.match_tree cimport MatchTree
 from meshcore.route.matcher cimport HeaderMatcher, Regex, StringMatcher
 from meshcore.route.mutation cimport HeaderAdd, Mutation
-from meshcore.route.table cimport RouteTable, UpgradeRule
+from meshcore.route.table cimport MirrorPolicy, RetryPolicy, RouteTable, UpgradeRule
 from meshcore.route.thrift_retry cimport ThriftRetry
 from meshcore.route.thrift_table cimport ThriftRouteTable
 
@@ -425,6 +425,15 @@ cdef struct ClusterConf:
     const RuntimeCell *use_retry   # share of the retries that are made
     const RuntimeCell *base_backoff_ms     # in place of 25, where the policy says nothing
     int64_t maintenance            # atomic; percent of the requests that are refused
+    double drop_share              # of the requests (drop_overloads), 0 to 1
+    const RuntimeCell *drop_most   # percent, above which it does not count
+    const RetryPolicy *retry       # of routes that say nothing; NULL: none
+    const HashPolicy *hash         # in place of the route's; NULL: none
+    MirrorPolicy *mirrors          # in place of the route's
+    uint16_t mirrors_len           # 0: the route's
+    bint own_pools                 # a client's connection has connections to hosts of its own
+    bint drains_on_change          # pools begin anew when a host comes or goes
+    bint cuts_on_failure           # a host that fails loses the TCP connections that were proxied to it
     const OriginalDstConf *original_dst    # NULL: hosts come from a host set
     const AggregateConf *aggregate         # NULL: it has hosts of its own
     Breaker *breakers              # two: default and high; they outlive a change of the rest

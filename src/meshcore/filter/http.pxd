@@ -81,6 +81,8 @@ cdef struct HttpStream:
     uint64_t response_limit
     uint32_t request_bodies        # bit n: the n-th filter wants to see data and trailers; its head hook may clear it
     uint32_t response_bodies
+    Span wanted_host               # "10.0.0.1:80": where the first try goes if the cluster has it; empty: the balancer decides
+    bint wanted_only               # ... and nowhere else
 
 cdef struct StreamOps:
     void (*resume_request)(HttpStream *stream, uint8_t n) noexcept nogil      # by the n-th filter, which had stopped

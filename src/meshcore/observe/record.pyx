@@ -38,7 +38,7 @@ FLAGS = (
     ("NC", "NoClusterFound"),
     ("OM", "OverloadManagerTerminated"),
     ("DF", "DnsResolutionFailed"),
-    ("DO", "DropOverLoad"),
+    ("DO", "DropOverload"),
     ("DR", "DownstreamRemoteReset"),
     ("UDO", "UnconditionalDropOverload"),
 )

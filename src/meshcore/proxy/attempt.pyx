@@ -16,6 +16,7 @@ from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport UPSTREAM_AUTO, UPSTREAM_HTTP1, UPSTREAM_HTTP2
 from meshcore.io.transport cimport transport_facts, transport_is_tls
 from meshcore.observe.counters cimport gauge_add, stat_add
+from meshcore.observe.metadata cimport metadata_find
 from meshcore.observe.record cimport *
 from meshcore.observe.tls_facts cimport tls_facts_ref, tls_facts_unref
 from meshcore.proxy.aggregate cimport aggregate_choose
@@ -27,7 +28,7 @@ from meshcore.proxy.engine cimport cluster_unuse
 from meshcore.proxy.failure cimport on_try_duration, on_try_idle, on_try_timeout
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.original_dst cimport original_dst_pick
-from meshcore.proxy.override_host cimport override_host_pick
+from meshcore.proxy.override_host cimport override_host_pick, wanted_host_pick
 from meshcore.proxy.origin cimport Origin
 from meshcore.proxy.own_pools cimport own_origin, own_pool_of
 from meshcore.proxy.pool cimport pool_cancel, pool_of, pool_request
@@ -39,6 +40,7 @@ from meshcore.proxy.stream cimport *
 from meshcore.proxy.terminate cimport stream_terminates
 from meshcore.proxy.upstream cimport *
 from meshcore.proxy.upstream_http1 cimport upstream_send_raw
+from meshcore.route.criteria_merge cimport criteria_merge
 from meshcore.route.table cimport SCOPE_RQ_TOTAL
 
 
@@ -80,6 +82,10 @@ cdef bint speaks_http2(Stream *stream, ClusterLocal *cluster) noexcept nogil:
 
 cdef Host *pick_host(Stream *stream, ClusterLocal *cluster, Pick *pick) noexcept nogil:
     cdef Host *host = NULL
+    if stream.http.wanted_host.len > 0 and stream.tries == 1:
+        host = wanted_host_pick(stream, cluster)
+        if host != NULL or stream.http.wanted_only:
+            return host
     if balancer_hashes(&cluster.balancer):
         route_hash_fill(stream, cluster, pick)
     if cluster.conf.lb.overrides_len > 0:
@@ -102,6 +108,9 @@ cdef void start_try(Stream *stream, bint fresh, bint extra) noexcept nogil:
     stream.record.attempts = stream.tries
     memset(&pick, 0, sizeof(Pick))
     pick.criteria = stream.http.route.criteria if stream.choice == NULL else stream.choice.criteria
+    if stream.record.metadata.namespaces != NULL and cluster.conf.lb.subsets != NULL:
+        pick.criteria = criteria_merge(
+            pick.criteria, metadata_find(&stream.record.metadata, span(b"envoy.lb", 8), NULL, 0), &stream.arena)
     if stream.tries > 1 and reselects(stream):
         reselect_prepare(stream, &pick, extra)
     if cluster.aggregate != NULL:

@@ -33,6 +33,7 @@ from meshcore.proxy.listener_places cimport listener_places_build
 from meshcore.proxy.pool cimport POOLS_PER_HOST, pool_retire
 from meshcore.proxy.request_queue cimport queue_fini, queue_init
 from meshcore.proxy.stream_end cimport stream_free
+from meshcore.proxy.tcp_proxy cimport tcp_host_failed
 from meshcore.proxy.thrift.objects cimport ThriftCall, ThriftDownstream, ThriftUpstream, ThriftWalk
 from meshcore.proxy.thrift.pool cimport pools_retire
 from meshcore.proxy.thrift.shadow cimport shadows_end
@@ -397,15 +398,19 @@ cdef void cluster_unuse(ClusterLocal *cluster) noexcept nogil:
         free(cluster)
 
 
-cdef void retire_cluster(ClusterLocal *cluster) noexcept nogil:
+cdef void retire_pools(ClusterLocal *cluster) noexcept nogil:
     cdef uint32_t i
-    cluster.retired = True
     for i in range(cluster.pools_cap):
         if cluster.pools[i] != NULL:
             pool_retire(cluster.pools[i])
     own_pools_retire(cluster)
     for i in range(cluster.thrift_pools_cap):
         pools_retire(cluster, i, NULL)
+
+
+cdef void retire_cluster(ClusterLocal *cluster) noexcept nogil:
+    cluster.retired = True
+    retire_pools(cluster)
     cluster_unuse(cluster)
 
 
@@ -454,6 +459,9 @@ cdef void retire_missing(ClusterLocal *cluster, HostSet *old, HostSet *hosts) no
     # A host that is in the new set has its pointer at its slot there: one look each, via a table of the new slots.
     cdef Host **by_slot
     cdef uint32_t i
+    if cluster.conf.drains_on_change and hosts.len > old.len:
+        retire_pools(cluster)
+        return
     by_slot = <Host **>calloc(hosts.slots + 1, sizeof(Host *))
     if by_slot == NULL:
         return
@@ -463,6 +471,9 @@ cdef void retire_missing(ClusterLocal *cluster, HostSet *old, HostSet *hosts) no
         if old.hosts[i].slot < hosts.slots and by_slot[old.hosts[i].slot] == old.hosts[i]:
             continue
         cluster_retire_host(cluster, old.hosts[i].slot, old.hosts[i])
+        if cluster.conf.drains_on_change:
+            retire_pools(cluster)
+            break
     free(by_slot)
 
 
@@ -479,8 +490,20 @@ cdef void cluster_retire_host(ClusterLocal *cluster, uint32_t slot, Host *host) 
 
 
 cdef void engine_drain_host(Engine *engine, uint32_t index, uint32_t slot) noexcept nogil:
-    if index < engine.clusters_cap and engine.clusters[index] != NULL:
-        cluster_retire_host(engine.clusters[index], slot, NULL)
+    cdef ClusterLocal *cluster = engine.clusters[index] if index < engine.clusters_cap else NULL
+    cdef ListenerLocal *listener = engine.retired
+    cdef uint32_t i
+    if cluster == NULL:
+        return
+    cluster_retire_host(cluster, slot, NULL)
+    if not cluster.conf.cuts_on_failure:
+        return
+    while listener != NULL:
+        tcp_host_failed(listener, cluster, slot)
+        listener = listener.next
+    for i in range(engine.listeners_cap):
+        if engine.listeners[i] != NULL:
+            tcp_host_failed(engine.listeners[i], cluster, slot)
 
 
 cdef void engine_drop_cluster(Engine *engine, uint32_t index) noexcept nogil:

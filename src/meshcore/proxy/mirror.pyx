@@ -19,7 +19,7 @@ from meshcore.proxy.objects cimport *
 from meshcore.proxy.route_timeouts cimport route_timeouts_expect
 from meshcore.proxy.router cimport router_end, router_request_complete, router_request_data, router_request_trailers
 from meshcore.route.mutation cimport mutate_request
-from meshcore.route.table cimport MirrorPolicy, Route, VirtualHost
+from meshcore.route.table cimport Route, VirtualHost
 
 # What the router asks of a route, with nothing configured. Written once, when the module is imported.
 cdef Route no_route
@@ -130,16 +130,15 @@ cdef void mirror_to(Stream *stream, ClusterLocal *cluster, const MirrorPolicy *p
         router_request_complete(shadow)
 
 
-cdef void mirror_start(Stream *stream, bint end) noexcept nogil:
-    cdef const Route *route = stream.http.route
+cdef void mirror_start(Stream *stream, const MirrorPolicy *policies, uint16_t n, bint end) noexcept nogil:
     cdef ClusterLocal *cluster
     cdef uint16_t i
     if stream.host.attempt_count_request:
         head_set(&stream.request, H_ENVOY_ATTEMPT_COUNT, span(b"1", 1))
-    for i in range(route.mirrors_len):
-        cluster = find_cluster(stream, &route.mirrors[i])
-        if cluster != NULL and runtime_hits(&route.mirrors[i].fraction, stream.random):
-            mirror_to(stream, cluster, &route.mirrors[i], end)
+    for i in range(n):
+        cluster = find_cluster(stream, &policies[i])
+        if cluster != NULL and runtime_hits(&policies[i].fraction, stream.random):
+            mirror_to(stream, cluster, &policies[i], end)
 
 
 cdef bint lags(Stream *shadow) noexcept nogil:

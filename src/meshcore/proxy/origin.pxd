@@ -16,6 +16,7 @@ cdef struct Origin:
     IpAddress source               # for the PROXY header; family 0: it speaks of this connection alone
     IpAddress destination
     Span tlvs
+    uint64_t client                # id of the client's connection that has it for itself; 0: whoever comes from there
 
 cdef uint64_t origin_hash(const Origin *origin) noexcept nogil
 cdef bint origin_equal(const Origin *a, const Origin *b) noexcept nogil

@@ -18,7 +18,8 @@ cdef inline uint64_t hash_address(const IpAddress *address, uint64_t seed) noexc
 
 
 cdef uint64_t origin_hash(const Origin *origin) noexcept nogil:
-    return hash_address(&origin.destination, hash_address(&origin.source, hash_address(&origin.bind, origin.mark)))
+    cdef uint64_t whose = hash_address(&origin.bind, origin.mark ^ origin.client << 1)
+    return hash_address(&origin.destination, hash_address(&origin.source, whose))
 
 
 cdef bint same(const IpAddress *a, const IpAddress *b) noexcept nogil:
@@ -32,7 +33,8 @@ cdef bint same(const IpAddress *a, const IpAddress *b) noexcept nogil:
 
 
 cdef bint origin_equal(const Origin *a, const Origin *b) noexcept nogil:
-    return same(&a.bind, &b.bind) and a.mark == b.mark and same(&a.source, &b.source) and same(&a.destination, &b.destination)
+    return same(&a.bind, &b.bind) and a.mark == b.mark and a.client == b.client and same(&a.source, &b.source) and \
+        same(&a.destination, &b.destination)
 
 
 cdef Origin *origin_copy(const Origin *origin) noexcept nogil:

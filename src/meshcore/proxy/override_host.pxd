@@ -5,3 +5,5 @@ from meshcore.proxy.objects cimport ClusterLocal, Stream
 
 # Borrowed; NULL: the policy decides. The cluster has LbConf.overrides.
 cdef Host *override_host_pick(Stream *stream, ClusterLocal *cluster) noexcept nogil
+# The host that a filter wants (HttpStream.wanted_host), if the cluster has it and its health is one of those that the cluster names.
+cdef Host *wanted_host_pick(Stream *stream, ClusterLocal *cluster) noexcept nogil

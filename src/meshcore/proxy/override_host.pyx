@@ -1,9 +1,10 @@
 """Override host; see override_host.pxd for the law."""
 from libc.stdint cimport int64_t, uint16_t, uint32_t
 
+from meshcore.base.atomics cimport atomic_load
 from meshcore.base.span cimport Span, span, span_find, span_trim
-from meshcore.cluster.balancer cimport OverrideSource
-from meshcore.cluster.host cimport Host
+from meshcore.cluster.balancer cimport WANTED_DEGRADED, WANTED_DRAINING, WANTED_HEALTHY, WANTED_UNHEALTHY, OverrideSource
+from meshcore.cluster.host cimport *
 from meshcore.cluster.host_set cimport host_set_find
 from meshcore.codec.head cimport Header, head_find_name, header_value
 from meshcore.observe.metadata cimport META_TEXT, MetaValue, metadata_find
@@ -28,6 +29,24 @@ cdef Span asked_for(Stream *stream, ClusterLocal *cluster) noexcept nogil:
         if found.len > 0:
             break
     return found
+
+
+cdef int wanted_health(int64_t bits) noexcept nogil:
+    # What its checks say goes before what its configuration says.
+    if bits & (HEALTH_FAILED_ACTIVE | HEALTH_FAILED_OUTLIER):
+        return WANTED_UNHEALTHY
+    if bits & HEALTH_DRAINING_EDS:
+        return WANTED_DRAINING
+    if bits & HEALTH_FAILED_EDS:
+        return WANTED_UNHEALTHY
+    return WANTED_DEGRADED if bits & HEALTH_DEGRADED_BITS else WANTED_HEALTHY
+
+
+cdef Host *wanted_host_pick(Stream *stream, ClusterLocal *cluster) noexcept nogil:
+    cdef Host *host = host_set_find(cluster.hosts, stream.http.wanted_host) if cluster.hosts != NULL else NULL
+    if host != NULL and not cluster.conf.lb.wanted_health & wanted_health(atomic_load(&host.health)):
+        return NULL
+    return host
 
 
 cdef Host *override_host_pick(Stream *stream, ClusterLocal *cluster) noexcept nogil:

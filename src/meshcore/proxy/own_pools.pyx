@@ -18,9 +18,11 @@ cdef enum:
 cdef bint own_origin(ClusterLocal *cluster, Connection *connection, Origin *out) noexcept nogil:
     cdef Arrival *arrival = connection.arrival if connection != NULL else NULL
     cdef bint named = arrival != NULL and (arrival.bind.family != 0 or arrival.mark != 0)
-    if cluster.conf.says == NULL and not named:
+    if cluster.conf.says == NULL and not named and not cluster.conf.own_pools:
         return False
     memset(out, 0, sizeof(Origin))
+    if cluster.conf.own_pools and connection != NULL:
+        out.client = connection.id
     if named:
         out.bind = arrival.bind
         out.mark = arrival.mark

@@ -79,9 +79,11 @@ cdef uint32_t grpc_condition(Head *response) noexcept nogil:
 
 
 cdef void retry_prepare(Stream *stream) noexcept nogil:
-    cdef const RetryPolicy *policy = stream.http.route.retry
+    cdef const RetryPolicy *policy = stream.cluster.conf.retry
     cdef Head *head = &stream.request
     cdef uint64_t wanted
+    if policy == NULL:
+        policy = stream.http.route.retry
     stream.retry = policy
     stream.retry_on = 0
     stream.retries_left = 1

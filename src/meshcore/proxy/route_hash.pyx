@@ -28,6 +28,8 @@ cdef HashAnswer *answer_of(Stream *stream, const HashPolicy *policy) noexcept no
 
 cdef void route_hash_fill(Stream *stream, ClusterLocal *cluster, Pick *pick) noexcept nogil:
     cdef const HashPolicy *policy = cluster.conf.lb.hash_policy
+    if policy == NULL:
+        policy = cluster.conf.hash
     if stream.hash == NULL:
         stream.hash = answer_of(stream, stream.http.route.hash if policy == NULL else policy)
     if stream.hash != NULL:

@@ -3,19 +3,16 @@
 A request body is sent as it comes. While another try is still possible it is also kept (stream.replay, up to the buffer limit), so that the
 next try can send it again; without that possibility it only waits (stream.waiting) until a connection is ready.
 """
-from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.stdint cimport uint32_t, uint64_t
 
 from meshcore.base.atomics cimport atomic_add, atomic_load
 from meshcore.base.buffer cimport *
 from meshcore.base.clock cimport clock_ms, clock_ns
-from meshcore.base.random cimport random_u64
 from meshcore.base.span cimport Span, span
 from meshcore.base.wheel cimport Timer, timer_cancel, wheel_arm
 from meshcore.cluster.host cimport HOST_RQ_TIMEOUT, host_unref
 from meshcore.codec.head cimport *
 from meshcore.conf.stat_ids cimport *
-from meshcore.filter.http cimport LocalReply
 from meshcore.observe.counters cimport stat_inc
 from meshcore.observe.record cimport *
 from meshcore.proxy.attempt cimport arm_try, give_up, start_try
@@ -27,6 +24,7 @@ from meshcore.proxy.failure cimport give_retry, timed_out, timeout_status
 from meshcore.proxy.hedge cimport hedge_end, hedge_others, hedge_prepare, hedge_start
 from meshcore.proxy.mirror cimport mirror_data, mirror_let_go, mirror_start, mirror_trailers
 from meshcore.proxy.objects cimport *
+from meshcore.proxy.overload cimport overload_refuses
 from meshcore.proxy.reset_reply cimport join
 from meshcore.proxy.retry cimport *
 from meshcore.proxy.route_head cimport route_head_rewrite
@@ -65,27 +63,6 @@ cdef void refuse_header(Stream *stream, Span name, Span value) noexcept nogil:
     stream_reply_simple(stream, 400, FLAG_IH, details, join(stream, body, span(b"'", 1), span(b"", 0), span(b"", 0)))
 
 
-cdef bint under_maintenance(Stream *stream, ClusterLocal *cluster) noexcept nogil:
-    # Runtime refuses a share of a cluster's requests, as if they were too many.
-    cdef LocalReply reply
-    cdef Head head
-    if <int64_t>(random_u64(&stream.engine.loop.random) % 100) >= atomic_load(&cluster.conf.maintenance):
-        return False
-    count(stream, CLUSTER_RQ_MAINTENANCE_MODE, 1)
-    charge(stream, 503)
-    memset(&reply, 0, sizeof(LocalReply))
-    reply.status = 503
-    reply.flag = FLAG_UO
-    reply.details = span(b"maintenance_mode", 16)
-    reply.body = span(b"maintenance mode", 16)
-    head_init(&head, &stream.arena, True)
-    if not stream.hcm.router.suppress_envoy_headers:
-        head_set(&head, H_ENVOY_OVERLOADED, span(b"true", 4))
-        reply.head = &head
-    stream_reply(stream, &reply)
-    return True
-
-
 cdef void router_request_head(Stream *stream, bint end) noexcept nogil:
     cdef Route *route = stream.http.route
     cdef ClusterLocal *cluster
@@ -121,7 +98,7 @@ cdef void router_request_head(Stream *stream, bint end) noexcept nogil:
     if stream.hcm.router.strict and not strict_headers_hold(stream, &blamed, &value):
         refuse_header(stream, blamed, value)
         return
-    if atomic_load(&cluster.conf.maintenance) > 0 and under_maintenance(stream, cluster):
+    if (atomic_load(&cluster.conf.maintenance) > 0 or cluster.conf.drop_share > 0) and overload_refuses(stream, cluster):
         return
     hedge_prepare(stream, route)
     route_timeouts_set(stream, route)
@@ -130,8 +107,10 @@ cdef void router_request_head(Stream *stream, bint end) noexcept nogil:
     plan_replay(stream, end)
     if stream.bits & STREAM_CONNECT and not route.connect_terminate:
         stream.request.path.len = 0
-    if route.mirrors_len > 0:
-        mirror_start(stream, end)
+    if cluster.conf.mirrors_len > 0:
+        mirror_start(stream, cluster.conf.mirrors, cluster.conf.mirrors_len, end)
+    elif route.mirrors_len > 0:
+        mirror_start(stream, route.mirrors, route.mirrors_len, end)
     start_try(stream, False, False)
     if route.hedge != NULL:
         hedge_start(stream, route.hedge)

@@ -498,6 +498,19 @@ cdef void on_idle(Timer *timer) noexcept nogil:
     finish(session, 0, False)
 
 
+cdef void tcp_host_failed(ListenerLocal *listener, ClusterLocal *cluster, uint32_t slot) noexcept nogil:
+    cdef Connection *connection = listener.connections
+    cdef Connection *next
+    cdef TcpSession *session
+    while connection != NULL:
+        next = connection.next
+        session = <TcpSession *>connection
+        if connection.ops == &connection_ops and session.cluster == cluster and session.upstream != NULL and session.host.slot == slot:
+            session.local_close = True
+            finish(session, 0, False)
+        connection = next
+
+
 cdef void on_duration(Timer *timer) noexcept nogil:
     cdef TcpSession *session = <TcpSession *>timer.owner
     count(session, TCP_MAX_DURATION, 1)

@@ -2,14 +2,15 @@
 
 Rules are combined as Envoy does: the sum so far turns left by one bit, then the rule's own hash is xored in. All hashes are xxHash64.
 """
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memcmp, memcpy
 
 from meshcore.base.arena cimport arena_take
 from meshcore.base.hash cimport xxhash64
-from meshcore.base.span cimport span, span_trim
+from meshcore.base.span cimport span
 from meshcore.codec.head cimport Header, head_find_name, head_next, header_value
 from meshcore.observe.metadata cimport FilterStateItem, filter_state_find
 from meshcore.observe.record cimport ADDRESS_TEXT, address_write
+from meshcore.route.cookie cimport cookie_of
 from meshcore.route.matcher cimport query_find
 from meshcore.route.regex cimport regex_replace
 
@@ -57,42 +58,6 @@ cdef bint hash_header(const HashRule *rule, const HashSource *source, uint64_t *
 
 
 # --- cookies --------------------------------------------------------------------------------------------------------
-
-
-cdef Span unquoted(Span value) noexcept nogil:
-    if value.len >= 2 and value.at[0] == 34 and value.at[value.len - 1] == 34:
-        return span(value.at + 1, value.len - 2)
-    return value
-
-
-cdef bint cookie_in(Span line, Span name, Span *value) noexcept nogil:
-    cdef const char *end = line.at + line.len
-    cdef const char *at = line.at
-    cdef const char *stop
-    cdef const char *equals
-    cdef Span key
-    while at < end:
-        stop = <const char *>memchr(at, 59, <size_t>(end - at))
-        if stop == NULL:
-            stop = end
-        equals = <const char *>memchr(at, 61, <size_t>(stop - at))
-        if equals != NULL:
-            key = span_trim(span(at, <size_t>(equals - at)))
-            if key.len == name.len and memcmp(key.at, name.at, name.len) == 0:
-                value[0] = unquoted(span_trim(span(equals + 1, <size_t>(stop - equals - 1))))
-                return True
-        at = stop + 1
-    return False
-
-
-cdef Span cookie_of(Head *request, Span name) noexcept nogil:
-    cdef Header *header = head_find_name(request, span(b"cookie", 6))
-    cdef Span value = span(NULL, 0)
-    while header != NULL:
-        if cookie_in(header_value(header), name, &value):
-            return value
-        header = head_next(request, header)
-    return value
 
 
 cdef void write_hex16(char *out, uint64_t v) noexcept nogil:

@@ -1,0 +1,133 @@
+"""Header to metadata; see header_to_metadata.pxd for the law."""
+from libc.stdint cimport uint8_t, uint16_t
+from libc.stdlib cimport strtod
+from libc.string cimport memcpy
+
+from meshcore.base.arena cimport arena_copy, arena_take
+from meshcore.base.span cimport Span, span, span_is, span_trim
+from meshcore.codec.base64 cimport base64_decode
+from meshcore.codec.head cimport *
+from meshcore.filter.http cimport *
+from meshcore.observe.metadata cimport META_NUMBER, META_TEXT, MetaValue, meta_make, metadata_namespace
+from meshcore.route.cookie cimport cookie_of
+from meshcore.route.regex cimport regex_replace
+
+cdef enum:
+    VALUE_MAX = 8192               # a longer one is left out, as in Envoy
+    NUMBER_MAX = 64
+
+
+cdef Span decoded(HttpStream *stream, Span value) noexcept nogil:
+    cdef char *out
+    cdef long n
+    if value.len == 0 or value.len % 4:
+        return span(NULL, 0)
+    out = <char *>arena_take(stream.arena, value.len)
+    n = -1 if out == NULL else base64_decode(value.at, value.len, out)
+    return span(out, <size_t>n) if n > 0 else span(NULL, 0)
+
+
+cdef bint number_of(Span value, double *out) noexcept nogil:
+    cdef char text[NUMBER_MAX]
+    cdef char *stop
+    cdef Span trimmed = span_trim(value)
+    if trimmed.len == 0 or trimmed.len >= NUMBER_MAX:
+        return False
+    memcpy(text, trimmed.at, trimmed.len)
+    text[trimmed.len] = 0
+    out[0] = strtod(text, &stop)
+    return stop == text + trimmed.len
+
+
+cdef void leave(HttpStream *stream, const HeaderFact *fact, Span value) noexcept nogil:
+    cdef MetaValue *into
+    cdef double number = 0
+    cdef char *copy = NULL
+    if fact.value.len > 0:
+        value = fact.value
+    elif fact.regex != NULL:
+        value = regex_replace(fact.regex, value, fact.substitution, stream.arena)
+    if value.len == 0 or value.len >= VALUE_MAX:
+        return
+    if fact.decode:
+        value = decoded(stream, value)
+        if value.len == 0:
+            return
+    if fact.type == FACT_NUMBER:
+        if not number_of(value, &number):
+            return
+    else:
+        copy = arena_copy(stream.arena, value.at, value.len)
+        if copy == NULL:
+            return
+    into = metadata_namespace(&stream.record.metadata, stream.arena, fact.namespace)
+    into = meta_make(into, stream.arena, fact.key) if into != NULL else NULL
+    if into == NULL:
+        return
+    into.kind = META_NUMBER if fact.type == FACT_NUMBER else META_TEXT
+    into.number = number
+    into.text = span(copy, value.len if copy != NULL else 0)
+
+
+cdef Span pseudo(Head *head, Span name) noexcept nogil:
+    # What HTTP/2 calls a pseudo header; empty: no such one.
+    if span_is(name, b":path", 5):
+        return head.path
+    if span_is(name, b":method", 7):
+        return head.method
+    if span_is(name, b":authority", 10):
+        return head.authority
+    return head.scheme if span_is(name, b":scheme", 7) else span(NULL, 0)
+
+
+cdef void run(HttpStream *stream, const HeaderRules *rules, Head *head) noexcept nogil:
+    cdef const HeaderRule *rule
+    cdef Header *header
+    cdef Span value
+    cdef bint there
+    cdef uint16_t i
+    for i in range(rules.len):
+        rule = &rules.rules[i]
+        if rule.header.len > 0 and rule.header.at[0] == 58:
+            value = pseudo(head, rule.header)
+            there = value.len > 0
+        elif rule.header.len > 0:
+            header = head_find_name(head, rule.header)
+            there = header != NULL
+            value = head_join(head, header) if there else span(NULL, 0)
+        else:
+            value = cookie_of(head, rule.cookie)
+            there = value.len > 0
+        if there:
+            if rule.present.set:
+                leave(stream, &rule.present, value)
+            if rule.remove and rule.header.len > 0:
+                head_drop_name(head, rule.header)
+        elif rule.missing.set:
+            leave(stream, &rule.missing, value)
+
+
+cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil:
+    run(stream, &(<const HeaderToMetadataConf *>filter_settings(stream, n)).request, stream.request)
+    return FILTER_CONTINUE
+
+
+cdef int on_response_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil:
+    run(stream, &(<const HeaderToMetadataConf *>filter_settings(stream, n)).response, stream.response)
+    return FILTER_CONTINUE
+
+
+cdef HttpFilterOps ops
+ops.kind = b"envoy.filters.http.header_to_metadata"
+ops.on_request_head = on_request_head
+ops.on_request_data = NULL
+ops.on_request_trailers = NULL
+ops.on_response_head = on_response_head
+ops.on_response_data = NULL
+ops.on_response_trailers = NULL
+ops.on_log = NULL
+ops.on_destroy = NULL
+
+
+cdef const HttpFilterOps *header_to_metadata_filter() noexcept nogil:
+    return &ops
