@@ -33,11 +33,6 @@ HOST_RATES = ("override", "include", "ignore")
 
 def lower(message: Any, low: Lowering, path: str) -> filter_spec.LocalRateLimit:
     LIMIT.check(message, low.report, path)
-    rules = rate_limit.lower_all(message.rate_limits, low, join(path, "rate_limits"))
-    for index, rule in enumerate(message.rate_limits):
-        if rule.HasField("stage") or rule.disable_key:
-            field = "stage" if rule.HasField("stage") else "disable_key"
-            low.refuse(f"{join(path, 'rate_limits')}[{index}].{field}", "belongs to rules of routes, not of the filter itself")
     return filter_spec.LocalRateLimit(
         stat_prefix=message.stat_prefix,
         status=message.status.code if message.status.code >= 400 else TOO_MANY,
@@ -57,7 +52,7 @@ def lower(message: Any, low: Lowering, path: str) -> filter_spec.LocalRateLimit:
         vh_rate_limits=HOST_RATES[message.vh_rate_limits] if message.vh_rate_limits < len(HOST_RATES) else "override",
         always_consume_default=wrapped_or(message, "always_consume_default_token_bucket", True),
         resource_exhausted=message.rate_limited_as_resource_exhausted,
-        rate_limits=rules,
+        rate_limits=rate_limit.lower_own(message.rate_limits, low, join(path, "rate_limits")),
         max_dynamic_descriptors=wrapped_or(message, "max_dynamic_descriptors", 0),
     )
 

@@ -1,7 +1,6 @@
 """envoy.config.route.v3.RateLimit: what makes two requests the same to a rate limiter. Of routes, virtual hosts, filters.
 
-A rule with a `disable_key` never counts for a local limit, as in Envoy. Called by route_action.py, virtual_host.py and
-filter_local_ratelimit.py.
+Called by route_action.py, virtual_host.py, thrift_route.py and the rate limit filters.
 """
 
 from __future__ import annotations
@@ -57,16 +56,24 @@ LONGEST = (32, 128)
 
 def lower_all(rules: Any, low: Lowering, path: str) -> tuple[spec.RateLimit, ...]:
     """A field `rate_limits`."""
-    found = each(rules, path, lambda rule, at: lower(rule, low, at))
-    return tuple(one for one, rule in zip(found, rules, strict=True) if not rule.disable_key)
+    return each(rules, path, lambda rule, at: lower(rule, low, at))
+
+
+def lower_own(rules: Any, low: Lowering, path: str) -> tuple[spec.RateLimit, ...]:
+    """Rules that stand in a filter's own settings."""
+    for index, rule in enumerate(rules):
+        if rule.HasField("stage") or rule.disable_key:
+            field = "stage" if rule.HasField("stage") else "disable_key"
+            low.refuse(f"{path}[{index}].{field}", "belongs to rules of routes, not of the filter itself")
+    return lower_all(rules, low, path)
 
 
 def lower(message: Any, low: Lowering, path: str) -> spec.RateLimit:
     RULE.check(message, low.report, path)
     ADDEND.check(message.hits_addend, low.report, join(path, "hits_addend"))
-    hits = wrapped_or(message.hits_addend, "number", 1)
+    hits = wrapped_or(message.hits_addend, "number", None)
     actions = each(message.actions, join(path, "actions"), lambda item, at: _action(item, low, at))
-    return spec.RateLimit(actions, stage=message.stage.value, hits=hits)
+    return spec.RateLimit(actions, message.stage.value, hits, message.disable_key)
 
 
 def _action(message: Any, low: Lowering, path: str) -> spec.RateLimitAction:

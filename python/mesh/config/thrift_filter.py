@@ -1,19 +1,26 @@
 """envoy.extensions.filters.network.thrift_proxy.v3.ThriftFilter: what stands before the router of a Thrift proxy.
 
-Header and payload rules that write dynamic metadata, and the retries of mesh: an xds.type.v3.TypedStruct whose `type_url` is
-`mesh.extensions.ThriftRetry`. A remote rate limit is refused: nothing here speaks to its service. Called by thrift_proxy.py.
+Header and payload rules that write dynamic metadata, rate limits, and the retries of mesh: an xds.type.v3.TypedStruct whose `type_url` is
+`mesh.extensions.ThriftRetry`. Called by thrift_proxy.py.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import matcher
+from mesh.config import filter_ratelimit, matcher
 from mesh.config.errors import join, nearest
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, each
 from mesh.config.render import to_tree
-from meshcore.bind.thrift_spec import ThriftFact, ThriftFilter, ThriftHeaderRule, ThriftPayloadRule, ThriftRetry
+from meshcore.bind.thrift_spec import (
+    ThriftFact,
+    ThriftFilter,
+    ThriftHeaderRule,
+    ThriftPayloadRule,
+    ThriftRateLimit,
+    ThriftRetry,
+)
 
 PACKAGE = "envoy.extensions.filters.network.thrift_proxy.filters"
 HEADERS = f"{PACKAGE}.header_to_metadata.v3.HeaderToMetadata"
@@ -24,6 +31,9 @@ HEADER_FACT = Fields(f"{HEADERS}.KeyValuePair", {"metadata_namespace", "key", "v
 PAYLOAD_FILTER = Fields(PAYLOAD, {"request_rules"})
 PAYLOAD_RULE = Fields(f"{PAYLOAD}.Rule", {"method_name", "service_name", "field_selector", "on_present", "on_missing"})
 PAYLOAD_FACT = Fields(f"{PAYLOAD}.KeyValuePair", {"metadata_namespace", "key", "value", "regex_value_rewrite", "type"})
+LIMIT = Fields(
+    f"{PACKAGE}.ratelimit.v3.RateLimit", {"domain", "stage", "timeout", "failure_mode_deny", "rate_limit_service"}
+)
 SELECTOR = Fields(f"{PAYLOAD}.FieldSelector", {"id", "child"}, described={"name"})
 STRUCTS = {"xds.type.v3.TypedStruct": None, "udpa.type.v1.TypedStruct": None}
 RETRY = "mesh.extensions.ThriftRetry"
@@ -63,6 +73,12 @@ def lower_payload(message: Any, low: Lowering, path: str) -> ThriftFilter:
         return ThriftPayloadRule(name, service, where, present, missing)
 
     return ThriftFilter(payload=each(message.request_rules, at, rule))
+
+
+def lower_limit(message: Any, low: Lowering, path: str) -> ThriftFilter:
+    LIMIT.check(message, low.report, path)
+    service = filter_ratelimit.lower_service(message, low, path)
+    return ThriftFilter(limit=ThriftRateLimit(service, message.stage, message.failure_mode_deny))
 
 
 def _path(selector: Any, low: Lowering, path: str) -> tuple[int, ...]:

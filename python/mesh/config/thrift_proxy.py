@@ -37,6 +37,7 @@ FILTERS: dict[str, Any] = {
     ROUTER.message: None,
     thrift_filter.HEADER_FILTER.message: thrift_filter.lower_headers,
     thrift_filter.PAYLOAD_FILTER.message: thrift_filter.lower_payload,
+    thrift_filter.LIMIT.message: thrift_filter.lower_limit,
     **dict.fromkeys(thrift_filter.STRUCTS, thrift_filter.lower_retry),
 }
 TRANSPORTS = ("auto", "framed", "unframed", "header")  # TransportType

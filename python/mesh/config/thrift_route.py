@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import load_balancer_subset, matcher, runtime
+from mesh.config import load_balancer_subset, matcher, rate_limit, runtime
 from mesh.config.errors import join, nearest
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, each, wrapped_or
@@ -20,9 +20,14 @@ ROUTE = Fields(f"{PACKAGE}.Route", {"match", "route"})
 MATCH = Fields(f"{PACKAGE}.RouteMatch", {"method_name", "service_name", "invert", "headers"})
 ACTION = Fields(
     f"{PACKAGE}.RouteAction",
-    {"cluster", "weighted_clusters", "cluster_header", "metadata_match", "strip_service_name", "request_mirror_policies"},
-    instead={"rate_limits": "only the remote rate limit service reads it"},
+    {
+        "cluster", "weighted_clusters", "cluster_header", "metadata_match", "strip_service_name", "request_mirror_policies",
+        "rate_limits",
+    },
 )
+RATE_ACTIONS = (
+    "source_cluster", "destination_cluster", "request_headers", "remote_address", "generic_key", "header_value_match",
+)  # fmt: skip
 MIRROR = Fields(f"{PACKAGE}.RouteAction.RequestMirrorPolicy", {"cluster", "runtime_fraction"})
 WEIGHTED = Fields(f"{PACKAGE}.WeightedCluster", {"clusters"})
 CHOICE = Fields(f"{PACKAGE}.WeightedCluster.ClusterWeight", {"name", "weight", "metadata_match"})
@@ -61,7 +66,20 @@ def _route(message: Any, low: Lowering, path: str, strict: bool) -> ThriftRoute:
             join(action, "request_mirror_policies"),
             lambda item, where: _mirror(item, low, where, strict),
         ),
+        rate_limits=_rate_limits(message.route.rate_limits, low, join(action, "rate_limits")),
     )
+
+
+def _rate_limits(rules: Any, low: Lowering, path: str) -> tuple[spec.RateLimit, ...]:
+    """Envoy has six actions for calls."""
+    for index, rule in enumerate(rules):
+        for place, one in enumerate(rule.actions):
+            kind, at = one.WhichOneof("action_specifier"), f"{path}[{index}].actions[{place}]"
+            if kind not in RATE_ACTIONS:
+                low.refuse(at, f"'{kind}' is not for Thrift calls; {', '.join(RATE_ACTIONS)} are accepted")
+            if one.generic_key.descriptor_key:
+                low.refuse(join(at, "generic_key.descriptor_key"), "of Thrift calls it is always 'generic_key', in Envoy too")
+    return rate_limit.lower_all(rules, low, path)
 
 
 def _mirror(message: Any, low: Lowering, path: str, strict: bool) -> ThriftMirror:

@@ -1,18 +1,20 @@
-"""Settings of the local rate limit; see filter_ratelimit.pxd."""
+"""Settings of the rate limits, local and by a service; see filter_ratelimit.pxd."""
 from libc.stdint cimport uint32_t, uint64_t
 
 from meshcore.base.bucket_table cimport BUCKET_WAYS, BucketSlot, BucketTable
 from meshcore.bind.matchers cimport keep
-from meshcore.bind.rate_limits cimport fill_rate_rules
+from meshcore.bind.rate_limits cimport fill_rate_rules, fill_rate_service
 from meshcore.bind.routes cimport compile_adds
 from meshcore.bind.stats cimport Layout
 from meshcore.filter.local_ratelimit cimport *
+from meshcore.filter.ratelimit cimport REQUEST_BOTH, REQUEST_EXTERNAL, REQUEST_INTERNAL, RateLimitConf, RateLimitRoute
 from meshcore.route.rate_limit cimport RateEntry, rate_hash
 
-from meshcore.bind import filter_stats
+from meshcore.bind import filter_spec, filter_stats
 
 KEYS = 16384                       # client keys of a descriptor that have a bucket at one time, unless the configuration says more
 HOST_RATES = {"override": HOST_RATES_OVERRIDE, "include": HOST_RATES_INCLUDE, "ignore": HOST_RATES_IGNORE}
+REQUEST_TYPES = {"both": REQUEST_BOTH, "internal": REQUEST_INTERNAL, "external": REQUEST_EXTERNAL}
 
 cdef Layout layout = Layout(filter_stats.LOCAL_RATELIMIT)
 
@@ -70,6 +72,37 @@ cdef int fill_descriptors(FilterScope scope, object spec, LocalRateLimitConf *co
     return 0
 
 
+cdef void *compile_ratelimit_route(FilterScope scope, object spec) except NULL:
+    cdef RateLimitRoute *conf = <RateLimitRoute *>scope.room(sizeof(RateLimitRoute))
+    conf.host_rates = HOST_RATES[spec.vh_rate_limits]
+    conf.domain = keep(scope.arena, spec.domain)
+    fill_rate_rules(scope.arena, scope.regexes, scope.registry.runtime, spec.rate_limits, scope.node_cluster, "http", &conf.rules)
+    return conf
+
+
+cdef void *compile_ratelimit(FilterScope scope, tuple specs) except NULL:
+    cdef RateLimitConf *conf
+    spec = specs[len(specs) - 1]
+    if isinstance(spec, filter_spec.RateLimitPerRoute):
+        return compile_ratelimit_route(scope, spec)
+    conf = <RateLimitConf *>scope.room(sizeof(RateLimitConf))
+    fill_rate_service(scope.arena, scope.cluster_index, spec.service, &conf.service)
+    conf.stage = spec.stage
+    conf.request_type = REQUEST_TYPES[spec.request_type]
+    scope.fraction(spec.filter_enabled, &conf.enabled)
+    scope.fraction(spec.filter_enforced, &conf.enforced)
+    scope.fraction(spec.denied, &conf.denied)
+    conf.headers = spec.x_ratelimit_headers
+    conf.says_limited = spec.x_envoy_ratelimited
+    conf.grpc = 1 + 8 if spec.resource_exhausted else 0
+    conf.status = spec.status
+    conf.error_status = spec.status_on_error
+    fill_rate_rules(scope.arena, scope.regexes, scope.registry.runtime, spec.rate_limits, scope.node_cluster, "http", &conf.rules)
+    conf.response_add = compile_adds(scope.arena, spec.response_headers_to_add, True)
+    conf.response_add_len = len(spec.response_headers_to_add)
+    return conf
+
+
 cdef void *compile_local_ratelimit(FilterScope scope, tuple specs) except NULL:
     cdef LocalRateLimitConf *conf = <LocalRateLimitConf *>scope.room(sizeof(LocalRateLimitConf))
     spec = specs[len(specs) - 1]
@@ -86,7 +119,7 @@ cdef void *compile_local_ratelimit(FilterScope scope, tuple specs) except NULL:
     conf.host_rates = HOST_RATES[spec.vh_rate_limits]
     conf.grpc = 1 + 8 if spec.resource_exhausted else 0
     conf.status = spec.status
-    fill_rate_rules(scope.arena, scope.regexes, spec.rate_limits, scope.node_cluster, &conf.rules)
+    fill_rate_rules(scope.arena, scope.regexes, scope.registry.runtime, spec.rate_limits, scope.node_cluster, "http", &conf.rules)
     fill_descriptors(scope, spec, conf)
     conf.request_add = compile_adds(scope.arena, spec.request_headers_to_add, False)
     conf.request_add_len = len(spec.request_headers_to_add)

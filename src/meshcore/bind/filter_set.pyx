@@ -10,7 +10,7 @@ from meshcore.bind.filter_facts cimport *
 from meshcore.bind.filter_grpc cimport compile_grpc_web
 from meshcore.bind.filter_heads cimport *
 from meshcore.bind.filter_limits cimport *
-from meshcore.bind.filter_ratelimit cimport compile_local_ratelimit
+from meshcore.bind.filter_ratelimit cimport compile_local_ratelimit, compile_ratelimit
 from meshcore.bind.filter_scope cimport FilterScope
 from meshcore.bind.filter_session cimport *
 from meshcore.bind.matchers cimport keep, take
@@ -29,6 +29,7 @@ from meshcore.filter.header_to_metadata cimport header_to_metadata_filter
 from meshcore.filter.health_check cimport health_check_filter
 from meshcore.filter.local_ratelimit cimport local_ratelimit_filter
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
+from meshcore.filter.ratelimit cimport ratelimit_filter
 from meshcore.filter.set_filter_state cimport set_filter_state_filter
 from meshcore.filter.set_metadata cimport set_metadata_filter
 from meshcore.filter.stateful_session cimport stateful_session_filter
@@ -58,6 +59,7 @@ cdef int native(str kind, const HttpFilterOps *ops, Compile compile) except -1:
 native("buffer", buffer_filter(), compile_buffer)
 native("fault", fault_filter(), compile_fault)
 native("local_ratelimit", local_ratelimit_filter(), compile_local_ratelimit)
+native("ratelimit", ratelimit_filter(), compile_ratelimit)
 native("header_mutation", header_mutation_filter(), compile_header_mutation)
 native("cors", cors_filter(), compile_cors)
 native("grpc_web", grpc_web_filter(), compile_grpc_web)

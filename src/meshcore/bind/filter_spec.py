@@ -11,6 +11,7 @@ from meshcore.bind.record import record
 from meshcore.bind.spec import HeaderAdd, HeaderMatch, HeaderMutation, RateLimit, RuntimeFraction, StringMatch
 
 NEVER = RuntimeFraction(0)
+ALWAYS = RuntimeFraction(100)
 NO_MUTATION = HeaderMutation()
 
 
@@ -127,6 +128,48 @@ class LocalRateLimit:
     resource_exhausted: bool = False
     rate_limits: tuple[RateLimit, ...] = ()
     max_dynamic_descriptors: int = 0
+
+
+@record
+class RateLimitService:
+    """RateLimitServiceConfig with an envoy_grpc, and what a filter asks it. `timeout_ms` 0: none; `max_answer_bytes` 0: no limit."""
+
+    domain: str
+    cluster: str
+    authority: str = ""
+    timeout_ms: int = 20
+    skip_envoy_headers: bool = False
+    initial_metadata: tuple[HeaderAdd, ...] = ()
+    max_answer_bytes: int = 0
+
+
+@record
+class RateLimitFilter:
+    """envoy.extensions.filters.http.ratelimit.v3.RateLimit. `request_type`: both | internal | external. `denied`: the share of requests
+    that a failure of the service refuses. `rate_limits` stand in place of those of routes."""
+
+    service: RateLimitService
+    stage: int = 0
+    request_type: str = "both"
+    filter_enabled: RuntimeFraction = ALWAYS
+    filter_enforced: RuntimeFraction = ALWAYS
+    denied: RuntimeFraction = NEVER
+    x_ratelimit_headers: bool = False
+    x_envoy_ratelimited: bool = True
+    resource_exhausted: bool = False
+    status: int = 429
+    status_on_error: int = 500
+    response_headers_to_add: tuple[HeaderAdd, ...] = ()
+    rate_limits: tuple[RateLimit, ...] = ()
+
+
+@record
+class RateLimitPerRoute:
+    """envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute. `vh_rate_limits`: override | include | ignore."""
+
+    vh_rate_limits: str = "override"
+    rate_limits: tuple[RateLimit, ...] = ()
+    domain: str = ""
 
 
 @record

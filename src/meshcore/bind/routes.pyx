@@ -296,7 +296,7 @@ cdef int compile_route(
     if isinstance(spec.action, plan.Forward):
         compile_forward(table, host, spec.action, cells, route)
         compile_choice_filters(table, spec.action, route, filters)
-        route.rate_rules = compile_rates(table, spec.action.rate_limits, filters)
+        route.rate_rules = compile_rates(table, spec.action.rate_limits, cells, filters)
         route.include_host_rates = spec.action.include_vh_rate_limits
         compile_resilience(table, host, spec.action, cells, route)
     elif isinstance(spec.action, plan.Redirect):
@@ -315,12 +315,12 @@ cdef int compile_choice_filters(RouteTable *table, object spec, Route *route, Fi
     return 0
 
 
-cdef RateRules *compile_rates(RouteTable *table, object specs, FilterSet filters) except? NULL:
+cdef RateRules *compile_rates(RouteTable *table, object specs, RuntimeCells cells, FilterSet filters) except? NULL:
     cdef RateRules *rules
     if not specs:
         return NULL
     rules = <RateRules *>take(&table.arena, sizeof(RateRules))
-    fill_rate_rules(&table.arena, &table.regexes, specs, filters.node_cluster, rules)
+    fill_rate_rules(&table.arena, &table.regexes, cells, specs, filters.node_cluster, "http", rules)
     return rules
 
 
@@ -341,7 +341,7 @@ cdef int compile_host(
     for i, (first, n) in enumerate(spec.route_lists):
         host.lists[<int>i].first = first
         host.lists[<int>i].len = n
-    host.rate_rules = compile_rates(table, spec.rate_limits, filters)
+    host.rate_rules = compile_rates(table, spec.rate_limits, cells, filters)
     host.routes = <Route *>take(&table.arena, len(spec.routes) * sizeof(Route))
     host.routes_len = len(spec.routes)
     for i, route in enumerate(spec.routes):

@@ -179,11 +179,13 @@ class RateLimitAction:
 
 @record
 class RateLimit:
-    """envoy.config.route.v3.RateLimit. `hits`: how many tokens a request costs."""
+    """envoy.config.route.v3.RateLimit. `hits`: how many tokens a request costs, None: one. `disable_key`: the runtime key
+    ratelimit.<disable_key>.<kind>_filter_enabled says which share of requests it counts for; local limits leave it out."""
 
     actions: tuple[RateLimitAction, ...]
     stage: int = 0
-    hits: int = 1
+    hits: int | None = None
+    disable_key: str = ""
 
 
 @record

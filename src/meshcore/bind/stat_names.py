@@ -88,7 +88,8 @@ CLUSTER = (
     "thrift.upstream_resp_exception_local.overflow", "thrift.upstream_resp_exception_local.local_connection_failure",
     "thrift.upstream_resp_exception_local.remote_connection_failure", "thrift.upstream_resp_exception_local.timeout",
     "thrift.upstream_resp_invalid_type", "thrift.upstream_resp_decoding_error", "thrift.upstream_cx_drain_close",
-    "thrift.downstream_cx_partial_response_close", "upstream_flow_control_paused_reading_total",
+    "thrift.downstream_cx_partial_response_close", "ratelimit.ok", "ratelimit.error", "ratelimit.over_limit",
+    "ratelimit.failure_mode_allowed", "upstream_flow_control_paused_reading_total",
     "upstream_flow_control_resumed_reading_total", "upstream_flow_control_backed_up_total",
     "upstream_flow_control_drained_total", "lb_healthy_panic", "lb_local_cluster_not_ok",
     "lb_zone_no_capacity_left", "lb_zone_routing_all_directly", "lb_zone_routing_cross_zone", "lb_zone_routing_sampled",
@@ -160,7 +161,7 @@ GAUGES = frozenset({
 LAZY = frozenset(
     name
     for name in CLUSTER
-    if name.endswith(("xx", "completed", "unknown")) or "_hedge" in name or "_queue" in name or name.startswith("thrift.")
+    if name.endswith(("xx", "completed", "unknown")) or "_hedge" in name or "_queue" in name or name.startswith(("thrift.", "ratelimit."))
 )
 CLUSTER_CODES = tuple(f"{group}upstream_rq_" for group in ("", "external.", "internal.", "retry.", "canary."))
 CLUSTER_TIMES = (

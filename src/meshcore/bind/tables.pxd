@@ -15,7 +15,7 @@ cdef class ListenerTable:
 
     cdef TlsSlot *tls_slot(self, chain, StatsRegistry registry) except NULL
     cdef int fill_tcp(self, spec, ChainConf *chain, StatsRegistry registry, dict cluster_index, dict files) except -1
-    cdef int fill_thrift(self, spec, ChainConf *chain, StatsRegistry registry, dict cluster_index, dict files) except -1
+    cdef int fill_thrift(self, spec, ChainConf *chain, StatsRegistry registry, dict cluster_index, dict files, tuple node) except -1
     cdef int fill_http(self, spec, int chain, StatsRegistry registry, dict cluster_index, dict files, tuple node,
                        list keep_on) except -1
 

@@ -481,7 +481,7 @@ cdef class ListenerTable:
                 conf.chains[<int>i].kind = CHAIN_ECHO if chain.echo else CHAIN_DIRECT
                 conf.chains[<int>i].text = keep(&conf.arena, chain.text or b"")
             elif chain.thrift is not None:
-                self.fill_thrift(chain.thrift, &conf.chains[<int>i], registry, cluster_index, files)
+                self.fill_thrift(chain.thrift, &conf.chains[<int>i], registry, cluster_index, files, node)
             elif chain.tcp is not None:
                 self.fill_tcp(chain.tcp, &conf.chains[<int>i], registry, cluster_index, files)
             else:
@@ -535,7 +535,7 @@ cdef class ListenerTable:
         tcp.logs_len = len(spec.access_logs)
         return 0
 
-    cdef int fill_thrift(self, spec, ChainConf *chain, StatsRegistry registry, dict cluster_index, dict files) except -1:
+    cdef int fill_thrift(self, spec, ChainConf *chain, StatsRegistry registry, dict cluster_index, dict files, tuple node) except -1:
         cdef Arena *arena = &self.conf.arena
         cdef ThriftConf *thrift = <ThriftConf *>take(arena, sizeof(ThriftConf))
         cdef Group group
@@ -549,9 +549,9 @@ cdef class ListenerTable:
         thrift.max_requests = spec.max_requests_per_connection
         thrift.stays_open = not spec.close_on_upstream_error
         thrift.keeps_case = spec.header_keys_preserve_case
-        thrift.filters = compile_thrift_filters(arena, &thrift.regexes, spec.filters, &thrift.filters_len)
+        thrift.filters = compile_thrift_filters(arena, &thrift.regexes, registry.runtime, cluster_index, spec.filters, &thrift.filters_len)
         thrift.retry = compile_thrift_retry(arena, spec.retry)
-        thrift.routes = thrift_routes_compile(spec.routes, cluster_index, registry.runtime)
+        thrift.routes = thrift_routes_compile(spec.routes, cluster_index, registry.runtime, node[0])
         thrift.logs = compile_logs(arena, spec.access_logs, files, registry.runtime, &thrift.regexes)
         thrift.logs_len = len(spec.access_logs)
         return 0

@@ -2,9 +2,11 @@
 from libc.stdint cimport uint32_t
 
 from meshcore.base.arena cimport Arena
+from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.filter.thrift_metadata cimport ThriftFilter
 from meshcore.route.regex cimport Regex
 from meshcore.route.thrift_retry cimport ThriftRetry
 
-cdef ThriftFilter *compile_thrift_filters(Arena *arena, Regex **regexes, object specs, uint32_t *n) except? NULL
+cdef ThriftFilter *compile_thrift_filters(Arena *arena, Regex **regexes, RuntimeCells cells, dict cluster_index, object specs,
+                                          uint32_t *n) except? NULL
 cdef const ThriftRetry *compile_thrift_retry(Arena *arena, object spec) except? NULL           # NULL: there is none

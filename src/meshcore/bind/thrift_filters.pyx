@@ -1,6 +1,10 @@
 """Compiles the filters and retries of Thrift proxies. See thrift_filters.pxd for the law."""
 from meshcore.bind.matchers cimport compile_regex, keep, keep_lower, take
+from meshcore.bind.rate_limits cimport fill_rate_service
+from meshcore.filter.rate_limit_service cimport ThriftRateLimit
 from meshcore.filter.thrift_metadata cimport *
+
+from meshcore.bind.spec import RuntimeFraction
 
 
 cdef ThriftFact *compile_fact(Arena *arena, Regex **regexes, object spec) except? NULL:
@@ -64,13 +68,26 @@ cdef int compile_filter(Arena *arena, Regex **regexes, object spec, ThriftFilter
     return 0
 
 
-cdef ThriftFilter *compile_thrift_filters(Arena *arena, Regex **regexes, object specs, uint32_t *n) except? NULL:
+cdef ThriftRateLimit *compile_limit(Arena *arena, RuntimeCells cells, dict cluster_index, object spec) except NULL:
+    cdef ThriftRateLimit *limit = <ThriftRateLimit *>take(arena, sizeof(ThriftRateLimit))
+    fill_rate_service(arena, cluster_index, spec.service, &limit.service)
+    limit.stage = spec.stage
+    limit.deny = spec.deny
+    cells.fill(RuntimeFraction(100, 100, "ratelimit.thrift_filter_enabled"), &limit.enabled)
+    cells.fill(RuntimeFraction(100, 100, "ratelimit.thrift_filter_enforcing"), &limit.enforced)
+    return limit
+
+
+cdef ThriftFilter *compile_thrift_filters(Arena *arena, Regex **regexes, RuntimeCells cells, dict cluster_index, object specs,
+                                          uint32_t *n) except? NULL:
     cdef ThriftFilter *filters = NULL
     n[0] = len(specs)
     if specs:
         filters = <ThriftFilter *>take(arena, sizeof(ThriftFilter) * len(specs))
         for i, spec in enumerate(specs):
             compile_filter(arena, regexes, spec, &filters[<int>i])
+            if spec.limit is not None:
+                filters[<int>i].limit = compile_limit(arena, cells, cluster_index, spec.limit)
     return filters
 
 

@@ -8,6 +8,7 @@ from meshcore.base.arena cimport Arena, arena_fini, arena_init
 from meshcore.base.span cimport Span, span
 from meshcore.bind.load_balancer cimport compile_criteria
 from meshcore.bind.matchers cimport compile_headers, keep, keep_lower, take
+from meshcore.bind.rate_limits cimport fill_rate_rules
 from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.codec.head cimport Head, head_add, head_identify, head_init
 from meshcore.route.matcher cimport SOURCE_HEADER, HeaderMatcher
@@ -73,7 +74,7 @@ cdef int compile_clusters(ThriftRouteTable *table, object spec, ThriftRoute *rou
     return 0
 
 
-cdef ThriftRouteTable *thrift_routes_compile(object spec, dict cluster_index, RuntimeCells cells) except NULL:
+cdef ThriftRouteTable *thrift_routes_compile(object spec, dict cluster_index, RuntimeCells cells, str node_cluster) except NULL:
     cdef ThriftRouteTable *table = thrift_table_new()
     cdef uint32_t i
     if table == NULL:
@@ -85,6 +86,7 @@ cdef ThriftRouteTable *thrift_routes_compile(object spec, dict cluster_index, Ru
         for i in range(table.routes_len):
             table.routes[i].order = i
             compile_route(table, spec.routes[i], &table.routes[i], cluster_index, cells)
+            fill_rate_rules(&table.arena, &table.regexes, cells, spec.routes[i].rate_limits, node_cluster, "thrift", &table.routes[i].rate_rules)
         if not thrift_table_index(table):
             raise MemoryError
     except BaseException:
@@ -104,7 +106,7 @@ cdef class ThriftRouteFace:
     cdef ThriftRouteTable *table
 
     def __cinit__(self, spec):
-        self.table = thrift_routes_compile(spec, {}, RuntimeCells())
+        self.table = thrift_routes_compile(spec, {}, RuntimeCells(), "")
 
     def __dealloc__(self):
         thrift_table_unref(self.table)

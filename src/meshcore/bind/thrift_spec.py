@@ -5,8 +5,9 @@ Names are those of envoy.extensions.filters.network.thrift_proxy.v3. Immutable; 
 
 from __future__ import annotations
 
+from meshcore.bind.filter_spec import RateLimitService
 from meshcore.bind.record import record
-from meshcore.bind.spec import AccessLog, HeaderMatch, RuntimeFraction, WeightedCluster
+from meshcore.bind.spec import AccessLog, HeaderMatch, RateLimit, RuntimeFraction, WeightedCluster
 
 
 @record
@@ -32,6 +33,7 @@ class ThriftRoute:
     strip_service_name: bool = False
     metadata_match: str = ""
     mirrors: tuple[ThriftMirror, ...] = ()
+    rate_limits: tuple[RateLimit, ...] = ()
 
 
 @record
@@ -77,11 +79,21 @@ class ThriftPayloadRule:
 
 
 @record
+class ThriftRateLimit:
+    """envoy.extensions.filters.network.thrift_proxy.filters.ratelimit.v3.RateLimit. `deny`: failure_mode_deny."""
+
+    service: RateLimitService
+    stage: int = 0
+    deny: bool = False
+
+
+@record
 class ThriftFilter:
-    """HeaderToMetadata or PayloadToMetadata: rules of one kind."""
+    """HeaderToMetadata or PayloadToMetadata, rules of one kind; or a rate limit."""
 
     headers: tuple[ThriftHeaderRule, ...] = ()
     payload: tuple[ThriftPayloadRule, ...] = ()
+    limit: ThriftRateLimit | None = None
 
 
 @record

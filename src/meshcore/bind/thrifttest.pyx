@@ -7,7 +7,7 @@ from meshcore.proxy.thrift.local_reply cimport *
 
 STATES = {thrift_call_state_name(state).decode(): state for state in range(CALL_STATES)}
 EVENTS = {
-    "routed": CALL_ROUTED, "refused": CALL_REFUSED, "connected": CALL_CONNECTED, "overflow": CALL_OVERFLOW,
+    "routed": CALL_ROUTED, "refused": CALL_REFUSED, "limited": CALL_LIMITED, "connected": CALL_CONNECTED, "overflow": CALL_OVERFLOW,
     "connect_failed": CALL_CONNECT_FAILED, "request_end": CALL_REQUEST_END, "oneway_end": CALL_ONEWAY_END,
     "request_broken": CALL_REQUEST_BROKEN, "reply_begin": CALL_REPLY_BEGIN, "reply_end": CALL_REPLY_END,
     "reply_broken": CALL_REPLY_BROKEN, "upstream_closed": CALL_UPSTREAM_CLOSED,
@@ -23,6 +23,7 @@ REASONS_BY_NAME = {
     "remote_start": REASON_REMOTE_FAILURE_AT_START, "timeout_start": REASON_TIMEOUT_AT_START,
     "local_reply": REASON_LOCAL_FAILURE_IN_REPLY, "remote_reply": REASON_REMOTE_FAILURE_IN_REPLY,
     "timeout_reply": REASON_TIMEOUT_IN_REPLY, "protocol_error": REASON_PROTOCOL_ERROR,
+    "over_limit": REASON_OVER_LIMIT, "limiter_error": REASON_LIMITER_ERROR,
 }
 assert len(EVENTS) == CALL_EVENTS and len(REASONS_BY_NAME) == REASONS
 

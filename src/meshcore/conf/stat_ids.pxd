@@ -244,6 +244,10 @@ cdef enum:                         # ClusterStat: cluster.<name>.*
     CLUSTER_THRIFT_RS_DECODING_ERROR
     CLUSTER_THRIFT_DRAIN_CLOSE     # thrift.upstream_cx_drain_close
     CLUSTER_THRIFT_PARTIAL_CLOSE   # thrift.downstream_cx_partial_response_close
+    CLUSTER_RATELIMIT_OK           # ratelimit.*: what the rate limit service said of the cluster's requests
+    CLUSTER_RATELIMIT_ERROR
+    CLUSTER_RATELIMIT_OVER_LIMIT
+    CLUSTER_RATELIMIT_FAILURE_MODE_ALLOWED
     CLUSTER_FLOW_PAUSED
     CLUSTER_FLOW_RESUMED
     CLUSTER_FLOW_BACKED_UP

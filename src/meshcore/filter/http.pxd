@@ -22,6 +22,7 @@ from meshcore.base.random cimport Random
 from meshcore.base.span cimport Span
 from meshcore.base.wheel cimport Wheel
 from meshcore.codec.head cimport Head
+from meshcore.filter.grpc_call cimport GrpcCall
 from meshcore.observe.record cimport Record
 from meshcore.route.table cimport Route
 
@@ -97,6 +98,11 @@ cdef struct StreamOps:
     bint (*server_failed)(HttpStream *stream) noexcept nogil        # told to fail its health checks (/healthcheck/fail)
     void (*clear_route)(HttpStream *stream) noexcept nogil          # the route is looked up again before the next filter
     bint (*response_complete)(HttpStream *stream) noexcept nogil    # the whole response went to the client
+    void (*grpc_begin)(HttpStream *stream, GrpcCall *call, Span message) noexcept nogil
+    void (*grpc_cancel)(GrpcCall *call) noexcept nogil
+    # A RateCount (filter/rate_limit_service) of the cluster that the route leads to, < 0: nothing; and, unless it is 0, a status that the
+    # cluster did not answer itself. False: there is no such cluster.
+    bint (*charge_limit)(HttpStream *stream, int what, uint16_t status) noexcept nogil
 
 cdef struct HttpFilterOps:
     const char *kind               # "envoy.filters.http.buffer"

@@ -78,7 +78,7 @@ cdef int add_rules(HttpStream *stream, LocalRateLimitConf *conf, const RateRules
     cdef LocalDescriptor *found
     cdef uint16_t i
     for i in range(rules.len):
-        if staged and rules.rules[i].stage != conf.stage:
+        if rules.rules[i].disable_key or staged and rules.rules[i].stage != conf.stage:
             continue
         if n == MATCHES_MAX or not rate_describe(&rules.rules[i], stream.request, stream.record, stream.arena, &wanted):
             continue

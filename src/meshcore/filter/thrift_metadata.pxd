@@ -10,6 +10,7 @@ from meshcore.base.span cimport Span
 from meshcore.codec.head cimport Head
 from meshcore.codec.thrift cimport ThriftLimits
 from meshcore.codec.thrift_read cimport ThriftReader
+from meshcore.filter.rate_limit_service cimport ThriftRateLimit
 from meshcore.observe.metadata cimport Metadata
 from meshcore.route.regex cimport Regex
 
@@ -44,6 +45,7 @@ cdef struct ThriftFilter:
     ThriftRule *rules
     uint16_t rules_len
     const ThriftField *payload     # the argument struct; NULL: the rules are about headers
+    const ThriftRateLimit *limit   # it has no rules and asks a rate limit service; NULL: it does not
 
 cdef struct ThriftProbe:
     # Where one filter stands in one payload.

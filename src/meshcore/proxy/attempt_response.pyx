@@ -15,8 +15,8 @@ from meshcore.proxy.charge cimport *
 from meshcore.proxy.failure cimport give_retry, limit_exceeded, try_again
 from meshcore.proxy.hedge cimport hedge_others, hedge_won
 from meshcore.proxy.internal_redirect cimport internal_redirect
-from meshcore.proxy.mirror cimport mirror_end
 from meshcore.proxy.objects cimport *
+from meshcore.proxy.own_stream cimport own_stream_data, own_stream_head, own_stream_trailers
 from meshcore.proxy.route_hash cimport route_hash_cookies
 from meshcore.proxy.retry cimport retry_wants_response
 from meshcore.proxy.stream cimport *
@@ -105,10 +105,10 @@ cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
     charge(stream, status)
     charge_canary(stream, head)
     attempt.response_started = True
-    if stream.bits & STREAM_SHADOW:
+    if stream.bits & STREAM_OWN:
         if end:
             response_over(stream, attempt)
-            mirror_end(stream)
+        own_stream_head(stream, end)
         return
     stream.record.details = span(b"via_upstream", 12)
     if stream.record.request_end_ns:
@@ -144,9 +144,8 @@ cdef void attempt_response_data(Attempt *attempt, Span data, bint end) noexcept 
     touch_try(attempt)
     if end:
         response_over(stream, attempt)
-    if stream.bits & STREAM_SHADOW:
-        if end:
-            mirror_end(stream)
+    if stream.bits & STREAM_OWN:
+        own_stream_data(stream, data, end)
         return
     stream_response_data(stream, data, end)
 
@@ -154,7 +153,7 @@ cdef void attempt_response_data(Attempt *attempt, Span data, bint end) noexcept 
 cdef void attempt_response_trailers(Attempt *attempt) noexcept nogil:
     cdef Stream *stream = attempt.stream
     response_over(stream, attempt)
-    if stream.bits & STREAM_SHADOW:
-        mirror_end(stream)
+    if stream.bits & STREAM_OWN:
+        own_stream_trailers(stream)
         return
     stream_response_trailers(stream)

@@ -4,12 +4,14 @@
 from libc.stdint cimport int64_t, uint16_t
 
 from meshcore.codec.head cimport Head
+from meshcore.conf.tables cimport ClusterConf
 from meshcore.observe.counters cimport gauge_add, stat_add
-from meshcore.proxy.objects cimport Stream
+from meshcore.proxy.objects cimport Engine, Stream
 
 cdef void charge(Stream *stream, uint16_t status) noexcept nogil                       # a response that the client gets
 cdef void charge_retried(Stream *stream, uint16_t status) noexcept nogil               # one that is tried again instead
 cdef void charge_canary(Stream *stream, Head *response) noexcept nogil                 # of a host that calls itself a canary
+cdef void charge_local(Engine *engine, ClusterConf *conf, uint16_t status) noexcept nogil        # ours, for a request that did not go there
 cdef void charge_time(Stream *stream) noexcept nogil
 cdef void charge_scopes(Stream *stream, int stat) noexcept nogil                       # a ScopeStat of route and virtual cluster
 

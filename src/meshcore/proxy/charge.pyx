@@ -18,9 +18,7 @@ cdef enum:
     NS_PER_MS = 1000000
 
 
-cdef void charge_as(Stream *stream, uint16_t status, int completed, int classes, uint32_t codes) noexcept nogil:
-    cdef ClusterConf *conf = stream.cluster.conf
-    cdef uint64_t *stats = stream.engine.stats
+cdef void charge_as(uint64_t *stats, ClusterConf *conf, uint16_t status, int completed, int classes, uint32_t codes) noexcept nogil:
     cdef int kind = status // 100 - 1
     stat_inc(stats, conf.stats[completed])
     if kind >= 0 and kind < 5:
@@ -45,13 +43,14 @@ cdef void charge_scope(Stream *stream, const Scope *scope, uint16_t status) noex
 
 cdef void charge(Stream *stream, uint16_t status) noexcept nogil:
     cdef ClusterConf *conf = stream.cluster.conf
+    cdef uint64_t *stats = stream.engine.stats
     if stream.hcm.router.static_stats_only or stream.record.health_check:
         return
-    charge_as(stream, status, CLUSTER_RQ_COMPLETED, CLUSTER_RQ_1XX, conf.codes)
+    charge_as(stats, conf, status, CLUSTER_RQ_COMPLETED, CLUSTER_RQ_1XX, conf.codes)
     if stream.bits & STREAM_INTERNAL:
-        charge_as(stream, status, CLUSTER_INTERNAL_COMPLETED, CLUSTER_INTERNAL_1XX, conf.internal_codes)
+        charge_as(stats, conf, status, CLUSTER_INTERNAL_COMPLETED, CLUSTER_INTERNAL_1XX, conf.internal_codes)
     else:
-        charge_as(stream, status, CLUSTER_EXTERNAL_COMPLETED, CLUSTER_EXTERNAL_1XX, conf.external_codes)
+        charge_as(stats, conf, status, CLUSTER_EXTERNAL_COMPLETED, CLUSTER_EXTERNAL_1XX, conf.external_codes)
     if stream.http.route.scoped:
         if stream.vcluster != NULL:
             charge_scope(stream, &stream.vcluster.scope, status)
@@ -59,15 +58,21 @@ cdef void charge(Stream *stream, uint16_t status) noexcept nogil:
             charge_scope(stream, stream.http.route.scope, status)
 
 
+cdef void charge_local(Engine *engine, ClusterConf *conf, uint16_t status) noexcept nogil:
+    charge_as(engine.stats, conf, status, CLUSTER_RQ_COMPLETED, CLUSTER_RQ_1XX, conf.codes)
+    charge_as(engine.stats, conf, status, CLUSTER_INTERNAL_COMPLETED, CLUSTER_INTERNAL_1XX, conf.internal_codes)
+
+
 cdef void charge_retried(Stream *stream, uint16_t status) noexcept nogil:
-    charge_as(stream, status, CLUSTER_RETRIED_COMPLETED, CLUSTER_RETRIED_1XX, stream.cluster.conf.retried_codes)
+    charge_as(stream.engine.stats, stream.cluster.conf, status, CLUSTER_RETRIED_COMPLETED, CLUSTER_RETRIED_1XX, stream.cluster.conf.retried_codes)
 
 
 cdef void charge_canary(Stream *stream, Head *response) noexcept nogil:
     if not head_has(response, H_ENVOY_UPSTREAM_CANARY) or stream.hcm.router.static_stats_only:
         return
     if span_is(head_value(response, H_ENVOY_UPSTREAM_CANARY), b"true", 4):
-        charge_as(stream, response.status, CLUSTER_CANARY_COMPLETED, CLUSTER_CANARY_1XX, stream.cluster.conf.canary_codes)
+        charge_as(stream.engine.stats, stream.cluster.conf, response.status, CLUSTER_CANARY_COMPLETED, CLUSTER_CANARY_1XX,
+                  stream.cluster.conf.canary_codes)
 
 
 cdef void charge_time(Stream *stream) noexcept nogil:

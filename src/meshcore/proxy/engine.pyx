@@ -25,11 +25,11 @@ from meshcore.proxy.aggregate cimport aggregate_fini, aggregate_init
 from meshcore.proxy.connection cimport connection_accept, connection_refused, connections_abort, connections_drain, connections_move
 from meshcore.proxy.drain cimport drain_start
 from meshcore.proxy.http2.objects cimport Http2Downstream, Http2Upstream
-from meshcore.proxy.mirror cimport mirror_end
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.original_dst cimport original_dst_fini, original_dst_init
 from meshcore.proxy.own_pools cimport own_pools_fini, own_pools_retire, own_pools_retire_at
 from meshcore.proxy.listener_places cimport listener_places_build
+from meshcore.proxy.own_stream cimport own_stream_end
 from meshcore.proxy.pool cimport POOLS_PER_HOST, pool_retire
 from meshcore.proxy.request_queue cimport queue_fini, queue_init
 from meshcore.proxy.stream_end cimport stream_free
@@ -364,8 +364,8 @@ cdef void engine_abort(Engine *engine) noexcept nogil:
     cdef ListenerLocal *listener = engine.retired
     cdef ListenerLocal *next
     engine_stop_listening(engine)
-    while engine.shadows != NULL:
-        mirror_end(engine.shadows)
+    while engine.own != NULL:
+        own_stream_end(engine.own)
     shadows_end(engine)
     while listener != NULL:
         next = listener.next

@@ -133,7 +133,7 @@ cdef void cut_response(Stream *stream, uint8_t reason) noexcept nogil:
     # The upstream left in the middle of its response.
     stream.record.flags |= reason_flag(reason)
     stream.record.details = reset_details(stream, span(b"upstream_reset_after_response_started{", 38), reason_text(reason), span(b"", 0))
-    if reason != RESET_PROTOCOL and reason != RESET_REMOTE and reason != RESET_REFUSED and stream.bits & (STREAM_TUNNEL | STREAM_SHADOW) == 0:
+    if reason != RESET_PROTOCOL and reason != RESET_REMOTE and reason != RESET_REFUSED and stream.bits & (STREAM_TUNNEL | STREAM_OWN) == 0:
         stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_RESET_AFTER_RESPONSE])
     stream_reset(stream)
 

@@ -1,9 +1,8 @@
 # Mirroring: a copy of a request goes to another cluster, and nobody waits for what it answers.
 #
-# A mirrored request is a stream of its own without a client (STREAM_SHADOW): it has the router's tries, timeout and cluster statistics, and no
-# filters, retries or log. The stream that it copies hands it each piece of body; it never slows that stream down: one that lags behind by more
-# than the buffer limit is given up. Called by the router and by stream.pyx, on the worker. It ends with its answer, its timeout, a failure, or
-# when the client leaves before its request is complete.
+# A mirrored request is a stream without a client (own_stream) and without retries. The stream that it copies hands it each piece of body; it
+# never slows that stream down: one that lags behind by more than the buffer limit is given up. Called by the router and by own_stream, on the
+# worker. It ends with its answer, its timeout, a failure, or when the client leaves before its request is complete.
 from libc.stdint cimport uint16_t
 
 from meshcore.base.span cimport Span
@@ -15,4 +14,4 @@ cdef void mirror_start(Stream *stream, const MirrorPolicy *policies, uint16_t n,
 cdef void mirror_data(Stream *stream, Span data, bint end) noexcept nogil
 cdef void mirror_trailers(Stream *stream) noexcept nogil
 cdef void mirror_let_go(Stream *stream) noexcept nogil                        # the copied stream ends
-cdef void mirror_end(Stream *shadow) noexcept nogil                           # its answer is complete, or there is none
+cdef void mirror_forget(Stream *shadow) noexcept nogil                        # it has ended: the copied stream has nothing more for it

@@ -1,13 +1,10 @@
 """Mirroring. See mirror.pxd for the law."""
 from libc.stdint cimport uint16_t, uint32_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
-from meshcore.base.arena cimport arena_init, arena_take
-from meshcore.base.random cimport random_u64
+from meshcore.base.arena cimport arena_take
 from meshcore.base.runtime cimport runtime_hits
-from meshcore.base.slab cimport slab_new
 from meshcore.base.span cimport Span, span
-from meshcore.base.wheel cimport timer_cancel, timer_init
 from meshcore.codec.head cimport *
 from meshcore.codec.head_copy cimport head_copy
 from meshcore.conf.stat_ids cimport CLUSTER_RETRY_OR_SHADOW_ABANDONED
@@ -16,17 +13,10 @@ from meshcore.proxy.attempt cimport start_try
 from meshcore.proxy.charge cimport count
 from meshcore.proxy.engine cimport engine_find_cluster
 from meshcore.proxy.objects cimport *
+from meshcore.proxy.own_stream cimport own_stream_end, own_stream_new
 from meshcore.proxy.route_timeouts cimport route_timeouts_expect
-from meshcore.proxy.router cimport router_end, router_request_complete, router_request_data, router_request_trailers
+from meshcore.proxy.router cimport router_request_complete, router_request_data, router_request_trailers
 from meshcore.route.mutation cimport mutate_request
-from meshcore.route.table cimport Route, VirtualHost
-
-# What the router asks of a route, with nothing configured. Written once, when the module is imported.
-cdef Route no_route
-cdef VirtualHost no_host
-memset(&no_route, 0, sizeof(Route))
-memset(&no_host, 0, sizeof(VirtualHost))
-no_route.body_limit = no_route.idle_timeout_ms = no_route.max_duration_ms = no_route.grpc_timeout_max_ms = -1
 
 
 cdef ClusterLocal *find_cluster(Stream *stream, const MirrorPolicy *policy) noexcept nogil:
@@ -73,39 +63,14 @@ cdef void change_head(Stream *shadow, const MirrorPolicy *policy) noexcept nogil
 
 
 cdef Stream *shadow_new(Stream *stream, ClusterLocal *cluster) noexcept nogil:
-    cdef Engine *engine = stream.engine
-    cdef Stream *shadow = <Stream *>slab_new(&engine.streams)
+    cdef Stream *shadow = own_stream_new(stream.engine, stream.listener, stream.hcm, stream.routes, cluster)
     if shadow == NULL:
         return NULL
-    memset(shadow, 0, sizeof(Stream))
-    shadow.engine = engine
-    shadow.listener = stream.listener
-    shadow.listener.users += 1
-    shadow.hcm = stream.hcm
-    shadow.routes = stream.routes
-    shadow.routes.users += 1
-    shadow.cluster = cluster
-    cluster.users += 1
-    arena_init(&shadow.arena, &engine.loop.blocks)
-    shadow.host = &no_host
-    shadow.http.route = &no_route
-    shadow.http.arena = &shadow.arena
-    shadow.http.record = &shadow.record
-    shadow.http.request = &shadow.request
-    shadow.record.request = &shadow.request
     shadow.record.start_ns = stream.record.start_ns
     shadow.record.start_wall_us = stream.record.start_wall_us
     shadow.message = stream.message
-    shadow.random = random_u64(&engine.loop.random)
     shadow.timeout_ms = stream.timeout_ms
-    shadow.bits = STREAM_SHADOW | STREAM_INTERNAL | STREAM_REPLAY_LOST | (stream.bits & STREAM_HEAD_REQUEST)
-    timer_init(&shadow.timeout, NULL, shadow)
-    timer_init(&shadow.backoff, NULL, shadow)
-    shadow.next = engine.shadows
-    shadow.shadow_link = &engine.shadows
-    if shadow.next != NULL:
-        shadow.next.shadow_link = &shadow.next
-    engine.shadows = shadow
+    shadow.bits |= stream.bits & STREAM_HEAD_REQUEST
     return shadow
 
 
@@ -114,7 +79,7 @@ cdef void mirror_to(Stream *stream, ClusterLocal *cluster, const MirrorPolicy *p
     if shadow == NULL:
         return
     if not head_copy(&shadow.request, &stream.request, &shadow.arena):
-        mirror_end(shadow)
+        own_stream_end(shadow)
         return
     change_head(shadow, policy)
     route_timeouts_expect(shadow)
@@ -161,7 +126,7 @@ cdef void mirror_data(Stream *stream, Span data, bint end) noexcept nogil:
             router_request_complete(shadow)
         elif shadow.bits & STREAM_ENDED == 0 and lags(shadow):
             count(stream, CLUSTER_RETRY_OR_SHADOW_ABANDONED, 1)
-            mirror_end(shadow)
+            own_stream_end(shadow)
         shadow = next
 
 
@@ -174,18 +139,15 @@ cdef void mirror_trailers(Stream *stream) noexcept nogil:
         shadow.record.request_end_ns = stream.record.request_end_ns
         shadow.request_trailers = <Head *>arena_take(&shadow.arena, sizeof(Head))
         if shadow.request_trailers == NULL or not head_copy(shadow.request_trailers, stream.request_trailers, &shadow.arena):
-            mirror_end(shadow)
+            own_stream_end(shadow)
         else:
             router_request_trailers(shadow)
             router_request_complete(shadow)
         shadow = next
 
 
-cdef void forget_copy(Stream *shadow) noexcept nogil:
-    cdef Stream **link
-    if shadow.copied == NULL:
-        return
-    link = &shadow.copied.copies
+cdef void mirror_forget(Stream *shadow) noexcept nogil:
+    cdef Stream **link = &shadow.copied.copies
     while link[0] != shadow:
         link = &link[0].next_copy
     link[0] = shadow.next_copy
@@ -198,23 +160,8 @@ cdef void mirror_let_go(Stream *stream) noexcept nogil:
     while shadow != NULL:
         next = shadow.next_copy
         if shadow.bits & STREAM_REQUEST_END == 0:
-            mirror_end(shadow)
+            own_stream_end(shadow)
         else:
             shadow.copied = NULL
         shadow = next
     stream.copies = NULL
-
-
-cdef void mirror_end(Stream *shadow) noexcept nogil:
-    cdef Engine *engine = shadow.engine
-    if shadow.bits & STREAM_ENDED:
-        return
-    shadow.bits |= STREAM_ENDED
-    forget_copy(shadow)
-    timer_cancel(&engine.loop.wheel, &shadow.timeout)
-    router_end(shadow)
-    shadow.shadow_link[0] = shadow.next
-    if shadow.next != NULL:
-        shadow.next.shadow_link = shadow.shadow_link
-    shadow.next = engine.ended
-    engine.ended = shadow

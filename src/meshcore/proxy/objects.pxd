@@ -20,6 +20,7 @@ from meshcore.codec.http1 cimport Http1Body, Http1Message
 from meshcore.codec.http2 cimport Http2Stream
 from meshcore.codec.http2_memory cimport Http2Memory
 from meshcore.conf.tables cimport ChainConf, ClusterConf, HcmConf, ListenerConf
+from meshcore.filter.grpc_call cimport GrpcCall
 from meshcore.filter.http cimport Batch, HttpStream
 from meshcore.io.logfile cimport LogFile
 from meshcore.io.loop cimport Loop
@@ -70,7 +71,7 @@ cdef struct Engine:
     Slab accepted
     Slab answerers
     Stream *ended                  # freed at the end of the iteration
-    Stream *shadows                # mirrored requests under way
+    Stream *own                    # those without a client that are under way (own_stream)
     Arrival *arriving              # of the connection that a filter chain is being given; NULL: nobody has asked yet
     Batch batch
     char date[32]                  # RFC 9110 date of date_s
@@ -237,7 +238,7 @@ cdef enum StreamBits:
     STREAM_EXTERNAL_CLOSE = 1 << 22        # the response carried Connection: close from above
     STREAM_TRAILERS = 1 << 23              # request trailers were read
     STREAM_NO_FILTERS = 1 << 24            # no memory for the filters
-    STREAM_SHADOW = 1 << 26                # mirrored: nobody waits for its answer
+    STREAM_OWN = 1 << 26                   # the engine's own (own_stream): it has no client
     STREAM_REDIRECTED = 1 << 27            # the connection manager has seen its head: it is the target of an internal redirect
     STREAM_RETRIED = 1 << 25               # another try followed a failed one
 
@@ -282,7 +283,7 @@ cdef struct Stream:
     uint8_t paused                 # HTTP/2: PauseReason bits
     ListenerLocal *listener        # a use of it (tables behind it stay)
     HcmConf *hcm
-    RouteLocal *routes             # a use of it
+    RouteLocal *routes             # a use of it; NULL: a call of the engine's own
     VirtualHost *host
     ClusterLocal *cluster          # a use of it; NULL: none chosen
     ClusterChoice *choice
@@ -309,7 +310,8 @@ cdef struct Stream:
     Stream *copies                 # mirrored requests that still get this one's body
     Stream *next_copy              # in stream.copies
     Stream *copied                 # the stream that hands this one its body; NULL: not a copy, or the request is complete
-    Stream **shadow_link           # in engine.shadows
+    Stream **own_link              # in engine.own
+    GrpcCall *grpc                 # the call that it is; NULL: it is none
     Hop *hops                      # internal redirects so far, newest first
     uint32_t hops_len
     Tried *tried                   # hosts of all tries, newest first; kept if something asks for it (reselect)

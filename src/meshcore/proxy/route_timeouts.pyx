@@ -94,7 +94,7 @@ cdef bint parse_grpc_timeout(Span text, uint64_t *ms) noexcept nogil:
     return True
 
 
-cdef void set_grpc_timeout(Head *head, uint64_t ms) noexcept nogil:
+cdef void route_timeouts_deadline(Head *head, uint64_t ms) noexcept nogil:
     cdef char text[24]
     cdef char unit = 109
     cdef size_t n
@@ -125,7 +125,7 @@ cdef void route_duration_use(Stream *stream, Route *route) noexcept nogil:
     if limited:
         wheel_arm(&stream.engine.loop.wheel, &stream.duration, clock_ms(&stream.engine.loop.clock) + ms)
     if limited and request_is_grpc(head):
-        set_grpc_timeout(head, ms)
+        route_timeouts_deadline(head, ms)
 
 
 # --- strict_check_headers -------------------------------------------------------------------------------------------

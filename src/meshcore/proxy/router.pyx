@@ -42,7 +42,7 @@ cdef enum:
 # --- choosing -----------------------------------------------------------------------------------------------------------
 
 
-cdef ClusterLocal *find_cluster(Stream *stream, Route *route) noexcept nogil:
+cdef ClusterLocal *router_find_cluster(Stream *stream, Route *route) noexcept nogil:
     cdef ClusterLocal *cluster = NULL
     cdef Span named = route.cluster_header
     cdef Span name
@@ -79,7 +79,7 @@ cdef void router_request_head(Stream *stream, bint end) noexcept nogil:
     if route.kind != ROUTE_FORWARD:
         route_reply(stream, route)
         return
-    cluster = find_cluster(stream, route)
+    cluster = router_find_cluster(stream, route)
     if cluster == NULL:
         stat_inc(stream.engine.stats, stream.hcm.stats[HCM_NO_CLUSTER])
         stream.record.cluster.len = 0

@@ -11,6 +11,7 @@ from meshcore.base.span cimport Span, span, span_is, span_is_nocase
 from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.codec.head cimport *
 from meshcore.conf.stat_ids cimport *
+from meshcore.filter.grpc_call cimport GrpcCall
 from meshcore.filter.http cimport HttpStream, LocalReply, StreamOps
 from meshcore.io.transport cimport transport_facts, transport_is_tls
 from meshcore.observe.counters cimport gauge_add, stat_inc
@@ -18,15 +19,17 @@ from meshcore.observe.metadata cimport FilterStateItem
 from meshcore.observe.record cimport *
 from meshcore.observe.tls_facts cimport TlsFacts
 from meshcore.proxy.chain cimport *
+from meshcore.proxy.charge cimport charge_local
 from meshcore.proxy.client cimport client_no_more
 from meshcore.proxy.connection cimport connection_direct_local, connection_direct_remote, connection_local, connection_server_name
+from meshcore.proxy.grpc_call cimport grpc_call_begin, grpc_call_cancel
 from meshcore.proxy.local_reply cimport local_reply_fill
-from meshcore.proxy.mirror cimport mirror_end
 from meshcore.proxy.objects cimport *
+from meshcore.proxy.own_stream cimport own_stream_end
 from meshcore.proxy.request_head cimport request_head_prepare
 from meshcore.proxy.route_hash cimport route_hash_weight
 from meshcore.proxy.route_timeouts cimport route_duration_use
-from meshcore.proxy.router cimport router_end, router_request_complete
+from meshcore.proxy.router cimport router_end, router_find_cluster, router_request_complete
 from meshcore.proxy.stream_end cimport stream_end
 from meshcore.proxy.stream_response cimport deliver_full, deliver_low
 from meshcore.route.table cimport ROUTE_FORWARD, Route, UpgradeRule, host_of, request_is_grpc, route_choose_for, route_find
@@ -328,8 +331,8 @@ cdef void stream_client_gone(Stream *stream, bint local) noexcept nogil:
 cdef void stream_reset(Stream *stream) noexcept nogil:
     # The client cannot be told in HTTP any more: its connection is cut, so that it sees the response is not whole.
     cdef Downstream *down = stream.down
-    if stream.bits & STREAM_SHADOW:
-        mirror_end(stream)
+    if stream.bits & STREAM_OWN:
+        own_stream_end(stream)
         return
     stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_TX_RESET])
     stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_RX_RESET])
@@ -387,8 +390,8 @@ cdef void stream_reply(Stream *stream, const LocalReply *reply) noexcept nogil:
     cdef bint replaces = stream.http.response != NULL
     if stream.bits & STREAM_ENDED or (stream.bits & STREAM_LOCAL_REPLY and stream.response_chain.holding == 0):
         return
-    if stream.bits & STREAM_SHADOW:
-        mirror_end(stream)
+    if stream.bits & STREAM_OWN:
+        own_stream_end(stream)
         return
     if stream.bits & STREAM_RESPONSE_HEAD:
         if stream.bits & STREAM_LOCAL_REPLY:
@@ -474,6 +477,25 @@ cdef bint response_complete(HttpStream *http) noexcept nogil:
     return (<Stream *>http).bits & STREAM_RESPONSE_END != 0
 
 
+cdef void grpc_begin(HttpStream *http, GrpcCall *call, Span message) noexcept nogil:
+    cdef Stream *stream = <Stream *>http
+    grpc_call_begin(stream.engine, stream.listener, call, message, &stream.record)
+
+
+cdef bint charge_limit(HttpStream *http, int what, uint16_t status) noexcept nogil:
+    cdef Stream *stream = <Stream *>http
+    cdef ClusterLocal *cluster = stream.cluster
+    if cluster == NULL and http.route != NULL and http.route.kind == ROUTE_FORWARD:
+        cluster = router_find_cluster(stream, http.route)
+    if cluster == NULL:
+        return False
+    if what >= 0:
+        stat_inc(stream.engine.stats, cluster.conf.stats[CLUSTER_RATELIMIT_OK + what])
+    if status:
+        charge_local(stream.engine, cluster.conf, status)
+    return True
+
+
 cdef StreamOps ops
 ops.resume_request = resume_request
 ops.resume_response = resume_response
@@ -485,3 +507,6 @@ ops.cluster_members = cluster_members
 ops.server_failed = server_failed
 ops.clear_route = clear_route
 ops.response_complete = response_complete
+ops.grpc_begin = grpc_begin
+ops.grpc_cancel = grpc_call_cancel
+ops.charge_limit = charge_limit

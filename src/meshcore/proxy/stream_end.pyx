@@ -65,6 +65,7 @@ cdef void stream_free(Stream *stream) noexcept nogil:
     tls_facts_unref(stream.record.upstream_tls)
     arena_fini(&stream.arena)
     router_let_go(stream)
-    routes_unuse(stream.routes)
+    if stream.routes != NULL:
+        routes_unuse(stream.routes)
     listener_unuse(stream.listener)
     slab_free(&engine.streams, stream)

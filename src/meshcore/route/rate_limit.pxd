@@ -5,6 +5,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint64_t
 
 from meshcore.base.arena cimport Arena
+from meshcore.base.runtime cimport RuntimeFraction
 from meshcore.base.span cimport Span
 from meshcore.codec.head cimport Head
 from meshcore.observe.record cimport Record
@@ -20,6 +21,7 @@ cdef enum RateAction:
     RATE_HEADERS_MATCH
     RATE_QUERY_MATCH
     RATE_METADATA
+    RATE_METHOD                    # of a Thrift call: its name
 
 cdef struct RateStep:
     uint8_t action                 # RateAction
@@ -40,7 +42,10 @@ cdef struct RateRule:
     RateStep *steps
     uint16_t steps_len
     uint8_t stage
+    bint disable_key               # a runtime key decides whether it counts; local limits leave such rules out
+    RuntimeFraction enabled        # ... which is in here
     uint64_t hits                  # tokens that a request costs
+    bint hits_told                 # it is not the default: a service is told
 
 cdef struct RateRules:
     RateRule *rules
@@ -54,6 +59,7 @@ cdef struct RateDescriptor:
     RateEntry *entries
     uint16_t len
     uint64_t hits
+    bint hits_told
     uint64_t hash                  # of all entries
 
 cdef uint64_t rate_hash(uint64_t hash, Span key, Span value) noexcept nogil               # one more entry

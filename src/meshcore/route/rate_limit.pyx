@@ -79,6 +79,9 @@ cdef bint evaluate(const RateStep *step, Head *request, Record *record, Arena *a
     if step.action == RATE_CLUSTER:
         out[0] = record.cluster
         return True
+    if step.action == RATE_METHOD:
+        out[0] = request.method
+        return True
     if step.action == RATE_HEADER:
         return header_nth_value(step.headers, request, 0, out)
     if step.action == RATE_QUERY:
@@ -109,6 +112,7 @@ cdef bint rate_describe(const RateRule *rule, Head *request, Record *record, Are
     cdef uint16_t i
     memset(out, 0, sizeof(RateDescriptor))
     out.hits = rule.hits
+    out.hits_told = rule.hits_told
     out.entries = <RateEntry *>arena_take(arena, sizeof(RateEntry) * rule.steps_len)
     if out.entries == NULL:
         return False

@@ -10,6 +10,7 @@ from meshcore.base.span cimport Span
 from meshcore.codec.head cimport Head
 from meshcore.route.criteria cimport Criteria
 from meshcore.route.matcher cimport HeaderMatcher
+from meshcore.route.rate_limit cimport RateRules
 from meshcore.route.regex cimport Regex
 from meshcore.route.table cimport ClusterChoice
 from meshcore.route.value_index cimport ValueIndex
@@ -40,6 +41,7 @@ cdef struct ThriftRoute:
     bint strip_service_name
     const ThriftMirror *mirrors
     uint16_t mirrors_len
+    RateRules rate_rules
 
 cdef struct ThriftCandidates:
     # Routes that one name leads to, ascending.

@@ -17,7 +17,8 @@ cdef enum CallState:
 
 cdef enum CallEvent:
     CALL_ROUTED                    # there is a route, a cluster and a host
-    CALL_REFUSED                   # there is none of these, or a filter said no
+    CALL_REFUSED                   # there is none of these
+    CALL_LIMITED                   # a filter said no
     CALL_CONNECTED
     CALL_OVERFLOW                  # a circuit breaker had no room
     CALL_CONNECT_FAILED            # refused, timed out, or closed before it was used

@@ -1,6 +1,6 @@
 """Thrift call: the table of states and events. See call.pxd for the law.
 
-After a local reply Envoy closes the downstream connection, except when a circuit breaker was full; so do we. The table is filled when
+After a local reply Envoy closes the downstream connection, except when a circuit breaker or a rate limit was full; so do we. The table is filled when
 the module is imported and read-only afterwards.
 """
 from libc.stdint cimport uint8_t
@@ -13,6 +13,7 @@ cdef enum:
 TABLE = (
     (CALL_ROUTED, {CALL_ROUTING: (CALL_WAITING, ACT_CONNECT)}),
     (CALL_REFUSED, {CALL_ROUTING: (CALL_DONE, ANSWER)}),
+    (CALL_LIMITED, {CALL_ROUTING: (CALL_DONE, ACT_EXCEPTION)}),
     (CALL_CONNECTED, {CALL_WAITING: (CALL_SENDING, ACT_SEND)}),
     (CALL_OVERFLOW, {CALL_WAITING: (CALL_DONE, ACT_EXCEPTION)}),
     (CALL_CONNECT_FAILED, {CALL_WAITING: (CALL_DONE, ANSWER)}),

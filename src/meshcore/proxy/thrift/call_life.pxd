@@ -15,6 +15,7 @@ cdef void call_fail_protocol(ThriftCall *call, Span what) noexcept nogil        
 cdef void call_discard(ThriftCall *call) noexcept nogil                           # new, and nothing more was read of it
 cdef void call_refuse(ThriftCall *call, uint8_t reason, Span subject) noexcept nogil      # before it had a host
 cdef void call_abandon(ThriftCall *call) noexcept nogil                           # its client is gone
+cdef void call_limited(ThriftCall *call, uint8_t reason) noexcept nogil           # before it had a host; its connection stays
 # From the pool and the upstream connection.
 cdef void call_ready(ThriftCall *call) noexcept nogil                             # call.upstream is its own
 cdef void call_overflow(ThriftCall *call) noexcept nogil

@@ -18,6 +18,7 @@ from meshcore.io.transport cimport transport_flush
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_inc
 from meshcore.proxy.drain cimport listener_drains
 from meshcore.proxy.engine cimport cluster_unuse
+from meshcore.proxy.grpc_call cimport grpc_call_cancel
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.thrift.again cimport again_keep, again_over, again_try
 from meshcore.proxy.thrift.call cimport *
@@ -28,7 +29,7 @@ from meshcore.proxy.thrift.log cimport call_log
 from meshcore.proxy.thrift.message cimport *
 from meshcore.proxy.thrift.objects cimport *
 from meshcore.proxy.thrift.pool cimport pool_cancel
-from meshcore.proxy.thrift.router cimport router_name_cluster
+from meshcore.proxy.thrift.router cimport router_find
 from meshcore.proxy.thrift.shadow cimport shadow_failed, shadow_ready, shadow_replied, shadows_begin
 from meshcore.proxy.thrift.upstream cimport upstream_drop, upstream_give_back, upstream_send
 
@@ -86,6 +87,8 @@ cdef void call_free(ThriftCall *call) noexcept nogil:
         down.waits = NULL
     message_fini(&call.request, engine)
     message_fini(&call.reply, engine)
+    if call.limit != NULL:
+        grpc_call_cancel(call.limit)
     if call.cluster != NULL:
         again_over(call)
         cluster_unuse(call.cluster)
@@ -154,6 +157,10 @@ cdef void fail(ThriftCall *call, uint8_t event, uint8_t reason, Span subject) no
 
 cdef void call_refuse(ThriftCall *call, uint8_t reason, Span subject) noexcept nogil:
     fail(call, CALL_REFUSED, reason, subject)
+
+
+cdef void call_limited(ThriftCall *call, uint8_t reason) noexcept nogil:
+    fail(call, CALL_LIMITED, reason, span(NULL, 0))
 
 
 cdef void call_overflow(ThriftCall *call) noexcept nogil:
@@ -389,6 +396,6 @@ cdef void agree(ThriftCall *call) noexcept nogil:
     call.kind = REPLY_SUCCESS
     call.state = CALL_DONE
     if conf_of(down).logs_len > 0:
-        router_name_cluster(call)
+        router_find(call)
     count_request(call)
     call_free(call)

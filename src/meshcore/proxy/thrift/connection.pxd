@@ -7,9 +7,10 @@ from libc.stdint cimport uint8_t
 
 from meshcore.io.transport cimport Transport
 from meshcore.proxy.objects cimport ChainLocal
-from meshcore.proxy.thrift.objects cimport ThriftDownstream
+from meshcore.proxy.thrift.objects cimport ThriftCall, ThriftDownstream
 
 cdef void thrift_start(ChainLocal *chain, Transport *transport) noexcept nogil        # a new connection for a Thrift chain
 cdef void downstream_resume(ThriftDownstream *down) noexcept nogil                    # nothing holds up the next call any more
 cdef void downstream_close(ThriftDownstream *down, bint local) noexcept nogil         # ends its calls; lets out what waits
+cdef void downstream_call_passed(ThriftCall *call) noexcept nogil                     # one more of its filters has answered
 cdef void downstream_call_ended(ThriftDownstream *down) noexcept nogil                # it may have been the last one

@@ -23,7 +23,7 @@ from meshcore.proxy.connection cimport connection_begin, connection_end
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.thrift.call cimport *
 from meshcore.proxy.thrift.call_life cimport *
-from meshcore.proxy.thrift.filters cimport filters_begin, filters_end, filters_take
+from meshcore.proxy.thrift.filters cimport filters_begin, filters_end, filters_go_on, filters_take
 from meshcore.proxy.thrift.message cimport *
 from meshcore.proxy.thrift.objects cimport *
 from meshcore.proxy.thrift.router cimport router_route
@@ -223,7 +223,7 @@ cdef void begin_call(ThriftDownstream *down) noexcept nogil:
         call.upgrade = True
         return
     if conf_of(down).filters_len > 0 and filters_begin(call):
-        return                     # it is routed by what its payload says
+        return
     router_route(call, down.stream.left if down.stream.state == STREAM_PAYLOAD else THRIFT_UNBOUNDED)
 
 
@@ -277,12 +277,43 @@ cdef void begin_unpacked(ThriftDownstream *down, const char *at, uint64_t n) noe
 
 cdef void end_call(ThriftDownstream *down) noexcept nogil:
     cdef ThriftCall *call = down.reading
-    cdef int error = THRIFT_NO_ERROR
-    if call.probes != NULL and call.state == CALL_ROUTING:
+    if call.gathers and call.state == CALL_ROUTING:
         filters_end(call)
+        if call.limit != NULL:
+            hold_back(down, call)
+            return
         router_route(call, call.request.body.len)
         if down.closing:
             return
+    finish_call(down, call)
+
+
+cdef void hold_back(ThriftDownstream *down, ThriftCall *call) noexcept nogil:
+    # It was read whole, and its filters have not let it pass yet.
+    if message_hold(&call.request, down.engine) != THRIFT_NO_ERROR:
+        cut(down, True)
+        return
+    down.reading = NULL
+    down.waits = call
+
+
+cdef void downstream_call_passed(ThriftCall *call) noexcept nogil:
+    cdef ThriftDownstream *down = call.down
+    down.consuming = True          # nothing else begins before this one has gone on
+    filters_go_on(call)
+    if call.limit == NULL and down.reading != call:
+        down.waits = NULL
+        down.reading = call
+        if call.state == CALL_ROUTING:
+            router_route(call, call.request.body.len)
+        if not down.closing:
+            finish_call(down, call)
+    down.consuming = False
+    downstream_resume(down)
+
+
+cdef void finish_call(ThriftDownstream *down, ThriftCall *call) noexcept nogil:
+    cdef int error = THRIFT_NO_ERROR
     if call.state != CALL_DONE:
         error = message_end(&call.request)
     if error != THRIFT_NO_ERROR:

@@ -16,6 +16,8 @@ cdef enum LocalReason:
     REASON_REMOTE_FAILURE_IN_REPLY
     REASON_TIMEOUT_IN_REPLY
     REASON_PROTOCOL_ERROR          # subject: what was wrong
+    REASON_OVER_LIMIT              # no subject; the next one too
+    REASON_LIMITER_ERROR
     REASONS
 
 cdef enum:

@@ -24,6 +24,8 @@ TEXTS = (
     (IN_REPLY + b"remote connection failure '", b"'", EXCEPTION_INTERNAL_ERROR),
     (IN_REPLY + b"connection timeout '", b"'", EXCEPTION_INTERNAL_ERROR),
     (b"", b"", EXCEPTION_PROTOCOL_ERROR),
+    (b"over limit", b"", EXCEPTION_INTERNAL_ERROR),
+    (b"limiter error", b"", EXCEPTION_INTERNAL_ERROR),
 )
 
 cdef Span before[REASONS]

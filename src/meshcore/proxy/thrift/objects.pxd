@@ -18,11 +18,13 @@ from meshcore.codec.thrift_stream cimport ThriftStream
 from meshcore.codec.thrift_twitter cimport ThriftTrace
 from meshcore.codec.thrift_write cimport ThriftWriter
 from meshcore.conf.tables cimport ListenerConf, ThriftConf
-from meshcore.filter.thrift_metadata cimport ThriftProbe
+from meshcore.filter.grpc_call cimport GrpcCall
+from meshcore.filter.thrift_metadata cimport ThriftFilter, ThriftProbe
 from meshcore.io.transport cimport Transport
 from meshcore.observe.record cimport IpAddress, Metadata
 from meshcore.proxy.objects cimport ClusterLocal, Connection, Engine
 from meshcore.route.criteria cimport Criteria
+from meshcore.route.table cimport ClusterChoice
 from meshcore.route.thrift_table cimport ThriftRoute
 
 cdef struct ThriftWalk:
@@ -107,6 +109,12 @@ cdef struct ThriftCall:
     Buffer kept                    # its payload, while it may be sent again
     uint32_t tries                 # after the first
     ThriftProbe *probes            # filters that read its payload; it is routed when they have; NULL: none
+    const ThriftFilter *filter     # the next one that it has to pass
+    const ThriftFilter *filters_end
+    bint gathers                   # it is routed when it was read whole and its filters have let it pass
+    GrpcCall *limit                # a rate limit service is being asked; NULL: it is not
+    bint waited                    # ... or was
+    ClusterChoice *choice          # of the route; NULL: a header names the cluster
 
 cdef struct ThriftPool:
     # Connections of one worker to one host.

@@ -23,7 +23,6 @@ from meshcore.proxy.thrift.objects cimport *
 from meshcore.proxy.thrift.pool cimport pool_of, pool_request
 from meshcore.route.criteria cimport Criteria
 from meshcore.route.criteria_merge cimport criteria_merge
-from meshcore.route.table cimport ClusterChoice
 from meshcore.route.thrift_table cimport *
 
 
@@ -32,33 +31,41 @@ cdef void refuse(ThriftCall *call, int stat, uint8_t reason, Span subject) noexc
     call_refuse(call, reason, subject)
 
 
+cdef void router_find(ThriftCall *call) noexcept nogil:
+    cdef Engine *engine = call.engine
+    cdef ClusterLocal *cluster
+    call.route = thrift_route_find(conf_of(call.down).routes, call.request.envelope.name, &call.request.headers)
+    if call.route == NULL:
+        return
+    call.cluster_name = thrift_route_cluster(call.route, &call.request.headers, random_u64(&engine.loop.random), &call.choice)
+    if call.choice == NULL:
+        cluster = engine_find_cluster(engine, call.cluster_name)
+    else:
+        cluster = engine.clusters[call.choice.index] if <uint32_t>call.choice.index < engine.clusters_cap else NULL
+    call.cluster = cluster
+    if cluster != NULL:
+        cluster.users += 1
+
+
 cdef void router_route(ThriftCall *call, uint64_t size) noexcept nogil:
     cdef Engine *engine = call.engine
     cdef ThriftMessage *request = &call.request
-    cdef ClusterChoice *choice = NULL
-    cdef ClusterLocal *cluster
     cdef const Criteria *criteria
     cdef Span name
     cdef int error
-    call.route = thrift_route_find(conf_of(call.down).routes, request.envelope.name, &request.headers)
+    if call.route == NULL:
+        router_find(call)
+    name = call.cluster_name
     if call.route == NULL:
         refuse(call, THRIFT_ROUTE_MISSING, REASON_NO_ROUTE, request.envelope.name)
         return
-    if call.route.mirrors_len > 0 or conf_of(call.down).retry != NULL:
-        call_hold_conf(call)
-    name = thrift_route_cluster(call.route, &request.headers, random_u64(&engine.loop.random), &choice)
-    call.cluster_name = name
-    if choice == NULL:
-        cluster = engine_find_cluster(engine, name)
-    else:
-        cluster = engine.clusters[choice.index] if <uint32_t>choice.index < engine.clusters_cap else NULL
-    if cluster == NULL:
+    if call.cluster == NULL:
         refuse(call, THRIFT_UNKNOWN_CLUSTER, REASON_UNKNOWN_CLUSTER, name)
         return
-    call.cluster = cluster
-    cluster.users += 1
+    if call.route.mirrors_len > 0 or conf_of(call.down).retry != NULL:
+        call_hold_conf(call)
     charge_request(call)
-    criteria = call.route.criteria if choice == NULL else choice.criteria
+    criteria = call.route.criteria if call.choice == NULL else call.choice.criteria
     if call.metadata.namespaces != NULL:
         criteria = criteria_merge(criteria, metadata_find(&call.metadata, span(b"envoy.lb", 8), NULL, 0), &call.arena)
     call.criteria = criteria
@@ -70,6 +77,7 @@ cdef void router_route(ThriftCall *call, uint64_t size) noexcept nogil:
     call.called = request.envelope.name
     request.envelope.name = thrift_route_name(call.route, request.envelope.name)
     router_speak(call, call.down.stream.transport, call.down.stream.protocol)
+    call.passes = call.passes and not call.waited      # Envoy decides that before a filter has let it pass
     if converts(call.down.stream.protocol, call.up_protocol):
         error = message_convert(request, engine, call.up_protocol, size, message_limits())
         if error != THRIFT_NO_ERROR:
@@ -79,13 +87,6 @@ cdef void router_route(ThriftCall *call, uint64_t size) noexcept nogil:
     thrift_call_happens(&call.state, CALL_ROUTED)
     call.down.waits = call
     pool_request(call.pool, call)
-
-
-cdef void router_name_cluster(ThriftCall *call) noexcept nogil:
-    cdef ClusterChoice *choice = NULL
-    call.route = thrift_route_find(conf_of(call.down).routes, call.request.envelope.name, &call.request.headers)
-    if call.route != NULL:
-        call.cluster_name = thrift_route_cluster(call.route, &call.request.headers, random_u64(&call.engine.loop.random), &choice)
 
 
 cdef bint router_choose_host(ThriftCall *call, const Criteria *criteria) noexcept nogil:
