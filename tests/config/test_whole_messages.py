@@ -43,6 +43,7 @@ WHOLE: dict[str, tuple[str, ...]] = {
     "envoy.config.cluster.v3.LoadBalancingPolicy": ("policies",),
     "envoy.config.core.v3.CidrRange": ("address_prefix", "prefix_len"),
     "envoy.config.core.v3.DataSource": ("filename", "inline_bytes", "inline_string", "environment_variable", "watched_directory"),
+    "envoy.config.core.v3.GrpcMethodList": ("services",),
     "envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords": (),
     "envoy.config.core.v3.Locality": ("region", "zone", "sub_zone"),
     "envoy.config.core.v3.Metadata": ("filter_metadata", "typed_filter_metadata"),

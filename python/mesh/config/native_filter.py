@@ -47,6 +47,7 @@ FILTERS: dict[str, tuple[str, Lower]] = {
     filter_cors.CORS.message: ("cors", filter_cors.lower),
     filter_csrf.POLICY.message: ("csrf", filter_csrf.lower),
     filter_grpc.GRPC_WEB.message: ("grpc_web", filter_grpc.lower_grpc_web),
+    filter_grpc.STATS.message: ("grpc_stats", filter_grpc.lower_stats),
     filter_health_check.CHECK.message: ("health_check", filter_health_check.lower),
     filter_set_metadata.CONFIG.message: ("set_metadata", filter_set_metadata.lower),
     filter_set_filter_state.CONFIG.message: ("set_filter_state", filter_set_filter_state.lower),

@@ -7,7 +7,7 @@ from libc.stdint cimport uint32_t
 
 from meshcore.bind.filter_compile cimport *
 from meshcore.bind.filter_facts cimport *
-from meshcore.bind.filter_grpc cimport compile_grpc_web
+from meshcore.bind.filter_grpc cimport compile_grpc_stats, compile_grpc_web
 from meshcore.bind.filter_heads cimport *
 from meshcore.bind.filter_limits cimport *
 from meshcore.bind.filter_ratelimit cimport compile_local_ratelimit, compile_ratelimit
@@ -23,6 +23,7 @@ from meshcore.filter.buffer cimport buffer_filter
 from meshcore.filter.fault cimport fault_filter
 from meshcore.filter.cors cimport cors_filter
 from meshcore.filter.csrf cimport csrf_filter
+from meshcore.filter.grpc_stats cimport grpc_stats_filter
 from meshcore.filter.grpc_web cimport grpc_web_filter
 from meshcore.filter.header_mutation cimport header_mutation_filter
 from meshcore.filter.header_to_metadata cimport header_to_metadata_filter
@@ -63,6 +64,7 @@ native("ratelimit", ratelimit_filter(), compile_ratelimit)
 native("header_mutation", header_mutation_filter(), compile_header_mutation)
 native("cors", cors_filter(), compile_cors)
 native("grpc_web", grpc_web_filter(), compile_grpc_web)
+native("grpc_stats", grpc_stats_filter(), compile_grpc_stats)
 native("csrf", csrf_filter(), compile_csrf)
 native("health_check", health_check_filter(), compile_health_check)
 native("bandwidth_limit", bandwidth_limit_filter(), compile_bandwidth_limit)

@@ -351,3 +351,13 @@ class HeaderToMetadata:
 
     request_rules: tuple[HeaderRule, ...] = ()
     response_rules: tuple[HeaderRule, ...] = ()
+
+
+@record
+class GrpcStats:
+    """envoy.extensions.filters.http.grpc_stats.v3.FilterConfig. `methods`: (service, method) of those with their own names, each once."""
+
+    every_method: bool = False
+    methods: tuple[tuple[str, str], ...] = ()
+    upstream_times: bool = False
+    replace_dots: bool = False

@@ -174,6 +174,19 @@ CLUSTER_HOSTS = (
     "assignment_use_cached", "update_attempt", "update_success", "update_failure", "update_empty", "update_no_rebuild", "version",
     "warming_state",
 )
+# What stands below a name that only requests know: the kinds of observe/late_stats.pxd, in its order.
+LATE = (
+    (("", "counter", True),),
+    (
+        *(
+            (name, "counter", True)
+            for name in (
+                "request_message_count", "response_message_count", "success", "failure", "total", *map(str, range(17)),
+            )
+        ),
+        ("upstream_rq_time", "histogram", True),
+    ),
+)
 HCM_TIMES = ("downstream_rq_time", "downstream_cx_length_ms")
 THRIFT_TIMES = ("request_time_ms",)
 LISTENER_TIMES = ("downstream_cx_length_ms",)

@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from meshcore.bind.runtime cimport RuntimeCells
+from meshcore.observe.late_stats cimport LateStats
 
 cdef class Layout:
     cdef readonly tuple names
@@ -44,7 +45,14 @@ cdef class StatsRegistry:
     cdef dict groups               # prefix -> Group
     cdef dict free                 # (slots, blocks) -> [(first slot, first pointer slot)] that may be reused
 
+    cdef LateStats *late           # names that came while workers ran
+    cdef dict late_groups          # first slot -> Group of each that has been read from there
+    cdef int64_t late_refused      # how many of the refused ones have been counted
+
     cdef Group group(self, str prefix, Layout layout)
+    cdef int read_late(self) except -1
+    cdef void keep(self, uint64_t *slots, size_t first, size_t end) noexcept
+    cdef void keep_blocks(self, uint64_t *slots, size_t first, size_t end) noexcept
     cdef uint64_t raw(self, Group group, uint32_t at) noexcept
     cdef dict counted(self, size_t first, uint32_t blocks)
     cdef int place(self, size_t address) noexcept

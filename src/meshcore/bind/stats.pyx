@@ -4,16 +4,21 @@ Owns the names, the main thread's counts, and an array where the totals of detac
 statistics, so names are not kept one by one: a `Layout` lists the names below a prefix once, and a `Group` is a prefix with its slots. A
 statistic that stands alone is a group of one. Must not know what a statistic means or how it is printed (mesh.admin does). With the GIL:
 names are given and taken by one thread, any thread may read. Workers write their arrays meanwhile, so sums are a moment's view. A worker's
-array must stay mapped until `detach` has returned.
+array must stay mapped until `detach` has returned. Names that workers give themselves (observe/late_stats.pxd) are read when somebody asks.
 """
+import os
+
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 
-from meshcore.base.atomics cimport published_word
+from meshcore.base.atomics cimport atomic_load, published_word
 from meshcore.base.hash cimport xxhash64
+from meshcore.base.span cimport Span, span
 from meshcore.observe.counters cimport *
+from meshcore.observe.late_stats cimport *
 
 from meshcore.bind.distribution import Distribution, HistogramSample, Sample
+from meshcore.bind.stat_names import LATE
 
 cdef enum:
     WORKERS_MAX = 1024
@@ -117,6 +122,25 @@ cdef Layout single(str kind, bint lazy):
     return found
 
 
+cdef object find_in(dict groups, str name):
+    # (group, place) of a statistic, or None.
+    cdef Group group = groups.get(name)
+    if group is not None and group.layout.names[0] == "":
+        return group, 0
+    cut = name.rfind(".") + 1
+    while cut > 0:
+        group = groups.get(name[:cut])
+        if group is not None:
+            place = group.layout.places.get(name[cut:])
+            if place is not None:
+                return group, place
+        cut = name.rfind(".", 0, cut - 1) + 1
+    return None
+
+
+cdef tuple late_layouts = tuple([Layout(kind) for kind in LATE])
+
+
 cdef class StatsRegistry:
     """Names to slots. `counter`, `gauge`, `histogram` and `codes` answer the (first) slot; the same name asked twice is the same slot.
 
@@ -129,13 +153,19 @@ cdef class StatsRegistry:
         self.used = STAT_FIRST
         self.own = slots_new(cap)
         self.workers = <uint64_t **>calloc(WORKERS_MAX, sizeof(uint64_t *))
-        if self.own == NULL or self.workers == NULL:
+        self.late = late_stats_new(cap, int.from_bytes(os.urandom(8), "little"))
+        if self.own == NULL or self.workers == NULL or self.late == NULL:
             raise MemoryError(f"no address space for {cap} statistics ({cap * 8 >> 20} MiB)")
         self.runtime = RuntimeCells()
         self.groups = {}
         self.free = {}
+        self.late_groups = {}
+        for kind, layout in enumerate(late_layouts):
+            self.late.slots_of[<int>kind] = (<Layout>layout).slots
+            self.late.blocks_of[<int>kind] = (<Layout>layout).blocks
 
     def __dealloc__(self):
+        late_stats_free(self.late)
         slots_free(self.own, self.cap)
         free(self.workers)
 
@@ -161,7 +191,7 @@ cdef class StatsRegistry:
             group.slot, group.block = reusable.pop()
         else:
             group.slot, group.block = self.used, self.cap // 2 + self.used_blocks
-            if self.used + layout.slots > self.cap // 2 or self.used_blocks + layout.blocks > self.cap // 2:
+            if self.used + layout.slots > self.late.slots_first or group.block + layout.blocks > self.late.blocks_first:
                 raise MemoryError(f"all {self.cap} slots for statistics are in use: fewer clusters, or fewer statistics per cluster")
             self.used += layout.slots
             self.used_blocks += layout.blocks
@@ -185,20 +215,43 @@ cdef class StatsRegistry:
             if counts:
                 group.cells[place] = Cells(counts)
 
+    cdef int read_late(self) except -1:
+        # Groups of the names that workers have given themselves since this was asked last.
+        cdef LateStat *stat
+        cdef Group group
+        cdef uint32_t i
+        cdef int64_t refused = atomic_load(&self.late.refused)
+        if refused != self.late_refused:
+            self.add("stats.overflow", refused - self.late_refused, lazy=True)
+            self.late_refused = refused
+        if atomic_load(&self.late.named) == len(self.late_groups):
+            return 0
+        for i in range(LATE_CELLS):
+            stat = <LateStat *>published_word(<const uint64_t *>&self.late.cells[i])
+            if stat == NULL or stat.known:
+                continue
+            stat.known = True
+            group = Group.__new__(Group)
+            group.prefix = stat.name[:stat.len].decode("utf-8", "backslashreplace")
+            group.layout = late_layouts[stat.kind]
+            group.owners = 1
+            group.values = group.cells = NONE
+            group.slot = stat.slot
+            group.block = stat.block
+            self.late_groups[stat.slot] = group
+        return 0
+
+    def _all(self):
+        self.read_late()
+        return [*self.groups.values(), *self.late_groups.values()]
+
     def _find(self, str name):
-        # (group, place) of a statistic, or None.
-        cdef Group group = self.groups.get(name)
-        if group is not None and group.layout.names[0] == "":
-            return group, 0
-        cut = name.rfind(".") + 1
-        while cut > 0:
-            group = self.groups.get(name[:cut])
-            if group is not None:
-                place = group.layout.places.get(name[cut:])
-                if place is not None:
-                    return group, place
-            cut = name.rfind(".", 0, cut - 1) + 1
-        return None
+        # (group, place) of a statistic that a table has named, or None.
+        return find_in(self.groups, name)
+
+    def _find_late(self, str name):
+        self.read_late()
+        return find_in({(<Group>group).prefix: group for group in self.late_groups.values()}, name)
 
     def _named(self, str name, str kind, bint lazy=False):
         cdef Group group
@@ -310,24 +363,35 @@ cdef class StatsRegistry:
         if address == 0 or self.place(address) >= 0 or self.workers_len == WORKERS_MAX:
             raise ValueError("not the address of a new array of slots, or too many workers")
         self.workers[self.workers_len] = <uint64_t *>address
+        self.workers[self.workers_len][STAT_LATE] = <uint64_t>self.late
         self.workers_len += 1
 
     def detach(self, size_t address):
         """The worker has ended: its totals stay, its array may be freed."""
         cdef uint64_t *slots = <uint64_t *>address
         cdef int at = self.place(address)
-        cdef uint64_t *block
-        cdef size_t i, first = self.cap // 2
-        cdef uint32_t cell
         if at < 0:
             raise ValueError("not the address of an attached array of slots")
         self.workers_len -= 1
         self.workers[at] = self.workers[self.workers_len]
-        for i in range(STAT_FIRST, self.used):
-            # Reading a page that was never written costs nothing, writing one does.
+        slots[STAT_LATE] = 0
+        self.keep(slots, STAT_FIRST, self.used)
+        self.keep(slots, self.late.slots_first, self.late.slots_first + atomic_load(&self.late.slots_taken))
+        self.keep_blocks(slots, self.cap // 2, self.cap // 2 + self.used_blocks)
+        self.keep_blocks(slots, self.late.blocks_first, self.late.blocks_first + atomic_load(&self.late.blocks_taken))
+
+    cdef void keep(self, uint64_t *slots, size_t first, size_t end) noexcept:
+        # Reading a page that was never written costs nothing, writing one does.
+        cdef size_t i
+        for i in range(first, end):
             if slots[i] != 0:
                 self.own[i] += slots[i]
-        for i in range(first, first + self.used_blocks):
+
+    cdef void keep_blocks(self, uint64_t *slots, size_t first, size_t end) noexcept:
+        cdef uint64_t *block
+        cdef size_t i
+        cdef uint32_t cell
+        for i in range(first, end):
             block = <uint64_t *>slots[i]
             for cell in range(BLOCK_CELLS if block != NULL else 0):
                 if block[cell] != 0:
@@ -378,7 +442,7 @@ cdef class StatsRegistry:
         """Ends an interval: histograms show from now on what was recorded until now (Envoy's stats_flush_interval)."""
         cdef Group group
         cdef Cells cells
-        for value in list(self.groups.values()):
+        for value in self._all():
             group = value
             for place in group.layout.blocky:
                 if group.layout.kinds[<int>place] != HISTOGRAM:
@@ -402,7 +466,7 @@ cdef class StatsRegistry:
         """All counters begin at 0 again; gauges and histograms stay, as in Envoy."""
         cdef Group group
         cdef Cells cells
-        for value in list(self.groups.values()):
+        for value in self._all():
             group = value
             for place in group.layout.order:
                 if group.layout.kinds[<int>place] == COUNTER:
@@ -473,8 +537,8 @@ cdef class StatsRegistry:
     def _runs(self):
         # Groups by prefix, in runs of which no name of one lies among those of another.
         run = []
-        for prefix, group in sorted(list(self.groups.items())):
-            if run and not prefix.startswith(run[0].prefix):
+        for group in sorted(self._all(), key=prefix_of):
+            if run and not group.prefix.startswith(run[0].prefix):
                 yield run
                 run = []
             run.append(group)
@@ -495,7 +559,7 @@ cdef class StatsRegistry:
 
     def value(self, str name):
         """The value of one counter, gauge or text; KeyError when there is no such name."""
-        found = self._find(name)
+        found = self._find(name) or self._find_late(name)
         if found is not None:
             return self._sample(*found).value
         cut = name.rfind(".") + 1
@@ -518,6 +582,8 @@ cdef class StatsRegistry:
                 group = value
                 for place in group.layout.blocky:
                     if group.layout.kinds[<int>place] == HISTOGRAM:
+                        if group.slot >= self.late.slots_first and not self._counts(group, place):
+                            continue
                         cells = group.cells.get(place, EMPTY)
                         found.append(HistogramSample(group.prefix + group.layout.names[place], Distribution(cells.fresh),
                                                      Distribution(cells.total)))
@@ -545,6 +611,10 @@ cdef Cells EMPTY = Cells(NONE)
 
 def name_of(sample):
     return sample.name
+
+
+def prefix_of(group):
+    return group.prefix
 
 
 def text_hash(str text):
@@ -588,6 +658,12 @@ class WorkerSlots:
         with nogil:
             for i in range(times):
                 histogram_record(slots, first, value + i)
+
+    def late(self, bytes name, uint8_t kind=LATE_COUNTER):
+        """The first slot and pointer slot of a name that comes now; None: it finds no room."""
+        cdef Span part = span(name, len(name))
+        cdef const LateStat *stat = late_stat(<uint64_t *><size_t>self.address, &part, 1, kind)
+        return None if stat == NULL else (stat.slot, stat.block)
 
     def close(self):
         slots_free(<uint64_t *><size_t>self.address, self.cap)

@@ -96,6 +96,7 @@ cdef struct StreamOps:
     # How many hosts a cluster has, and how many of them are healthy or degraded; False: there is no such cluster.
     bint (*cluster_members)(HttpStream *stream, int64_t index, uint32_t *total, uint32_t *available) noexcept nogil
     bint (*server_failed)(HttpStream *stream) noexcept nogil        # told to fail its health checks (/healthcheck/fail)
+    Span (*cluster_stat_name)(HttpStream *stream) noexcept nogil    # of the cluster that the route names; empty: there is none
     void (*clear_route)(HttpStream *stream) noexcept nogil          # the route is looked up again before the next filter
     bint (*response_complete)(HttpStream *stream) noexcept nogil    # the whole response went to the client
     void (*grpc_begin)(HttpStream *stream, GrpcCall *call, Span message) noexcept nogil

@@ -12,7 +12,8 @@ cdef enum:
     STAT_IGNORED = 0
     STAT_CHUNK = 1                 # the array's own: address of its newest chunk of blocks, and how many of it are free
     STAT_CHUNK_LEFT = 2
-    STAT_FIRST = 3                 # the first slot that a name may have
+    STAT_LATE = 3                  # address of the table of names that come while workers run (late_stats.pxd), or 0
+    STAT_FIRST = 4                 # the first slot that a name may have
     GAUGE_SLOTS = 2                # how often it rose, how often it fell
     BLOCK_CELLS = 100
     CODE_BLOCKS = 5                # status codes 100 to 599

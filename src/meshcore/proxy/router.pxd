@@ -7,6 +7,7 @@ from meshcore.base.span cimport Span
 from meshcore.proxy.objects cimport ClusterLocal, Stream
 from meshcore.route.table cimport Route
 
+cdef ClusterLocal *router_find_cluster(Stream *stream, Route *route) noexcept nogil    # that the route names; NULL: there is none
 cdef void router_request_head(Stream *stream, bint end) noexcept nogil
 cdef void router_request_data(Stream *stream, Span data, bint end) noexcept nogil
 cdef void router_request_buffer(Stream *stream, Buffer *data, bint end) noexcept nogil        # the caller empties what is left of `data`

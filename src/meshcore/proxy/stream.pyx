@@ -469,6 +469,13 @@ cdef bint server_failed(HttpStream *http) noexcept nogil:
     return (<Stream *>http).engine.unhealthy
 
 
+cdef Span cluster_stat_name(HttpStream *http) noexcept nogil:
+    cdef ClusterLocal *cluster = NULL
+    if http.route != NULL and http.route.kind == ROUTE_FORWARD:
+        cluster = router_find_cluster(<Stream *>http, http.route)
+    return cluster.conf.stat_name if cluster != NULL else span(NULL, 0)
+
+
 cdef void clear_route(HttpStream *http) noexcept nogil:
     find_route(<Stream *>http)
 
@@ -505,6 +512,7 @@ ops.hold_back = hold_back
 ops.reply = reply_of
 ops.cluster_members = cluster_members
 ops.server_failed = server_failed
+ops.cluster_stat_name = cluster_stat_name
 ops.clear_route = clear_route
 ops.response_complete = response_complete
 ops.grpc_begin = grpc_begin
