@@ -24,6 +24,9 @@ from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.modified import newer_group
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "src/meshcore/_native"))
+import direct_calls
+
 ROOT = pathlib.Path(__file__).parent
 CORE = pathlib.Path("src/meshcore")
 COLD = {"bind"}  # the only folder that may hold Python objects
@@ -162,6 +165,11 @@ def engines(modules: list[Extension]) -> list[Engine]:
 class EngineBuild(build_ext):
     """Compiles the C files of all modules side by side, only those that changed, and links each shared object once."""
 
+    def build_extensions(self) -> None:
+        sources = [[source for m in e.modules for source in m.sources] for e in self.extensions if isinstance(e, Engine)]
+        self.direct = direct_calls.rewritten(sources, pathlib.Path("build") / "direct")
+        super().build_extensions()
+
     def build_extension(self, extension: Extension) -> None:
         if not isinstance(extension, Engine):
             super().build_extension(extension)
@@ -174,7 +182,7 @@ class EngineBuild(build_ext):
             # Cython calls the first function of a module PyInit_<last part of its name>; some of those are the same.
             own_name = [("PyInit_" + module.name.rpartition(".")[2], init_name(module.name))]
             flags = optimisation(module.name)
-            work += [(source, own_name, extension.depends, flags) for source in module.sources]
+            work += [(self.direct.get(source, source), own_name, extension.depends, flags) for source in module.sources]
         with ThreadPoolExecutor(JOBS) as threads:
             objects = list(threads.map(lambda one: self.compile_one(extension, folder, *one), work))
         target = self.get_ext_fullpath(extension.name)
