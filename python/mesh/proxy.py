@@ -353,7 +353,7 @@ class Proxy:
         running = self._running()
         if running.secrets is None:
             chains = (chain for listener in plan.listeners for chain in listener.chains)
-            used = (*(chain.tls for chain in chains), *(cluster.tls for cluster in plan.clusters))
+            used = (*(chain.tls for chain in chains), *(one for cluster in plan.clusters for one in cluster.tls_contexts))
             if not any(context is not None and context.secrets for context in used):
                 running.publish(plan, known)
                 return

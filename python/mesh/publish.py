@@ -242,9 +242,10 @@ class Publisher:
                     old.append(listener.table.swap_tls(place, self.secrets.context(chain.tls), self.registry))
                     self._count_updates(listener.table, "server", 1)
         for cluster in self.clusters.values():
-            if uses(cluster.spec.tls, refs) and cluster.spec.tls is not None:
-                old.append(cluster.table.swap_tls(self.secrets.context(cluster.spec.tls), self.registry))
-                self._count_updates(cluster.table, "client", 1)
+            for place, context in enumerate((cluster.spec.tls, *(match.tls for match in cluster.spec.socket_matches)), -1):
+                if uses(context, refs) and context is not None:
+                    old.append(cluster.table.swap_tls(self.secrets.context(context), self.registry, place))
+                    self._count_updates(cluster.table, "client", 1)
         # A worker that has just read the pointer takes its reference before it looks at its mailbox.
         for worker in self.workers if old else ():
             worker.live()
@@ -276,7 +277,8 @@ class Publisher:
         spec = self._resolved(spec)
         inbox = self.health.inbox if self.health is not None else None
         made = ClusterTable(spec, index, self.registry, inbox, self._cluster_index)
-        self._count_secrets(made, "client", spec.tls)
+        for context in spec.tls_contexts:
+            self._count_secrets(made, "client", context)
         return made
 
     def _install_clusters(self, fresh: list[LiveCluster]) -> None:
@@ -317,6 +319,8 @@ class Publisher:
         copies = len(self.workers) + 1
         for name, grown in live.table.hosts.taken_counts().items():
             self.registry.add(prefix + name, grown * copies)
+        for name, grown in live.table.hosts.taken_matches().items():
+            self.registry.add(f"{prefix}{name}.total_match_count", grown)
         for name, value in hosts.gauges().items():
             self.registry.set_gauge(prefix + name, value)
         if (subsets := hosts.subsets()) is not None:

@@ -85,10 +85,14 @@ class Secrets:
     def resolved(self, one: Any) -> Any:
         """A listener or cluster of the plan with contents in place of references."""
         if isinstance(one, spec.Cluster):
-            return replace(one, tls=self.context(one.tls)) if one.tls is not None and one.tls.secrets else one
+            return self._cluster(one) if any(context.secrets for context in one.tls_contexts) else one
         if not any(chain.tls is not None and chain.tls.secrets for chain in one.chains):
             return one
         return replace(one, chains=tuple(self._chain(chain) for chain in one.chains))
+
+    def _cluster(self, one: spec.Cluster) -> spec.Cluster:
+        matches = (replace(match, tls=self.context(match.tls)) if match.tls is not None else match for match in one.socket_matches)
+        return replace(one, tls=self.context(one.tls) if one.tls is not None else None, socket_matches=tuple(matches))
 
     def _chain(self, chain: spec.FilterChain) -> spec.FilterChain:
         return replace(chain, tls=self.context(chain.tls)) if chain.tls is not None and chain.tls.secrets else chain
@@ -221,8 +225,8 @@ def references(plan: spec.Plan) -> Iterable[spec.SecretRef]:
             if chain.tls is not None:
                 yield from chain.tls.secrets
     for cluster in plan.clusters:
-        if cluster.tls is not None:
-            yield from cluster.tls.secrets
+        for context in cluster.tls_contexts:
+            yield from context.secrets
 
 
 def message_of(source: Any) -> Any:

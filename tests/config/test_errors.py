@@ -92,8 +92,8 @@ def test_camel_case_keys_are_found_again(tmp_path: Path) -> None:
         ({"cluster": {"type": "EDS"}}, f"{CLUSTER_PATH}.eds_cluster_config: required for a cluster of type EDS, and not"),
         ({"cluster": {"lb_policy": "CLUSTER_PROVIDED"}}, f"{CLUSTER_PATH}.lb_policy: 'CLUSTER_PROVIDED' is for clusters of type"),
         (
-            {"cluster": {"transport_socket_matches": [{"name": "x"}]}},
-            f"{CLUSTER_PATH}.transport_socket_matches: 'transport_socket_matches' is not implemented yet in mesh; remove it",
+            {"cluster": {"filters": [{"name": "x"}]}},
+            f"{CLUSTER_PATH}.filters: 'filters' is not implemented yet in mesh; remove it",
         ),
         ({"cluster": {"connect_timeout": "0s"}}, f"{CLUSTER_PATH}.connect_timeout: 0s is out of range; it must be"),
         (

@@ -210,11 +210,15 @@ def _groups(hosts: list[Any], ports: dict[str, int]) -> list[dict[str, Any]]:
             item["health_status"] = host["health"]
         if "lb" in host:
             item["metadata"] = {"filter_metadata": {"envoy.lb": host["lb"]}}
+        if "socket" in host:
+            item.setdefault("metadata", {}).setdefault("filter_metadata", {})["envoy.transport_socket_match"] = host["socket"]
         group: dict[str, Any] = {}
         if "zone" in host:
             group["locality"] = {"zone": host["zone"]}
         if "zone_weight" in host:
             group["load_balancing_weight"] = host["zone_weight"]
+        if "zone_socket" in host:
+            group["metadata"] = {"filter_metadata": {"envoy.transport_socket_match": host["zone_socket"]}}
         if "priority" in host:
             group["priority"] = host["priority"]
         if not groups or {key: value for key, value in groups[-1].items() if key != "lb_endpoints"} != group:

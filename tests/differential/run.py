@@ -129,7 +129,7 @@ class ProxyRun:
         signals = {case.name: Signals() for case in cases}
         upstreams = {
             case.name: [
-                ScriptedUpstream(name, script, signals[case.name], case.tunnel, zero, speaks_http2(case, "upstream"), _tls_of(case))
+                ScriptedUpstream(name, script, signals[case.name], case.tunnel, zero, speaks_http2(case, "upstream"), _tls_of(case, name))
                 for name, script in case.upstreams.items()
             ]
             for case in cases
@@ -232,9 +232,10 @@ def _death(peer: Peer) -> str:
     return f"crashed: the proxy ended with {peer.returncode} while this case played:\n{peer.output()[-3000:]}"
 
 
-def _tls_of(case: Case) -> dict[str, Any] | None:
-    """How the upstreams of a case speak TLS; None: not at all."""
-    return (case.tls.get("up") or {}) if case.tls.keys() & {"up", "towards"} else None
+def _tls_of(case: Case, name: str) -> dict[str, Any] | None:
+    """How an upstream of a case speaks TLS; None: not at all."""
+    spec = (case.tls.get("up") or {}) if case.tls.keys() & {"up", "towards"} else None
+    return None if spec is None or name not in spec.get("only", (name,)) else spec
 
 
 def values_of(ports: Ports) -> dict[str, str]:

@@ -39,7 +39,7 @@ def page(proxy: Proxy, query: Query) -> Reply:
 def contexts(running: Any) -> Iterator[TlsContext]:
     """The TLS contexts that run, with the contents of their secrets."""
     chains = [chain.tls for live in running.listeners.values() for chain in live.spec.chains]
-    for context in (*(live.spec.tls for live in running.clusters.values()), *chains):
+    for context in (*(one for live in running.clusters.values() for one in live.spec.tls_contexts), *chains):
         if context is not None:
             yield running.secrets.context(context) if running.secrets is not None and context.secrets else context
 

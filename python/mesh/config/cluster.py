@@ -24,10 +24,11 @@ from mesh.config import (
     socket_options,
     thrift_proxy,
     tls,
+    transport_match,
     upstream_http,
 )
 from mesh.config.errors import join
-from mesh.config.fields import Fields, anything, unset
+from mesh.config.fields import Fields, unset
 from mesh.config.lowering import Lowering, metadata, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
@@ -43,11 +44,10 @@ CLUSTER = Fields(
         "upstream_connection_options", "load_balancing_policy", "transport_socket", "eds_cluster_config", "health_checks",
         "outlier_detection", "wait_for_warm_on_init", "ignore_health_on_host_removal", "metadata",
         "original_dst_lb_config", "cleanup_interval", "connection_pool_per_downstream_connection",
-        "close_connections_on_host_health_failure",
+        "close_connections_on_host_health_failure", "transport_socket_matches", "upstream_http_protocol_options",
     }
     | cluster_dns.CLUSTER_FIELDS,
     harmless={
-        "upstream_http_protocol_options": anything,
         "track_cluster_stats": unset,
         "preconnect_policy": lambda value: _no_preconnect(value),
     },
@@ -122,6 +122,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
         eds_name=(message.eds_cluster_config.service_name or message.name) if kind == "eds" else "",
         **_health(message, low, path),
         tls=secure,
+        socket_matches=transport_match.lower(message, low, path),
     )
 
 
@@ -174,6 +175,9 @@ def _upstream(message: Any, low: Lowering, path: str) -> dict[str, Any]:
         if message.HasField("common_http_protocol_options"):
             shared = message.common_http_protocol_options
             upstream_http.lower_common(shared, found, low, join(path, "common_http_protocol_options"))
+        if message.HasField("upstream_http_protocol_options"):
+            names = message.upstream_http_protocol_options
+            upstream_http.lower_names(names, found, low, join(path, "upstream_http_protocol_options"))
         if message.HasField("http_protocol_options"):
             found.http1 = http1.lower(message.http_protocol_options, low, join(path, "http_protocol_options"))
         if message.HasField("http2_protocol_options"):

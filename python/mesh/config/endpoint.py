@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from mesh.config import address, health_check
+from mesh.config import address, health_check, transport_match
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything
 from mesh.config.lowering import Lowering, each, wrapped_or
@@ -26,8 +26,7 @@ POLICY = Fields(
 DROP = Fields("envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload", {"drop_percentage"}, described={"category"})
 LOCALITY = Fields(
     "envoy.config.endpoint.v3.LocalityLbEndpoints",
-    {"lb_endpoints", "priority", "locality", "load_balancing_weight"},
-    described={"metadata"},
+    {"lb_endpoints", "priority", "locality", "load_balancing_weight", "metadata"},
     harmless={"proximity": anything},
 )
 LB_ENDPOINT = Fields(
@@ -41,6 +40,7 @@ ENDPOINT = Fields(
 ADDITIONAL = Fields("envoy.config.endpoint.v3.Endpoint.AdditionalAddress", {"address"})
 HEALTH = {0: "healthy", 1: "healthy", 2: "unhealthy", 3: "draining", 4: "timeout", 5: "degraded"}
 LB_METADATA = "envoy.lb"
+SOCKET_METADATA = "envoy.transport_socket_match"
 WEIGHT_MAX = 2**32 - 1
 STATIC_ADVICE = "; a cluster of type STATIC needs one, STRICT_DNS and LOGICAL_DNS resolve names"
 
@@ -125,13 +125,20 @@ def _traits(item: Any, group: Any, low: Lowering, path: str) -> dict[str, Any]:
     if item.endpoint.HasField("health_check_config"):
         check = item.endpoint.health_check_config
         found["check"] = health_check.lower_endpoint(check, low, join(path, "endpoint.health_check_config"))
+    found["locality_socket_labels"] = _socket_labels(group)
     if item.HasField("metadata"):
+        found["socket_labels"] = _socket_labels(item)
         tree = {name: to_tree(fields) for name, fields in sorted(item.metadata.filter_metadata.items())}
         facts = tree.get(LB_METADATA, {})
         found["metadata"] = json.dumps(tree, sort_keys=True, separators=(",", ":"))
         found["canary"] = facts.get("canary") is True
         found["hash_key"] = facts["hash_key"] if isinstance(facts.get("hash_key"), str) else ""
     return found
+
+
+def _socket_labels(owner: Any) -> spec.Labels:
+    held = owner.metadata.filter_metadata
+    return transport_match.labels_of(held[SOCKET_METADATA]) if SOCKET_METADATA in held else ()
 
 
 def _hosts(message: Any, low: Lowering, path: str, local: bool) -> Iterator[tuple[Any, Any, str]]:

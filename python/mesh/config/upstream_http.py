@@ -2,7 +2,7 @@
 
 HTTP/1.1 or HTTP/2 (`explicit_http_config`), what the client speaks (`use_downstream_protocol_config`), or what the TLS handshake of each
 connection settles (`auto_config`). Its retry policy, hash policy and mirrors stand in place of those of every route. The older fields of
-Cluster itself lower through the same functions. SNI and SAN settings do nothing without TLS and are accepted. Called by cluster.py.
+Cluster itself lower through the same functions. SNI and SAN settings do nothing without TLS, as in Envoy. Called by cluster.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from mesh.config import hash_policy, http1, http2, mirror, retry
 from mesh.config.errors import join
-from mesh.config.fields import Fields, anything
+from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
@@ -21,10 +21,12 @@ OPTIONS = Fields(
     f"{PACKAGE}.HttpProtocolOptions",
     {
         "common_http_protocol_options", "explicit_http_config", "use_downstream_protocol_config", "auto_config", "retry_policy",
-        "hash_policy", "request_mirror_policies",
+        "hash_policy", "request_mirror_policies", "upstream_http_protocol_options",
     },
-    harmless={"upstream_http_protocol_options": anything},
 )  # fmt: skip
+NAMES = Fields(
+    "envoy.config.core.v3.UpstreamHttpProtocolOptions", {"auto_sni", "auto_san_validation", "override_auto_sni_header"}
+)
 EXPLICIT = Fields(f"{PACKAGE}.HttpProtocolOptions.ExplicitHttpConfig", {"http_protocol_options", "http2_protocol_options"})
 DOWNSTREAM = Fields(f"{PACKAGE}.HttpProtocolOptions.UseDownstreamHttpConfig", {"http_protocol_options", "http2_protocol_options"})
 AUTO = Fields(f"{PACKAGE}.HttpProtocolOptions.AutoHttpConfig", {"http_protocol_options", "http2_protocol_options"})
@@ -57,6 +59,9 @@ class Upstream:
     retry: spec.RetryPolicy | None = None
     hash_policy: tuple[spec.HashRule, ...] = ()
     mirrors: tuple[spec.MirrorPolicy, ...] = ()
+    auto_sni: bool = False
+    auto_san_validation: bool = False
+    auto_sni_header: str = ""
 
 
 def lower(packed: Any, low: Lowering, path: str) -> Upstream:
@@ -71,6 +76,8 @@ def lower(packed: Any, low: Lowering, path: str) -> Upstream:
         found.retry = retry.lower(message.retry_policy, low, join(path, "retry_policy"))
     found.hash_policy = hash_policy.lower_all(message.hash_policy, low, join(path, "hash_policy"))
     found.mirrors = mirror.lower(message, low, path, False)
+    if message.HasField("upstream_http_protocol_options"):
+        lower_names(message.upstream_http_protocol_options, found, low, join(path, "upstream_http_protocol_options"))
     which = message.WhichOneof("upstream_protocol_options")
     if which == "explicit_http_config":
         chosen, table = message.explicit_http_config, EXPLICIT
@@ -91,6 +98,14 @@ def lower(packed: Any, low: Lowering, path: str) -> Upstream:
     if chosen.HasField("http_protocol_options"):
         found.http1 = http1.lower(chosen.http_protocol_options, low, join(at, "http_protocol_options"))
     return found
+
+
+def lower_names(message: Any, found: Upstream, low: Lowering, path: str) -> None:
+    """Writes an UpstreamHttpProtocolOptions into `found`."""
+    NAMES.check(message, low.report, path)
+    found.auto_sni = message.auto_sni
+    found.auto_san_validation = message.auto_san_validation
+    found.auto_sni_header = message.override_auto_sni_header
 
 
 def lower_common(message: Any, found: Upstream, low: Lowering, path: str) -> None:

@@ -32,9 +32,11 @@ cdef class ClusterHosts:
     cdef HostSetRef local          # hosts of the proxies' own cluster; None: there is none
     cdef HostSetRef last           # the newest set
     cdef frozenset subsets         # keys of the newest set's subsets
+    cdef dict matched              # hosts that each socket match took since they were last asked for
     cdef dict counts               # counters of the main thread that grew since they were last taken; None: none did
 
     cdef HostRef host_of(self, endpoint, tuple key)
+    cdef uint32_t socket_of(self, endpoint) except? 0
     cdef int fill_dials(self, endpoint, HostSpec *made) except -1
     cdef int count(self, str name, uint32_t n) except -1
     cdef HostSetRef build(self)

@@ -121,6 +121,7 @@ cdef class ClusterHosts:
         self.endpoints = ()
         self.refs = []
         self.subsets = NONE
+        self.matched = {}
         if spec.health_check is not None:
             self.unchecked = HEALTH_FAILED_ACTIVE | (HEALTH_PENDING_ACTIVE if spec.ignore_new_hosts_until_first_hc else 0)
 
@@ -145,6 +146,7 @@ cdef class ClusterHosts:
         made.zone = peek(zone)
         made.sub_zone = peek(sub_zone)
         made.canary = endpoint.canary
+        made.socket = self.socket_of(endpoint)
         made.slot = self.free_slots.pop() if self.free_slots else self.next_slot
         ref = HostRef()
         ref.host = host_new(&made)
@@ -162,6 +164,16 @@ cdef class ClusterHosts:
         self.next_slot = max(self.next_slot, made.slot + 1)
         self.known[key] = ref
         return ref
+
+    cdef uint32_t socket_of(self, endpoint) except? 0:
+        # Host.socket; counted once per host.
+        cdef uint32_t place
+        if not self.spec.socket_matches:
+            return 0
+        place = self.spec.socket_of(endpoint)
+        name = self.spec.socket_matches[place - 1].name if place else "default"
+        self.matched[name] = self.matched.get(name, 0) + 1
+        return place
 
     cdef int fill_dials(self, endpoint, HostSpec *made) except -1:
         cdef IpAddress *dials
@@ -251,9 +263,10 @@ cdef class ClusterHosts:
         cdef dict before = self.known
         self.refs = []
         for endpoint in endpoints:
-            key = (endpoint.address, endpoint.hostname, endpoint.locality, endpoint.metadata, endpoint.additional, 0)
+            key = (endpoint.address, endpoint.hostname, endpoint.locality, endpoint.metadata, endpoint.additional,
+                   endpoint.locality_socket_labels, 0)
             while key in kept:
-                key = (*key[:5], key[5] + 1)
+                key = (*key[:6], key[6] + 1)
             ref = self.host_of(endpoint, key)
             kept[key] = ref
             self.refs.append(ref)
@@ -300,6 +313,11 @@ cdef class ClusterHosts:
         """{counter: how much it grew since the last call}."""
         taken, self.counts = self.counts, None
         return taken or {}
+
+    def taken_matches(self):
+        """{name of a socket match: hosts that it took since the last call}; `default`: hosts that none did."""
+        taken, self.matched = self.matched, {}
+        return taken
 
     def slots_of(self, addresses):
         """Slots of the hosts with these addresses."""

@@ -483,11 +483,15 @@ class Locality(NamedTuple):
 NOWHERE = Locality()
 
 
+Labels = tuple[tuple[str, str], ...]  # (key, value as JSON), by key
+
+
 @record
 class Endpoint:
     """One host. `hostname` is what auto_host_rewrite and logs use ("" for static). `health` as configured: healthy | unhealthy | draining |
     timeout | degraded. `metadata`: filter metadata by filter name, as a JSON object with sorted keys; `canary` and `hash_key` are read from
-    its envoy.lb. `locality_weight` is that of all hosts of this place and priority; 0 = none."""
+    its envoy.lb. `locality_weight` is that of all hosts of this place and priority; 0 = none. `socket_labels`: its own and its locality's
+    metadata `envoy.transport_socket_match`."""
 
     address: Address
     weight: int = 1
@@ -501,6 +505,8 @@ class Endpoint:
     hash_key: str = ""
     check: EndpointCheck | None = None
     additional: tuple[Address, ...] = ()  # dialled as well, where `address` does not answer at once
+    socket_labels: Labels = ()
+    locality_socket_labels: Labels = ()
 
 
 @record
@@ -532,13 +538,25 @@ class DnsTarget:
     canary: bool = False
     hash_key: str = ""
     check: EndpointCheck | None = None
+    socket_labels: Labels = ()
+    locality_socket_labels: Labels = ()
 
     def endpoint(self, address: Address, additional: tuple[Address, ...] = ()) -> Endpoint:
         """The host that this name stands for at an address."""
         return Endpoint(
             address, self.weight, self.endpoint_hostname or self.hostname, self.health, self.priority, self.locality,
             self.locality_weight, self.metadata, self.canary, self.hash_key, self.check, additional,
+            self.socket_labels, self.locality_socket_labels,
         )  # fmt: skip
+
+
+@record
+class SocketMatch:
+    """One of a cluster's transport_socket_matches, for hosts that have all these labels. `tls` None: plain bytes."""
+
+    name: str
+    labels: Labels
+    tls: TlsContext | None
 
 
 @record
@@ -603,12 +621,30 @@ class Cluster:
     ignore_health_on_host_removal: bool = False
     ignore_new_hosts_until_first_hc: bool = False
     tls: TlsContext | None = None  # None: plain bytes
+    socket_matches: tuple[SocketMatch, ...] = ()  # hosts that are reached otherwise; the first that fits counts
+    auto_sni: bool = False  # hosts are asked for the name of the request's host
+    auto_san_validation: bool = False  # ... and their certificates must be for it
+    auto_sni_header: str = ""  # in place of the host, where the request has it
     metadata: dict[str, Any] | None = None  # {namespace: {key: value}}
 
     @property
     def bind_address(self) -> Address | None:
         """The own address of which its hosts are dialled first of all; None: the kernel's choice."""
         return self.dial.sources[0] if self.dial.sources else None
+
+    @property
+    def tls_contexts(self) -> tuple[TlsContext, ...]:
+        """Its own and those of its socket matches."""
+        return tuple(one for one in (self.tls, *(match.tls for match in self.socket_matches)) if one is not None)
+
+    def socket_of(self, endpoint: Endpoint, criteria: Labels | None = None) -> int:
+        """How a host is reached: 1 + a place among `socket_matches`; 0: as the cluster says. `criteria`: in place of its labels."""
+        own, locality = (endpoint.socket_labels, endpoint.locality_socket_labels) if criteria is None else (criteria, ())
+        for labels in map(set, (own, locality)):
+            for number, match in enumerate(self.socket_matches, 1):
+                if labels.issuperset(match.labels):
+                    return number
+        return 0
 
 
 @record

@@ -31,7 +31,7 @@ from meshcore.bind.stats cimport Group, Layout, StatsRegistry
 from meshcore.bind.stream_matchers cimport compile_cidrs
 from meshcore.bind.thrift_filters cimport compile_thrift_filters, compile_thrift_retry
 from meshcore.bind.thrift_routes cimport thrift_routes_compile
-from meshcore.bind.tls_slot cimport tls_slot_fill, tls_slot_replace, tls_stats_of
+from meshcore.bind.tls_slot cimport cluster_tls_fill, tls_slot_fill, tls_slot_replace, tls_stats_of
 from meshcore.cluster.breaker cimport *
 from meshcore.codec.http1 cimport UNDERSCORES_ALLOW, UNDERSCORES_DROP, UNDERSCORES_REJECT, Http1Options
 from meshcore.codec.http2 cimport HTTP2_COUNTS, Http2Options
@@ -707,10 +707,7 @@ cdef class ClusterTable:
         compile_dial(&conf.arena, spec.dial, &conf.dial)
         if spec.proxy_out is not None:
             conf.says = compile_proxy_out(&conf.arena, spec.proxy_out)
-        if spec.tls is not None:
-            conf.tls = <TlsSlot *>take(&conf.arena, sizeof(TlsSlot))
-            conf.tls.stats = tls_stats_of(&conf.arena, registry, prefix, self.owned)
-            tls_slot_fill(conf.tls, spec.tls, registry, prefix, self.owned)
+        cluster_tls_fill(conf, spec, registry, prefix, self.owned)
         if spec.queue is not None:
             conf.queue = queue_of(&conf.arena, spec.queue)
         if spec.original_dst is not None:
@@ -749,10 +746,12 @@ cdef class ClusterTable:
         for i, priority in enumerate(("default", "high")):
             breakers_follow(&self.conf.breakers[<int>i], self.limits[i], runtime, f"circuit_breakers.{name}.{priority}.")
 
-    def swap_tls(self, spec, StatsRegistry registry):
-        """New connections use this TLS context; what comes back may go when every worker has passed between two events."""
+    def swap_tls(self, spec, StatsRegistry registry, int match=-1):
+        """New connections use this TLS context, of the cluster or of one of its transport_socket_matches; what comes back may go when every
+        worker has passed between two events."""
+        cdef TlsSlot *slot = self.conf.tls if match < 0 else self.conf.sockets[match]
         prefix = f"cluster.{self.conf.stat_name.at[:self.conf.stat_name.len].decode()}."
-        return tls_slot_replace(self.conf.tls, spec, registry, prefix, self.owned)
+        return tls_slot_replace(slot, spec, registry, prefix, self.owned)
 
     def in_use(self):
         """Whether a worker or a request still has it."""

@@ -8,7 +8,7 @@ import weakref
 from hashlib import sha256
 from ipaddress import ip_network
 
-from libc.stdint cimport INT64_MAX, uint8_t
+from libc.stdint cimport INT64_MAX, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, strdup
 
@@ -238,7 +238,8 @@ cdef class Context:
         memcpy(self.context.sid, <const char *>identity, contexts.SID_LEN)
         if not spec.server and spec.max_sessions:
             self.context.sessions = <SSL_SESSION **>malloc(spec.max_sessions * sizeof(void *))
-            if self.context.sessions == NULL:
+            self.context.session_names = <uint64_t *>malloc(spec.max_sessions * sizeof(uint64_t))
+            if self.context.sessions == NULL or self.context.session_names == NULL:
                 raise MemoryError
             self.context.sessions_cap = spec.max_sessions
         return 0

@@ -1,8 +1,9 @@
 """TLS slots of tables: filling, counting, replacing. See tls_slot.pxd for the law."""
 from meshcore.bind import stat_names
-from meshcore.bind.matchers cimport take
+from meshcore.bind.matchers cimport keep_lower, take
 from meshcore.bind.stats cimport Group, Layout
 from meshcore.conf.stat_ids cimport TLS_STATS
+from meshcore.conf.tables cimport NameRule
 from meshcore.conf.tls cimport tls_conf_unref, tls_slot_swap
 
 cdef Layout layout = Layout(stat_names.members(stat_names.TLS, stat_names.TLS_LAZY))
@@ -43,6 +44,38 @@ def name_expiries(StatsRegistry registry, str prefix, spec, list owned):
 cdef int tls_slot_fill(TlsSlot *slot, spec, StatsRegistry registry, str prefix, list owned) except -1:
     slot.conf = context_of(spec)
     name_expiries(registry, prefix, spec, owned)
+    return 0
+
+
+cdef TlsSlot *slot_of(ClusterConf *conf, spec, uint32_t *stats, StatsRegistry registry, str prefix, list owned) except NULL:
+    cdef TlsSlot *slot = <TlsSlot *>take(&conf.arena, sizeof(TlsSlot))
+    slot.stats = stats
+    tls_slot_fill(slot, spec, registry, prefix, owned)
+    return slot
+
+
+cdef int cluster_tls_fill(ClusterConf *conf, spec, StatsRegistry registry, str prefix, list owned) except -1:
+    cdef uint32_t *stats = NULL
+    cdef NameRule *names
+    for name in ("default", *(one.name for one in spec.socket_matches)) if spec.socket_matches else ():
+        registry.counter(f"{prefix}{name}.total_match_count")
+        owned.append(f"{prefix}{name}.total_match_count")
+    if not spec.tls_contexts and not spec.socket_matches:
+        return 0
+    stats = tls_stats_of(&conf.arena, registry, prefix, owned)
+    if spec.tls is not None:
+        conf.tls = slot_of(conf, spec.tls, stats, registry, prefix, owned)
+    conf.sockets = <TlsSlot **>take(&conf.arena, len(spec.socket_matches) * sizeof(TlsSlot *))
+    for i, one in enumerate(spec.socket_matches):
+        if one.tls is not None:
+            conf.sockets[<int>i] = slot_of(conf, one.tls, stats, registry, prefix, owned)
+        conf.sockets_len = i + 1
+    if spec.auto_sni or spec.auto_san_validation:
+        names = <NameRule *>take(&conf.arena, sizeof(NameRule))
+        names.ask = spec.auto_sni
+        names.check = spec.auto_san_validation
+        names.header = keep_lower(&conf.arena, spec.auto_sni_header)
+        conf.names = names
     return 0
 
 

@@ -68,6 +68,7 @@ cdef struct Host:
     bint canary                    # envoy.lb's canary
     uint32_t priority              # of the newest set that holds it
     uint32_t slot                  # its place in every worker's pool table of this cluster
+    uint32_t socket                # how it is reached: 1 + a place among the cluster's transport_socket_matches; 0: as the cluster says
     Outlier *outlier               # NULL: nobody watches how it answers
     int64_t stats[HOST_STATS]      # atomic
     char bytes[128]                # text and path; the other strings follow the struct
@@ -85,6 +86,7 @@ cdef struct HostSpec:
     Span hash_key
     bint canary
     uint32_t slot
+    uint32_t socket
 
 cdef Host *host_new(const HostSpec *spec) noexcept nogil       # refs = 1; NULL: no memory
 cdef void host_unref(Host *host) noexcept nogil

@@ -34,6 +34,7 @@ cdef Host *host_new(const HostSpec *spec) noexcept nogil:
     host.refs = 1
     host.address = spec.address
     host.slot = spec.slot
+    host.socket = spec.socket
     host.canary = spec.canary
     host.text = span(host.bytes, address_write(&spec.address, host.bytes, True))
     if spec.address.family == 1:

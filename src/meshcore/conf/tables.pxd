@@ -9,6 +9,7 @@ from meshcore.base.token_bucket cimport TokenBucket
 from meshcore.cluster.balancer cimport LbConf
 from meshcore.cluster.breaker cimport Breaker
 from meshcore.cluster.outlier cimport OutlierConf
+from meshcore.cluster.host cimport Host
 from meshcore.codec.http1 cimport Http1Options
 from meshcore.codec.http2 cimport HTTP2_COUNTS, Http2Options
 from meshcore.conf.dial cimport Dial, Tally
@@ -376,6 +377,12 @@ cdef struct AggregateConf:
     uint32_t *members              # their slots in every worker
     uint32_t members_len
 
+cdef struct NameRule:
+    # UpstreamHttpProtocolOptions: what a request's host decides about TLS towards hosts.
+    bint ask                       # auto_sni
+    bint check                     # auto_san_validation
+    Span header                    # override_auto_sni_header, lower case; empty: the request's host alone
+
 cdef struct ClusterConf:
     const QueueConf *queue         # NULL: none
     Arena arena
@@ -422,6 +429,9 @@ cdef struct ClusterConf:
     const ProxyOut *says           # PROXY header for its hosts; NULL: none
     OutlierConf *outlier           # NULL: nobody watches its hosts
     TlsSlot *tls                   # NULL: plain bytes
+    TlsSlot **sockets              # transport_socket_matches, see Host.socket; NULL: plain bytes
+    uint32_t sockets_len
+    const NameRule *names          # NULL: requests bring no names of servers
     const RuntimeCell *use_retry   # share of the retries that are made
     const RuntimeCell *base_backoff_ms     # in place of 25, where the policy says nothing
     int64_t maintenance            # atomic; percent of the requests that are refused
@@ -437,6 +447,10 @@ cdef struct ClusterConf:
     const OriginalDstConf *original_dst    # NULL: hosts come from a host set
     const AggregateConf *aggregate         # NULL: it has hosts of its own
     Breaker *breakers              # two: default and high; they outlive a change of the rest
+
+cdef inline const TlsSlot *cluster_tls(const ClusterConf *conf, const Host *host) noexcept nogil:
+    # How this host is reached; NULL: by plain bytes.
+    return conf.tls if host.socket == 0 else conf.sockets[host.socket - 1]
 
 cdef void listener_conf_unref(ListenerConf *conf) noexcept nogil
 cdef RouteSet *route_set_new(uint32_t len) noexcept nogil             # refs = 1, no tables; NULL: no memory

@@ -49,9 +49,13 @@ cdef void route_set_unref(RouteSet *routes) noexcept nogil:
 
 
 cdef void cluster_conf_unref(ClusterConf *conf) noexcept nogil:
+    cdef uint32_t i
     if conf != NULL and atomic_unref(&conf.refs) == 0:
         regex_free_all(&conf.regexes)
         if conf.tls != NULL:
             tls_conf_unref(conf.tls.conf)
+        for i in range(conf.sockets_len):
+            if conf.sockets[i] != NULL:
+                tls_conf_unref(conf.sockets[i].conf)
         arena_fini(&conf.arena)
         free(conf)

@@ -6,6 +6,7 @@
 # reference, without a lock.
 from libc.stdint cimport int64_t, uint32_t
 
+from meshcore.base.span cimport Span
 from meshcore.conf.stat_ids cimport TLS_STATS
 
 cdef struct TlsConf:
@@ -18,6 +19,12 @@ cdef struct TlsSlot:
     const uint32_t *stats          # TLS_STATS slots: <prefix>.ssl.*
     uint32_t handshake_ms          # transport_socket_connect_timeout; 0 = off
     uint32_t timeout_stat          # what is counted when it is over
+
+cdef struct TlsNames:
+    # Whom a client dials, beside what its context says. The texts are copied.
+    Span host                      # the host's own name, which a context may say to ask for
+    Span sni                       # asked for whatever the context says; empty: it says
+    Span san                       # the certificate must be for this name; empty: for any
 
 cdef TlsConf *tls_slot_take(const TlsSlot *slot) noexcept nogil           # a reference to the context of now; worker thread
 cdef TlsConf *tls_slot_swap(TlsSlot *slot, TlsConf *conf) noexcept nogil  # takes a reference over and gives the old one; main thread

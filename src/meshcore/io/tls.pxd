@@ -10,7 +10,7 @@ from meshcore.base.buffer cimport Buffer
 from meshcore.base.held cimport Held
 from meshcore.base.span cimport Span
 from meshcore.base.wheel cimport Timer
-from meshcore.conf.tls cimport TlsSlot
+from meshcore.conf.tls cimport TlsNames, TlsSlot
 from meshcore.io.loop cimport Loop
 from meshcore.io.openssl cimport BIO, SSL
 from meshcore.io.tls_cert cimport KEY_KINDS, TlsCert
@@ -44,8 +44,10 @@ cdef struct Tls:
     Timer timer                    # of the handshake; later it wakes a reader
     TlsCert *offers[KEY_KINDS]     # our certificates that the peer may be shown; the context keeps them
     char *failure                  # why the handshake failed; NULL: it did not
-    Span asked                     # clients: the name that the server is asked for; the context's, or of `own_asked`
-    char *own_asked                # NULL: the context's
+    Span asked                     # clients: the name that the server is asked for; the context's, or of `own_names`
+    Span wanted                    # clients: a name that the certificate must be for, of `own_names`; empty: any
+    char *own_names                # NULL: `asked` is the context's
+    uint64_t names_hash            # of `own_names`, where they are a request's: whose sessions it may use; 0: those of the context
     uint8_t state                  # TlsState
     bint server
     bint owes_tickets              # servers: nothing of the owner has gone yet
@@ -55,7 +57,7 @@ cdef struct Tls:
     bint peer_validated
 
 cdef void tls_load() noexcept nogil                                      # makes transports know of TLS; once, before the first context
-cdef bint tls_begin(Transport *transport, const TlsSlot *slot, bint server, Span host) noexcept nogil      # False: no memory
+cdef bint tls_begin(Transport *transport, const TlsSlot *slot, bint server, const TlsNames *names) noexcept nogil      # False: no memory
 cdef void tls_connected(Transport *transport) noexcept nogil             # the socket of a dialled one is there: says hello
 cdef void tls_readable(Transport *transport) noexcept nogil              # the socket has bytes, or an end
 cdef void tls_read_started(Transport *transport) noexcept nogil          # somebody reads again

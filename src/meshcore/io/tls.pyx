@@ -4,6 +4,7 @@ The scratch buffer serves both ways of a read: ciphertext is received MARGIN byt
 plain bytes are never more than its ciphertext, and of an earlier read at most one record is unfinished, so the two never meet.
 """
 from libc.errno cimport EAGAIN, EINTR, ECONNRESET, errno
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, strlen
 
@@ -11,11 +12,12 @@ from meshcore.base.buffer cimport (
     buffer_copy, buffer_drain, buffer_fini, buffer_iovecs, buffer_own, buffer_read, iovec,
 )
 from meshcore.base.clock cimport clock_ms
+from meshcore.base.hash cimport xxhash64
 from meshcore.base.held cimport held_append, held_fini
 from meshcore.base.span cimport Span, span
 from meshcore.base.wheel cimport timer_cancel, timer_init, wheel_arm
 from meshcore.conf.stat_ids cimport TLS_CONNECTION_ERROR
-from meshcore.conf.tls cimport tls_conf_unref, tls_slot_take
+from meshcore.conf.tls cimport TlsNames, tls_conf_unref, tls_slot_take
 from meshcore.io.loop cimport SCRATCH
 from meshcore.io.openssl cimport *
 from meshcore.io.tls_choice cimport grant_tickets
@@ -42,6 +44,8 @@ cdef enum:
 
 
 cdef BIO_METHOD *method = NULL     # of all workers; made at import
+cdef uint64_t seed = 0             # of hashes of names, which clients choose
+RAND_bytes(<unsigned char *>&seed, sizeof(seed))
 
 
 cdef int take_fed(BIO *bio, char *out, int n) noexcept nogil:
@@ -116,25 +120,40 @@ cdef void tls_loop_end(Loop *loop) noexcept nogil:
 # --- life -----------------------------------------------------------------------------------------------------------
 
 
-cdef bint open_client(Tls *tls, Span sni) noexcept nogil:
+cdef bint name_server(Tls *tls, const TlsNames *names) noexcept nogil:
+    # Which name is asked for, and which the certificate must have. False: no memory.
+    cdef Span asked = names.sni
+    if asked.len == 0 and tls.context.sni_of_host:
+        asked = names.host
+    if asked.len + names.san.len > 0:
+        tls.own_names = <char *>malloc(asked.len + 1 + names.san.len)
+        if tls.own_names == NULL:
+            return False
+        if asked.len > 0:
+            memcpy(tls.own_names, asked.at, asked.len)
+        tls.own_names[asked.len] = 0
+        if names.san.len > 0:
+            memcpy(tls.own_names + asked.len + 1, names.san.at, names.san.len)
+        if names.sni.len + names.san.len > 0:
+            tls.names_hash = xxhash64(tls.own_names, asked.len + 1 + names.san.len, seed) | 1
+        tls.wanted = span(tls.own_names + asked.len + 1, names.san.len)
+    if asked.len > 0:
+        tls.asked = span(tls.own_names, asked.len)
+    elif tls.context.sni != NULL:
+        tls.asked = span(tls.context.sni, tls.context.sni_len)
+    return True
+
+
+cdef bint open_client(Tls *tls, const TlsNames *names) noexcept nogil:
     cdef SSL_SESSION *session
     SSL_set_connect_state(tls.ssl)
-    if sni.len > 0:
-        tls.own_asked = <char *>malloc(sni.len + 1)
-        if tls.own_asked == NULL:
-            return False
-        memcpy(tls.own_asked, sni.at, sni.len)
-        tls.own_asked[sni.len] = 0
-        tls.asked.at = tls.own_asked
-        tls.asked.len = sni.len
-    elif tls.context.sni != NULL:
-        tls.asked.at = tls.context.sni
-        tls.asked.len = tls.context.sni_len
+    if not name_server(tls, names):
+        return False
     if tls.asked.len > 0:
         SSL_set_tlsext_host_name(tls.ssl, tls.asked.at)
     if tls.context.profile.alpn_len > 0:
         SSL_set_alpn_protos(tls.ssl, <const unsigned char *>tls.context.profile.alpn, tls.context.profile.alpn_len)
-    session = tls_session_take(tls.context)
+    session = tls_session_take(tls.context, tls.names_hash)
     if session != NULL:
         SSL_set_session(tls.ssl, session)
         SSL_SESSION_free(session)
@@ -151,7 +170,7 @@ cdef void ask_peer(Tls *tls) noexcept nogil:
         SSL_set_verify(tls.ssl, mode, NULL)
 
 
-cdef bint tls_begin(Transport *transport, const TlsSlot *slot, bint server, Span host) noexcept nogil:
+cdef bint tls_begin(Transport *transport, const TlsSlot *slot, bint server, const TlsNames *names) noexcept nogil:
     cdef TlsShared *shared = shared_of(transport.loop)
     cdef Tls *tls
     if shared == NULL:
@@ -179,7 +198,7 @@ cdef bint tls_begin(Transport *transport, const TlsSlot *slot, bint server, Span
     if server:
         SSL_set_session_id_context(tls.ssl, tls.context.sid, SID_LEN)
         SSL_set_accept_state(tls.ssl)
-    elif not open_client(tls, host if tls.context.sni_of_host else span(NULL, 0)):
+    elif not open_client(tls, names):
         return False
     transport.shaking = server
     if slot.handshake_ms:
@@ -204,7 +223,7 @@ cdef void tls_end(Transport *transport) noexcept nogil:
     held_fini(&tls.held)
     free(tls.failure)
     free(tls.verify_text)
-    free(tls.own_asked)
+    free(tls.own_names)
     free(tls)
 
 

@@ -238,7 +238,7 @@ cdef int keep_session(SSL *ssl, SSL_SESSION *session) noexcept nogil:
     cdef Tls *tls = tls_of_ssl(ssl)
     if tls == NULL or tls.context.sessions_cap == 0:
         return 0
-    tls_session_put(tls.context, session)
+    tls_session_put(tls.context, session, tls.names_hash)
     return 1
 
 

@@ -119,6 +119,7 @@ cdef struct TlsContext:
     bint check_sni                 # clients: the certificate must be for the name that was asked for
     int64_t lock                   # of the sessions; atomic
     SSL_SESSION **sessions         # clients: the newest first
+    uint64_t *session_names        # of which names each is, see tls_session_put
     uint32_t sessions_len
     uint32_t sessions_cap
     char *keylog                   # the file that keys are written to; NULL: none
@@ -144,5 +145,6 @@ cdef TlsContext *tls_context_new(TlsProfile *profile, TlsRules *rules, TlsCert *
 cdef bint tls_context_index(TlsContext *context) noexcept nogil          # after its certificates are settled; False: no memory
 cdef bint tls_logs_keys(const TlsContext *context, const IpAddress *local, const IpAddress *remote) noexcept nogil
 cdef uint64_t tls_name_hash(const char *name, size_t n) noexcept nogil   # of a lower-case name
-cdef void tls_session_put(TlsContext *context, SSL_SESSION *session) noexcept nogil     # takes it over
-cdef SSL_SESSION *tls_session_take(TlsContext *context) noexcept nogil    # a reference; NULL: none is known
+# `names`: a hash of what the connection has in place of the context's names, with a seed that nobody knows; 0: nothing.
+cdef void tls_session_put(TlsContext *context, SSL_SESSION *session, uint64_t names) noexcept nogil     # takes it over
+cdef SSL_SESSION *tls_session_take(TlsContext *context, uint64_t names) noexcept nogil    # a reference; NULL: none is known

@@ -234,6 +234,7 @@ cdef void end(TlsConf *conf) noexcept nogil:
     free(context.name_hashes)
     free(context.name_certs)
     free(context.sessions)
+    free(context.session_names)
     free(context.sni)
     free(context.keylog_local)
     free(context.keylog_remote)
@@ -359,7 +360,7 @@ cdef void unlock(TlsContext *context) noexcept nogil:
     atomic_swap(&context.lock, 0)
 
 
-cdef void tls_session_put(TlsContext *context, SSL_SESSION *session) noexcept nogil:
+cdef void tls_session_put(TlsContext *context, SSL_SESSION *session, uint64_t names) noexcept nogil:
     cdef SSL_SESSION *old = session
     cdef uint32_t i
     if context.sessions_cap > 0:
@@ -371,22 +372,27 @@ cdef void tls_session_put(TlsContext *context, SSL_SESSION *session) noexcept no
         i = context.sessions_len
         while i > 0:
             context.sessions[i] = context.sessions[i - 1]
+            context.session_names[i] = context.session_names[i - 1]
             i -= 1
         context.sessions[0] = session
+        context.session_names[0] = names
         context.sessions_len += 1
         unlock(context)
     if old != NULL:
         SSL_SESSION_free(old)
 
 
-cdef SSL_SESSION *tls_session_take(TlsContext *context) noexcept nogil:
+cdef SSL_SESSION *tls_session_take(TlsContext *context, uint64_t names) noexcept nogil:
     # A session of TLS 1.3 should serve once only; the newest one is kept while there is no other.
     cdef SSL_SESSION *session = NULL
+    cdef uint32_t i
     if context.sessions_cap == 0:
         return NULL
     lock(context)
-    if context.sessions_len > 0:
-        session = context.sessions[0]
-        SSL_SESSION_up_ref(session)
+    for i in range(context.sessions_len):
+        if context.session_names[i] == names:
+            session = context.sessions[i]
+            SSL_SESSION_up_ref(session)
+            break
     unlock(context)
     return session

@@ -11,6 +11,7 @@ cdef enum VerifyFault:
     FAULT_HASH
     FAULT_DOMAIN                   # SPIFFE: no trust domain, or one that is not known
     FAULT_NAME                     # not for the name that was asked for
+    FAULT_WANTED                   # not for the name that this connection must be for
     FAULT_USAGE                    # an RSA key that may not do what the key exchange needs
 
 cdef int verify_peer(X509_STORE_CTX *found, void *arg) noexcept nogil

@@ -176,10 +176,11 @@ cdef bint check_names(TlsRules *rules, X509 *cert) noexcept nogil:
     return good
 
 
-cdef bint covers_sni(X509 *cert, Span sni) noexcept nogil:
-    # auto_sni_san_validation: one of the certificate's DNS names is for the name that was asked for.
+cdef bint has_name(X509 *cert, Span wanted, bint dns_alone) noexcept nogil:
+    # One of the certificate's names is this one; its DNS names may have wildcards.
     cdef STACK_GENERAL_NAME *names = <STACK_GENERAL_NAME *>X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL)
     cdef const ASN1_STRING *value
+    cdef char address[ADDRESS_MAX]
     cdef bint good = False
     cdef int type = 0
     cdef int i
@@ -187,8 +188,13 @@ cdef bint covers_sni(X509 *cert, Span sni) noexcept nogil:
         return False
     for i in range(sk_GENERAL_NAME_num(names)):
         value = <const ASN1_STRING *>GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &type)
-        if type == GEN_DNS and dns_covers(span(<const char *>ASN1_STRING_get0_data(value), ASN1_STRING_length(value)), sni):
-            good = True
+        if type == GEN_DNS:
+            good = dns_covers(span(<const char *>ASN1_STRING_get0_data(value), ASN1_STRING_length(value)), wanted)
+        elif type == GEN_IPADD and not dns_alone:
+            good = span_equal(address_text(value, address), wanted)
+        elif (type == GEN_URI or type == GEN_EMAIL) and not dns_alone:
+            good = span_is(wanted, <const char *>ASN1_STRING_get0_data(value), ASN1_STRING_length(value))
+        if good:
             break
     GENERAL_NAMES_free(names)
     return good
@@ -302,11 +308,22 @@ cdef bint may_be_used(SSL *ssl, X509 *cert) noexcept nogil:
 # --- all of it ------------------------------------------------------------------------------------------------------
 
 
+cdef Span other_text(const GENERAL_NAME *name, unsigned char **text) noexcept nogil:
+    # `text` is to be freed.
+    cdef ASN1_OBJECT *oid = NULL
+    cdef ASN1_TYPE *value = NULL
+    cdef int n = -1
+    if GENERAL_NAME_get0_otherName(name, &oid, &value) and value != NULL and value.type != V_ASN1_BOOLEAN:
+        n = ASN1_STRING_to_UTF8(text, asn1_text(value))
+    return span(<const char *>text[0], n) if n > 0 else span(b"", 0)
+
+
 cdef size_t put_names(X509 *cert, char *out, size_t cap) noexcept nogil:
     # "a.test, b.test": all kinds in the order of the certificate.
     cdef STACK_GENERAL_NAME *names = <STACK_GENERAL_NAME *>X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL)
     cdef const ASN1_STRING *value
     cdef char address[ADDRESS_MAX]
+    cdef unsigned char *other
     cdef Span text
     cdef size_t n = 0
     cdef int type = 0
@@ -315,16 +332,20 @@ cdef size_t put_names(X509 *cert, char *out, size_t cap) noexcept nogil:
         return 0
     for i in range(sk_GENERAL_NAME_num(names)):
         value = <const ASN1_STRING *>GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &type)
+        other = NULL
         if type == GEN_IPADD:
             text = address_text(value, address)
         elif type == GEN_DNS or type == GEN_URI or type == GEN_EMAIL:
             text = span(<const char *>ASN1_STRING_get0_data(value), ASN1_STRING_length(value))
+        elif type == GEN_OTHERNAME:
+            text = other_text(sk_GENERAL_NAME_value(names, i), &other)
         else:
             continue
         if n + text.len + 3 < cap:
             if n > 0:
                 n += <size_t>snprintf(out + n, cap - n, b", ")
             n += <size_t>snprintf(out + n, cap - n, b"%.*s", <int>text.len, text.at)
+        OPENSSL_free(other)
     GENERAL_NAMES_free(names)
     return n
 
@@ -344,6 +365,9 @@ cdef void tell(Tls *tls, uint8_t fault, X509_STORE_CTX *found) noexcept nogil:
     elif fault == FAULT_SAN or fault == FAULT_NAME:
         put_names(X509_STORE_CTX_get0_cert(found), names, NAMES_MAX)
         snprintf(text, TEXT_MAX, b"SAN matcher, certificate SANs are [%s]", names)
+    elif fault == FAULT_WANTED:
+        put_names(X509_STORE_CTX_get0_cert(found), names, NAMES_MAX)
+        snprintf(text, TEXT_MAX, b"verify SAN list, expected SANs: [%.*s], certificate SANs: [%s]", <int>tls.wanted.len, tls.wanted.at, names)
     elif fault == FAULT_HASH:
         snprintf(text, TEXT_MAX, b"cert hash and spki")
     if text[0] != 0:
@@ -388,12 +412,22 @@ cdef int verify_peer(X509_STORE_CTX *found, void *arg) noexcept nogil:
         tls.verify_detail = FAULT_USAGE
         X509_STORE_CTX_set_error(found, X509_V_ERR_PERMITTED_VIOLATION)
         return 0
+    if tls.wanted.len > 0 and not rules.verify:
+        tls.verify_detail = FAULT_WANTED       # as Envoy: a name means nothing when anybody may claim it
+        X509_STORE_CTX_set_error(found, X509_V_ERR_PERMITTED_VIOLATION)
+        return 0
     if rules.domains_len > 0:
         good = check_domain(tls, found)
     elif tls.context.profile.trust != NULL:
         good = check_chain(tls, found)
     if not good and fails(tls, found, tls.verify_detail if tls.verify_detail != FAULT_NONE else FAULT_CHAIN, TLS_FAIL_VERIFY):
         return 0
+    if good and tls.wanted.len > 0:
+        checked = True
+        if not has_name(cert, tls.wanted, False):
+            good = False
+            if fails(tls, found, FAULT_WANTED, TLS_FAIL_SAN):
+                return 0
     if good and rules.sans_len > 0:
         checked = True
         if not check_names(rules, cert):
@@ -408,7 +442,7 @@ cdef int verify_peer(X509_STORE_CTX *found, void *arg) noexcept nogil:
                 return 0
     if good and tls.context.check_sni and tls.asked.len > 0:
         checked = True
-        if not covers_sni(cert, tls.asked):
+        if not has_name(cert, tls.asked, True):
             good = False
             if fails(tls, found, FAULT_NAME, TLS_FAIL_SAN):
                 return 0

@@ -15,7 +15,7 @@ from meshcore.base.buffer cimport Buffer
 from meshcore.base.held cimport Held
 from meshcore.base.span cimport Span
 from meshcore.conf.dial cimport Dial, Tally
-from meshcore.conf.tls cimport TlsSlot
+from meshcore.conf.tls cimport TlsNames, TlsSlot
 from meshcore.io.loop cimport Loop
 from meshcore.io.uv cimport uv_poll_t
 from meshcore.observe.record cimport IpAddress
@@ -68,7 +68,7 @@ cdef struct Transport:
 
 cdef struct TlsOps:
     # What io/tls does for a transport, each function as io/tls.pxd says. A table, because OpenSSL is loaded only when TLS is configured.
-    bint (*begin)(Transport *transport, const TlsSlot *slot, bint server, Span host) noexcept nogil
+    bint (*begin)(Transport *transport, const TlsSlot *slot, bint server, const TlsNames *names) noexcept nogil
     void (*move)(Transport *transport, const TlsSlot *slot) noexcept nogil
     void (*connected)(Transport *transport) noexcept nogil
     void (*readable)(Transport *transport) noexcept nogil
@@ -86,10 +86,10 @@ cdef struct TlsOps:
 cdef size_t transport_size() noexcept nogil
 
 cdef Transport *transport_adopt(Loop *loop, int fd) noexcept nogil           # a connected socket, which it owns from here; NULL: no memory
-# Connects to the first of `n` addresses that answers (io/race); NULL with a negative errno. `tls`: NULL for plain bytes; `host`: its name,
-# which a TLS context may say to ask for. The addresses must live until on_connected, or until it is closed.
-cdef Transport *transport_dial(Loop *loop, const IpAddress *addresses, uint32_t n, const Dial *dial, const TlsSlot *tls, Span host,
-                               const TransportOps *ops, void *owner, int *error) noexcept nogil
+# Connects to the first of `n` addresses that answers (io/race); NULL with a negative errno. `tls`: NULL for plain bytes; `names`: of its
+# handshake. The addresses must live until on_connected, or until it is closed.
+cdef Transport *transport_dial(Loop *loop, const IpAddress *addresses, uint32_t n, const Dial *dial, const TlsSlot *tls,
+                               const TlsNames *names, const TransportOps *ops, void *owner, int *error) noexcept nogil
 cdef int transport_socket(const IpAddress *address, const Dial *dial) noexcept nogil           # io/ alone: it connects; or a negative errno
 cdef void transport_connected(Transport *transport, int error) noexcept nogil                # io/ alone: the dial is over; 0 or an errno
 cdef bint transport_secure(Transport *transport, const TlsSlot *slot) noexcept nogil          # of a server, before it is read; False: no memory

@@ -163,8 +163,8 @@ cdef int transport_socket(const IpAddress *address, const Dial *dial) noexcept n
     return fd
 
 
-cdef Transport *transport_dial(Loop *loop, const IpAddress *addresses, uint32_t n, const Dial *dial, const TlsSlot *tls, Span host,
-                               const TransportOps *ops, void *owner, int *error) noexcept nogil:
+cdef Transport *transport_dial(Loop *loop, const IpAddress *addresses, uint32_t n, const Dial *dial, const TlsSlot *tls,
+                               const TlsNames *names, const TransportOps *ops, void *owner, int *error) noexcept nogil:
     cdef Transport *transport
     cdef uint32_t next = 1
     cdef int fd = transport_socket(&addresses[0], dial)
@@ -179,7 +179,7 @@ cdef Transport *transport_dial(Loop *loop, const IpAddress *addresses, uint32_t 
         error[0] = -ENOMEM
         close(fd)
         return NULL
-    if tls != NULL and not layer.begin(transport, tls, False, host):
+    if tls != NULL and not layer.begin(transport, tls, False, names):
         error[0] = -ENOMEM
         transport_close(transport)
         return NULL
@@ -194,7 +194,7 @@ cdef Transport *transport_dial(Loop *loop, const IpAddress *addresses, uint32_t 
 
 
 cdef bint transport_secure(Transport *transport, const TlsSlot *slot) noexcept nogil:
-    return layer.begin(transport, slot, True, span(NULL, 0))
+    return layer.begin(transport, slot, True, NULL)
 
 
 cdef void transport_resecure(Transport *transport, const TlsSlot *slot) noexcept nogil:

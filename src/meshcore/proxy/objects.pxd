@@ -325,6 +325,7 @@ cdef struct Stream:
     const RetryPolicy *retry
     uint32_t retries_left
     uint32_t tries
+    Span server_name               # what hosts are asked for, where a cluster wants that of the request; empty: not settled
     uint32_t timeout_ms            # route timeout in force; 0 = off
     uint32_t try_timeout_ms
     uint64_t idle_ms

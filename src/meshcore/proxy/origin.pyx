@@ -4,7 +4,7 @@ from libc.stdlib cimport malloc
 from libc.string cimport memcpy
 
 from meshcore.base.hash cimport xxhash64
-from meshcore.base.span cimport Span, span
+from meshcore.base.span cimport Span, span, span_equal
 from meshcore.io.proxy_protocol cimport PROXY_HEADER_MAX, PROXY_TLVS_MAX, proxy_header_lengthen, proxy_header_write
 from meshcore.io.transport cimport Transport, transport_copy, transport_flush, transport_local, transport_remote
 from meshcore.observe.record cimport IpAddress
@@ -19,7 +19,10 @@ cdef inline uint64_t hash_address(const IpAddress *address, uint64_t seed) noexc
 
 cdef uint64_t origin_hash(const Origin *origin) noexcept nogil:
     cdef uint64_t whose = hash_address(&origin.bind, origin.mark ^ origin.client << 1)
-    return hash_address(&origin.destination, hash_address(&origin.source, whose))
+    cdef uint64_t hash = hash_address(&origin.destination, hash_address(&origin.source, whose))
+    if origin.sni.len + origin.san.len > 0:
+        hash = xxhash64(origin.san.at, origin.san.len, xxhash64(origin.sni.at, origin.sni.len, hash))
+    return hash
 
 
 cdef bint same(const IpAddress *a, const IpAddress *b) noexcept nogil:
@@ -33,19 +36,36 @@ cdef bint same(const IpAddress *a, const IpAddress *b) noexcept nogil:
 
 
 cdef bint origin_equal(const Origin *a, const Origin *b) noexcept nogil:
-    return same(&a.bind, &b.bind) and a.mark == b.mark and a.client == b.client and same(&a.source, &b.source) and \
-        same(&a.destination, &b.destination)
+    return (same(&a.bind, &b.bind) and a.mark == b.mark and a.client == b.client and same(&a.source, &b.source)
+            and same(&a.destination, &b.destination) and span_equal(a.sni, b.sni) and span_equal(a.san, b.san))
+
+
+cdef Span place(char **at, Span text) noexcept nogil:
+    cdef Span copy = span(at[0], text.len)
+    if text.len:
+        memcpy(at[0], text.at, text.len)
+    at[0] += text.len
+    return copy
 
 
 cdef Origin *origin_copy(const Origin *origin) noexcept nogil:
-    cdef Origin *copy = <Origin *>malloc(sizeof(Origin) + origin.tlvs.len)
+    cdef Origin *copy = <Origin *>malloc(sizeof(Origin) + origin.tlvs.len + origin.sni.len + origin.san.len)
+    cdef char *at = <char *>(copy + 1)
     if copy == NULL:
         return NULL
     copy[0] = origin[0]
-    if origin.tlvs.len:
-        memcpy(copy + 1, origin.tlvs.at, origin.tlvs.len)
-    copy.tlvs = span(<char *>(copy + 1), origin.tlvs.len)
+    copy.tlvs = place(&at, origin.tlvs)
+    copy.sni = place(&at, origin.sni)
+    copy.san = place(&at, origin.san)
     return copy
+
+
+cdef TlsNames origin_names(const Origin *origin, const Host *host) noexcept nogil:
+    cdef TlsNames names
+    names.host = host.hostname
+    names.sni = span(NULL, 0) if origin == NULL else origin.sni
+    names.san = span(NULL, 0) if origin == NULL else origin.san
+    return names
 
 
 cdef const Dial *origin_dial(const Origin *origin, const Dial *dial, Dial *room) noexcept nogil:

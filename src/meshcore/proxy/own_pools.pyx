@@ -10,15 +10,16 @@ from meshcore.proxy.connection cimport connection_local
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.origin cimport Origin, origin_equal, origin_hash
 from meshcore.proxy.pool cimport pool_new, pool_retire
+from meshcore.proxy.server_name cimport server_name_fill
 
 cdef enum:
     FIRST_BUCKETS = 64
 
 
-cdef bint own_origin(ClusterLocal *cluster, Connection *connection, Origin *out) noexcept nogil:
+cdef bint own_origin(ClusterLocal *cluster, Connection *connection, Stream *stream, Origin *out) noexcept nogil:
     cdef Arrival *arrival = connection.arrival if connection != NULL else NULL
     cdef bint named = arrival != NULL and (arrival.bind.family != 0 or arrival.mark != 0)
-    if cluster.conf.says == NULL and not named and not cluster.conf.own_pools:
+    if cluster.conf.says == NULL and cluster.conf.names == NULL and not named and not cluster.conf.own_pools:
         return False
     memset(out, 0, sizeof(Origin))
     if cluster.conf.own_pools and connection != NULL:
@@ -31,7 +32,9 @@ cdef bint own_origin(ClusterLocal *cluster, Connection *connection, Origin *out)
         out.destination = connection_local(connection)[0]
         if arrival != NULL:
             out.tlvs = span(arrival.tlvs.at, arrival.tlvs.len)
-    return True
+    if cluster.conf.names != NULL and stream != NULL and server_name_fill(stream, cluster, out):
+        return True
+    return named or cluster.conf.says != NULL or cluster.conf.own_pools
 
 
 cdef inline uint64_t key_of(Host *host, uint8_t priority, bint http2, uint64_t hash) noexcept nogil:

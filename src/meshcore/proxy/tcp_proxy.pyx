@@ -21,7 +21,8 @@ from meshcore.cluster.host cimport (
 from meshcore.cluster.outlier cimport outlier_connected, outlier_failed
 from meshcore.conf.dial cimport Dial
 from meshcore.conf.stat_ids cimport *
-from meshcore.conf.tables cimport ClusterConf, TcpConf
+from meshcore.conf.tables cimport ClusterConf, TcpConf, cluster_tls
+from meshcore.conf.tls cimport TlsNames
 from meshcore.io.loop cimport loop_error_text
 from meshcore.io.transport cimport *
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add
@@ -35,7 +36,7 @@ from meshcore.proxy.connection cimport (
 from meshcore.proxy.engine cimport cluster_unuse, engine_find_cluster
 from meshcore.proxy.network_filter cimport network_filters_pass
 from meshcore.proxy.objects cimport *
-from meshcore.proxy.origin cimport Origin, origin_dial, origin_say
+from meshcore.proxy.origin cimport Origin, origin_dial, origin_names, origin_say
 from meshcore.proxy.original_dst cimport original_dst_of
 from meshcore.proxy.own_pools cimport own_origin
 from meshcore.route.hash_policy cimport HashAnswer, HashSource, hash_policy_run
@@ -239,6 +240,7 @@ cdef bint dial(TcpSession *session, int *error) noexcept nogil:
     cdef Host *host
     cdef Origin origin
     cdef Dial room
+    cdef TlsNames names
     cdef const Dial *how
     cdef uint32_t line
     cdef Pick pick
@@ -270,9 +272,10 @@ cdef bint dial(TcpSession *session, int *error) noexcept nogil:
     count_cluster(session, CLUSTER_RQ_PENDING_TOTAL, 1)
     count_cluster(session, CLUSTER_CX_TOTAL, 1)
     atomic_add(&host.stats[HOST_CX_TOTAL], 1)
-    if own_origin(session.cluster, &session.conn, &origin):
+    if own_origin(session.cluster, &session.conn, NULL, &origin):
         how = origin_dial(&origin, how, &room)
-    session.upstream = transport_dial(&engine.loop, host.dials, host.dials_len, how, conf.tls, host.hostname, &up_ops, session, error)
+    names = origin_names(NULL, host)
+    session.upstream = transport_dial(&engine.loop, host.dials, host.dials_len, how, cluster_tls(conf, host), &names, &up_ops, session, error)
     if session.upstream == NULL:
         return False
     session.open += 1
@@ -360,7 +363,7 @@ cdef void on_connected(Transport *transport, int error) noexcept nogil:
     if session.host.outlier != NULL:
         outlier_connected(session.host.outlier)
     if conf.says != NULL:
-        own_origin(session.cluster, &session.conn, &origin)
+        own_origin(session.cluster, &session.conn, NULL, &origin)
         origin_say(&origin, conf.says, transport)
     if conf.keepalive:
         transport_keepalive(transport, conf.keepalive_probes, conf.keepalive_time_s, conf.keepalive_interval_s)

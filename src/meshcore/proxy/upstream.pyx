@@ -11,14 +11,15 @@ from meshcore.cluster.host cimport HOST_CX_ACTIVE, HOST_CX_TOTAL
 from meshcore.codec.head cimport HTTP_11
 from meshcore.conf.stat_ids cimport *
 from meshcore.conf.dial cimport Dial
-from meshcore.conf.tables cimport UPSTREAM_AUTO, ClusterConf
+from meshcore.conf.tables cimport UPSTREAM_AUTO, ClusterConf, cluster_tls
+from meshcore.conf.tls cimport TlsNames
 from meshcore.io.loop cimport loop_error_text
 from meshcore.io.transport cimport *
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add
 from meshcore.proxy.attempt cimport RESET_CONNECT_REFUSED, RESET_CONNECT_TIMEOUT
 from meshcore.proxy.http2.upstream cimport http2_upstream_new
 from meshcore.proxy.objects cimport *
-from meshcore.proxy.origin cimport origin_dial, origin_say
+from meshcore.proxy.origin cimport origin_dial, origin_names, origin_say
 from meshcore.proxy.pool cimport *
 from meshcore.proxy.terminate cimport stream_terminates
 from meshcore.proxy.upstream_http1 cimport http1_upstream_new
@@ -49,13 +50,15 @@ cdef Upstream *upstream_dial(Pool *pool, Span *failure) noexcept nogil:
     cdef Engine *engine = pool.cluster.engine
     cdef ClusterConf *conf = pool.cluster.conf
     cdef Upstream *upstream = http2_upstream_new(engine, conf) if pool.http2 else http1_upstream_new(engine)
+    cdef TlsNames names
     cdef Dial room
     cdef int error = 0
     failure[0] = span(b"", 0)
     if upstream == NULL:
         return NULL
+    names = origin_names(pool.origin, pool.host)
     upstream.transport = transport_dial(&engine.loop, pool.host.dials, pool.host.dials_len, origin_dial(pool.origin, &conf.dial, &room),
-                                        conf.tls, pool.host.hostname, &dial_ops, upstream, &error)
+                                        cluster_tls(conf, pool.host), &names, &dial_ops, upstream, &error)
     if upstream.transport == NULL:
         upstream.ops.free(upstream)
         failure[0] = error_text(error)

@@ -19,11 +19,12 @@ from meshcore.codec.thrift_reply cimport REPLY_MORE, thrift_reply_kind
 from meshcore.codec.thrift_stream cimport *
 from meshcore.codec.thrift_twitter cimport thrift_upgrade_name
 from meshcore.conf.stat_ids cimport *
-from meshcore.conf.tables cimport ClusterConf
+from meshcore.conf.tables cimport ClusterConf, cluster_tls
+from meshcore.conf.tls cimport TlsNames
 from meshcore.io.transport cimport *
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add
 from meshcore.proxy.objects cimport *
-from meshcore.proxy.origin cimport origin_say
+from meshcore.proxy.origin cimport origin_names, origin_say
 from meshcore.proxy.thrift.call_life cimport *
 from meshcore.proxy.thrift.charge cimport charge_failed
 from meshcore.proxy.thrift.local_reply cimport REASON_REMOTE_FAILURE_AT_START, REASON_TIMEOUT_AT_START
@@ -55,12 +56,14 @@ cdef ThriftUpstream *upstream_dial(ThriftPool *pool) noexcept nogil:
     cdef Engine *engine = pool.cluster.engine
     cdef ClusterConf *conf = pool.cluster.conf
     cdef ThriftUpstream *upstream = <ThriftUpstream *>slab_new(&engine.thrift_upstreams)
+    cdef TlsNames names
     cdef int error = 0
     if upstream == NULL:
         return NULL
     memset(upstream, 0, sizeof(ThriftUpstream))
-    upstream.transport = transport_dial(&engine.loop, pool.host.dials, pool.host.dials_len, &conf.dial, conf.tls, pool.host.hostname, &ops,
-                                        upstream, &error)
+    names = origin_names(NULL, pool.host)
+    upstream.transport = transport_dial(&engine.loop, pool.host.dials, pool.host.dials_len, &conf.dial, cluster_tls(conf, pool.host),
+                                        &names, &ops, upstream, &error)
     if upstream.transport == NULL:
         slab_free(&engine.thrift_upstreams, upstream)
         stat_add(engine.stats, conf.stats[CLUSTER_CX_TOTAL], 1)
