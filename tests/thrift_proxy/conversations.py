@@ -38,6 +38,7 @@ class Case:
     cluster: dict[str, Any] = field(default_factory=dict)
     speaks: Way = ("auto", "auto")  # the server
     labels: dict[str, str] = field(default_factory=dict)  # envoy.lb of its host
+    before: tuple[dict[str, Any], ...] = ()  # network filters
 
 
 @dataclass

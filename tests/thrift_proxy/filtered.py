@@ -67,6 +67,8 @@ def arrives_twice(side: Side) -> list[Any]:
     return [found]
 
 
+# google.protobuf.Value: an object, a number, a text, a list of all kinds; then bytes that are none.
+TREES = (b"KgkKBwoBYhICIAE=", b"EQAAAAAAAPg/", b"GgR0ZXh0", b"MhwKCREAAAAAAADwPwoDGgF4CgIIAAoGMgQKAiAA", b"/////w==", b"not Base64")
 DEEP = {
     1: (Type.STRUCT, {2: (Type.STRING, b"v12"), 3: (Type.STRUCT, {1: (Type.I64, -5)})}),
     3: (Type.I32, 7),
@@ -102,6 +104,12 @@ CASES = [
             {"header": "x-b", "on_present": {"key": "b", "encode": "BASE64"}},
             {"header": "x-m", "on_present": {"key": "m", "value": "fixed"}, "on_missing": {"key": "m", "value": "gone"}},
         ),
+    ),
+    Case(
+        "header_trees",
+        on_one(*(((b"x-t", tree),) for tree in TREES)),
+        HEADER,
+        listener=headers({"header": "x-t", "on_present": {"key": "t", "type": "PROTOBUF_VALUE", "encode": "BASE64"}}),
     ),
     Case(
         "header_chooses_subset",

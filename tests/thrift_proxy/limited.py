@@ -88,6 +88,5 @@ CASES = [
     Case(**DISABLED),
     Case(**TWICE),
     Case(**limited("limit_oneway_passes", [key("v")], method="note", talk=sends(of("note", type="oneway"), of("add", 6), replies=1))),
-    Case(**limited("limit_behind_each_other", [key("v")], talk=sends(of("add", 1), of("add", 2), of("add", 3), replies=3))),
     Case(**limited("limit_large", [key("v")], talk=asks("add", fields={1: (Type.STRING, b"x" * 300_000)}))),
 ]

@@ -35,11 +35,19 @@ def cluster(name: str, *ports: int, transport: str = "auto", protocol: str = "au
 
 
 def listener(
-    name: str, port: int, routes: list[dict[str, Any]], transport: str = "auto", protocol: str = "auto", **fields: Any
+    name: str,
+    port: int,
+    routes: list[dict[str, Any]],
+    transport: str = "auto",
+    protocol: str = "auto",
+    before: tuple[dict[str, Any], ...] = (),
+    **fields: Any,
 ) -> dict[str, Any]:
+    """`before`: network filters; `fields`: of the ThriftProxy."""
     table = {"name": name, "routes": routes, "validate_clusters": False}
     proxy = {**way("ThriftProxy", transport, protocol), "stat_prefix": name, "route_config": table, **fields}
-    chain = {"filters": [{"name": "envoy.filters.network.thrift_proxy", "typed_config": proxy}]}
+    filters = [*({"name": f"before_{at}", "typed_config": one} for at, one in enumerate(before)), {"name": "thrift", "typed_config": proxy}]
+    chain = {"filters": filters}
     return {"name": name, "address": address(port), "filter_chains": [chain]}
 
 

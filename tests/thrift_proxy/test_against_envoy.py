@@ -24,19 +24,20 @@ from tests.peers.ports import PortReservation
 from tests.thrift_proxy.conversations import CASES as TALKS
 from tests.thrift_proxy.conversations import Case, Side
 from tests.thrift_proxy.filtered import CASES as FILTERED
+from tests.thrift_proxy.guarded import CASES as GUARDED
 from tests.thrift_proxy.limited import CASES as LIMITED
 from tests.thrift_proxy.talk import Server, bootstrap, cluster, listener
 
 pytestmark = pytest.mark.slow
 
-CASES = [*TALKS, *FILTERED, *LIMITED]
+CASES = [*TALKS, *FILTERED, *GUARDED, *LIMITED]
 LIMIT_S = 30.0
 LOG = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
 FORMAT = (
     "%DYNAMIC_METADATA(thrift.proxy)% %DYNAMIC_METADATA(envoy.lb)% %DYNAMIC_METADATA(envoy.filters.thrift.header_to_metadata)% "
     "%DYNAMIC_METADATA(envoy.filters.thrift.payload_to_metadata)% "
     "%RESPONSE_FLAGS% %RESPONSE_CODE% %RESPONSE_CODE_DETAILS% %BYTES_RECEIVED% %BYTES_SENT% "
-    "%UPSTREAM_CLUSTER% %ROUTE_NAME% %PROTOCOL%\n"
+    "%UPSTREAM_CLUSTER% %ROUTE_NAME% %PROTOCOL% %FILTER_STATE(who:PLAIN)%\n"
 )
 CLUSTER_STATS = (
     "upstream_cx_total", "upstream_rq_total", "upstream_rq_active", "upstream_rq_pending_total", "upstream_rq_pending_active",
@@ -65,7 +66,7 @@ def config(case_ports: dict[str, int], servers: dict[str, Server], limiter: Limi
         access_log = {"name": "file", "typed_config": {"@type": LOG, "path": str(log), "log_format": line_format(case)}}
         routes = [*case.routes, {"match": {"method_name": "nothing", "invert": True}, "route": {"cluster": case.name}}]
         fields = {"access_log": [access_log], **case.listener}
-        listeners.append(listener(case.name, case_ports.get(case.name, 0), routes, *case.listens, **fields))
+        listeners.append(listener(case.name, case_ports.get(case.name, 0), routes, *case.listens, before=case.before, **fields))
         made = cluster(case.name, servers[case.name].port, transport=case.up[0], protocol=case.up[1], **case.cluster)
         if case.labels:
             made["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["metadata"] = {"filter_metadata": {"envoy.lb": case.labels}}

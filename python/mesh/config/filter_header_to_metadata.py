@@ -1,6 +1,6 @@
 """envoy.extensions.filters.http.header_to_metadata.v3.Config, of a chain or of a route.
 
-Values of type PROTOBUF_VALUE are refused, as are its statistics. Called by native_filter.py.
+Its statistics are refused. Called by native_filter.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PACKAGE = "envoy.extensions.filters.http.header_to_metadata.v3"
 CONFIG = Fields(f"{PACKAGE}.Config", {"request_rules", "response_rules"})
 RULE = Fields(f"{PACKAGE}.Config.Rule", {"header", "cookie", "on_header_present", "on_header_missing", "remove"})
 FACT = Fields(f"{PACKAGE}.Config.KeyValuePair", {"metadata_namespace", "key", "value", "regex_value_rewrite", "type", "encode"})
-STRING, NUMBER = 0, 1
+NUMBER, PROTOBUF_VALUE = 1, 2  # ValueType
 NAMESPACE = "envoy.filters.http.header_to_metadata"
 
 
@@ -54,8 +54,6 @@ def _fact(item: Any, low: Lowering, path: str) -> filter_spec.HeaderFact:
     rewrites = item.HasField("regex_value_rewrite")
     if not item.key:
         low.refuse(join(path, "key"), "required, and not set")
-    if item.type not in (STRING, NUMBER):
-        low.refuse(join(path, "type"), "PROTOBUF_VALUE is not implemented yet in mesh; STRING and NUMBER are")
     if item.value and rewrites:
         low.refuse(join(path, "regex_value_rewrite"), "cannot be used with 'value'")
     return filter_spec.HeaderFact(
@@ -64,5 +62,6 @@ def _fact(item: Any, low: Lowering, path: str) -> filter_spec.HeaderFact:
         value=item.value,
         number=item.type == NUMBER,
         base64=item.encode == 1,
+        protobuf=item.type == PROTOBUF_VALUE,
         regex_rewrite=matcher.lower_substitution(item.regex_value_rewrite, low, join(path, "regex_value_rewrite")) if rewrites else None,
     )

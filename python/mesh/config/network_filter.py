@@ -39,8 +39,6 @@ def lower_all(items: Any, low: Lowering, path: str) -> dict[str, Any] | None:
     last = _last(items[-1], low, f"{path}[{len(items) - 1}]")
     if last is None or None in before:
         return None
-    if "thrift" in last and before:
-        low.refuse(f"{path}[0]", "a network filter before a Thrift proxy is not implemented yet in mesh; remove it")
     return {**last, "filters": tuple(before)}
 
 

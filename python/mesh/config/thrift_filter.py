@@ -103,8 +103,6 @@ def _fact(rule: Any, name: str, table: Fields, namespace: str, low: Lowering, pa
     if not rule.HasField(name):
         return None
     table.check(message, low.report, path)
-    if message.type == PROTOBUF_VALUE:
-        low.refuse(join(path, "type"), "PROTOBUF_VALUE is not implemented in mesh; STRING and NUMBER are accepted")
     at = join(path, "regex_value_rewrite")
     return ThriftFact(
         message.metadata_namespace or namespace,
@@ -113,6 +111,7 @@ def _fact(rule: Any, name: str, table: Fields, namespace: str, low: Lowering, pa
         matcher.lower_substitution(message.regex_value_rewrite, low, at) if message.HasField("regex_value_rewrite") else None,
         number=message.type == NUMBER,
         base64=table is HEADER_FACT and message.encode == 1,
+        protobuf=table is HEADER_FACT and message.type == PROTOBUF_VALUE,
     )
 
 

@@ -75,8 +75,18 @@ def picohttp_request(bytes raw, uint32_t n):
     assert result == <int>length
 
 
-def parse_request(bytes raw, uint32_t n):
-    """A whole request head into a Head: arena, names, framing, target, and back to the pool."""
+cdef int parse_once(Bench *bench, const char *at, size_t length, bint response, size_t *used) noexcept nogil:
+    cdef int result
+    head_init(&bench.head, &bench.arena, response)
+    if response:
+        result = http1_parse_response(at, length, 0, &bench.options, False, False, &bench.head, &bench.message, used)
+    else:
+        result = http1_parse_request(at, length, 0, &bench.options, &bench.head, &bench.message, used)
+    arena_fini(&bench.arena)
+    return result
+
+
+cdef parse(bytes raw, uint32_t n, bint response):
     cdef Bench bench
     cdef const char *at = raw
     cdef size_t length = len(raw)
@@ -86,28 +96,18 @@ def parse_request(bytes raw, uint32_t n):
     begin(&bench)
     with nogil:
         for _i in range(n):
-            head_init(&bench.head, &bench.arena, False)
-            result = http1_parse_request(at, length, 0, &bench.options, &bench.head, &bench.message, &used)
-            arena_fini(&bench.arena)
+            result = parse_once(&bench, at, length, response, &used)
     finish(&bench)
     assert result == HTTP1_OK and used == length
+
+
+def parse_request(bytes raw, uint32_t n):
+    """A whole request head into a Head: arena, names, framing, target, and back to the pool."""
+    parse(raw, n, False)
 
 
 def parse_response(bytes raw, uint32_t n):
-    cdef Bench bench
-    cdef const char *at = raw
-    cdef size_t length = len(raw)
-    cdef size_t used = 0
-    cdef int result = HTTP1_OK
-    cdef uint32_t _i
-    begin(&bench)
-    with nogil:
-        for _i in range(n):
-            head_init(&bench.head, &bench.arena, True)
-            result = http1_parse_response(at, length, 0, &bench.options, False, False, &bench.head, &bench.message, &used)
-            arena_fini(&bench.arena)
-    finish(&bench)
-    assert result == HTTP1_OK and used == length
+    parse(raw, n, True)
 
 
 def write_request(bytes raw, uint32_t n):

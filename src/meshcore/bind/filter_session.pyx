@@ -3,7 +3,7 @@ from meshcore.bind.filter_scope cimport FilterScope
 from meshcore.bind.matchers cimport compile_regex, keep, keep_lower
 from meshcore.bind.stats cimport Layout
 from meshcore.filter.header_to_metadata cimport (
-    FACT_NUMBER, FACT_STRING, HeaderFact, HeaderRule, HeaderRules, HeaderToMetadataConf,
+    FACT_NUMBER, FACT_PROTOBUF, FACT_STRING, HeaderFact, HeaderRule, HeaderRules, HeaderToMetadataConf,
 )
 from meshcore.filter.stateful_session cimport SESSION_STATS, SessionConf
 
@@ -34,7 +34,7 @@ cdef int fill_fact(FilterScope scope, object spec, HeaderFact *out) except -1:
         return 0
     out.set = True
     out.decode = spec.base64
-    out.type = FACT_NUMBER if spec.number else FACT_STRING
+    out.type = FACT_PROTOBUF if spec.protobuf else FACT_NUMBER if spec.number else FACT_STRING
     out.namespace = keep(scope.arena, spec.namespace)
     out.key = keep(scope.arena, spec.key)
     out.value = keep(scope.arena, spec.value)

@@ -331,6 +331,7 @@ class HeaderFact:
     value: str = ""
     number: bool = False  # else a text
     base64: bool = False
+    protobuf: bool = False  # the bytes of a google.protobuf.Value
     regex_rewrite: tuple[str, str] | None = None
 
 

@@ -19,6 +19,7 @@ cdef ThriftFact *compile_fact(Arena *arena, Regex **regexes, object spec) except
         fact.regex = compile_regex(arena, regexes, spec.regex[0])
         fact.substitution = keep(arena, spec.regex[1])
     fact.number = spec.number
+    fact.protobuf = spec.protobuf
     fact.base64 = spec.base64
     return fact
 

@@ -54,6 +54,7 @@ class ThriftFact:
     regex: tuple[str, str] | None = None
     number: bool = False
     base64: bool = False
+    protobuf: bool = False
 
 
 @record

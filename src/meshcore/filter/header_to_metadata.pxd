@@ -9,6 +9,7 @@ from meshcore.route.regex cimport Regex
 cdef enum FactType:
     FACT_STRING
     FACT_NUMBER
+    FACT_PROTOBUF                  # the bytes of a google.protobuf.Value
 
 cdef struct HeaderFact:
     # What is written when a header is there, or when it is not.

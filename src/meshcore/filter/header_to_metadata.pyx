@@ -1,7 +1,7 @@
 """Header to metadata; see header_to_metadata.pxd for the law."""
 from libc.stdint cimport uint8_t, uint16_t
 from libc.stdlib cimport strtod
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from meshcore.base.arena cimport arena_copy, arena_take
 from meshcore.base.span cimport Span, span, span_is, span_trim
@@ -9,6 +9,7 @@ from meshcore.codec.base64 cimport base64_decode
 from meshcore.codec.head cimport *
 from meshcore.filter.http cimport *
 from meshcore.observe.metadata cimport META_NUMBER, META_TEXT, MetaValue, meta_make, metadata_namespace
+from meshcore.observe.metadata_protobuf cimport metadata_read_value
 from meshcore.route.cookie cimport cookie_of
 from meshcore.route.regex cimport regex_replace
 
@@ -39,10 +40,21 @@ cdef bint number_of(Span value, double *out) noexcept nogil:
     return stop == text + trimmed.len
 
 
+cdef bint make(HttpStream *stream, const HeaderFact *fact, Span value, MetaValue *out) noexcept nogil:
+    # False: the value is no such thing.
+    if fact.type == FACT_NUMBER:
+        out.kind = META_NUMBER
+        return number_of(value, &out.number)
+    out.kind = META_TEXT
+    out.text = span(arena_copy(stream.arena, value.at, value.len), value.len)
+    if out.text.at == NULL:
+        return False
+    return fact.type != FACT_PROTOBUF or metadata_read_value(out.text, stream.arena, out)
+
+
 cdef void leave(HttpStream *stream, const HeaderFact *fact, Span value) noexcept nogil:
     cdef MetaValue *into
-    cdef double number = 0
-    cdef char *copy = NULL
+    cdef MetaValue made
     if fact.value.len > 0:
         value = fact.value
     elif fact.regex != NULL:
@@ -53,20 +65,13 @@ cdef void leave(HttpStream *stream, const HeaderFact *fact, Span value) noexcept
         value = decoded(stream, value)
         if value.len == 0:
             return
-    if fact.type == FACT_NUMBER:
-        if not number_of(value, &number):
-            return
-    else:
-        copy = arena_copy(stream.arena, value.at, value.len)
-        if copy == NULL:
-            return
+    memset(&made, 0, sizeof(MetaValue))
+    if not make(stream, fact, value, &made):
+        return
     into = metadata_namespace(&stream.record.metadata, stream.arena, fact.namespace)
     into = meta_make(into, stream.arena, fact.key) if into != NULL else NULL
-    if into == NULL:
-        return
-    into.kind = META_NUMBER if fact.type == FACT_NUMBER else META_TEXT
-    into.number = number
-    into.text = span(copy, value.len if copy != NULL else 0)
+    if into != NULL:
+        into[0] = made
 
 
 cdef Span pseudo(Head *head, Span name) noexcept nogil:

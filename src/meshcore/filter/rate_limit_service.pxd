@@ -10,7 +10,6 @@ from meshcore.base.runtime cimport RuntimeFraction
 from meshcore.base.span cimport Span
 from meshcore.codec.head cimport Head
 from meshcore.filter.grpc_call cimport GrpcCall, GrpcService
-from meshcore.observe.metadata cimport MetaValue
 from meshcore.observe.record cimport Record
 from meshcore.route.rate_limit cimport RateDescriptor, RateRules
 
@@ -72,4 +71,3 @@ cdef void rate_descriptors_add(RateDescriptors *list, const RateRules *rules, in
 cdef Span rate_request_write(Span domain, const RateDescriptors *list, Arena *arena) noexcept nogil      # empty: no memory
 cdef void rate_call_fill(GrpcCall *call, const RateLimitService *service) noexcept nogil
 cdef void rate_answer_read(RateAnswer *answer, int status, Span message, Arena *arena) noexcept nogil
-cdef bint rate_metadata_read(Span message, Arena *arena, MetaValue *into) noexcept nogil                 # False: it is no Struct

@@ -16,6 +16,7 @@ from meshcore.filter.http cimport *
 from meshcore.filter.local_ratelimit cimport HOST_RATES_INCLUDE, HOST_RATES_OVERRIDE
 from meshcore.filter.rate_limit_service cimport *
 from meshcore.observe.metadata cimport MetaValue, metadata_namespace
+from meshcore.observe.metadata_protobuf cimport metadata_read_struct
 from meshcore.observe.record cimport FLAG_RL, FLAG_RLSE
 from meshcore.route.mutation cimport headers_add
 from meshcore.route.table cimport ROUTE_FORWARD, Route
@@ -122,7 +123,7 @@ cdef void on_answer(GrpcCall *call, int status, Span message) noexcept nogil:
 cdef void take_metadata(HttpStream *stream, Span message) noexcept nogil:
     cdef MetaValue *into = metadata_namespace(&stream.record.metadata, stream.arena, span(b"envoy.filters.http.ratelimit", 28))
     if into != NULL:
-        rate_metadata_read(message, stream.arena, into)
+        metadata_read_struct(message, stream.arena, into)
 
 
 cdef void let_pass(RateState *state) noexcept nogil:

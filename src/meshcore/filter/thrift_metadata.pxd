@@ -25,6 +25,7 @@ cdef struct ThriftFact:
     const Regex *regex             # NULL: it stays as it is
     Span substitution
     bint number
+    bint protobuf                  # the bytes of a google.protobuf.Value
     bint base64
 
 cdef struct ThriftRule:

@@ -2,7 +2,7 @@
 from libc.stdint cimport int16_t, uint8_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport strtod
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from meshcore.base.arena cimport arena_copy, arena_take
 from meshcore.base.base64 cimport base64_decode
@@ -11,6 +11,7 @@ from meshcore.codec.head cimport Header, head_drop_name, head_find_name, header_
 from meshcore.codec.thrift cimport *
 from meshcore.codec.thrift_read cimport thrift_read_begin, thrift_read_next
 from meshcore.observe.metadata cimport META_NUMBER, META_TEXT, MetaValue, meta_make, metadata_namespace
+from meshcore.observe.metadata_protobuf cimport metadata_read_value
 from meshcore.route.regex cimport regex_replace
 
 cdef enum:
@@ -43,7 +44,7 @@ cdef Span decode(Span text, Arena *arena) noexcept nogil:
 
 cdef void write(const ThriftFact *fact, Span value, Metadata *metadata, Arena *arena) noexcept nogil:
     cdef MetaValue *into
-    cdef double number = 0
+    cdef MetaValue made
     if fact == NULL:
         return
     if fact.regex != NULL:
@@ -56,16 +57,18 @@ cdef void write(const ThriftFact *fact, Span value, Metadata *metadata, Arena *a
         value = decode(value, arena)
         if value.len == 0:
             return
-    if fact.number and not read_number(value, &number):
+    memset(&made, 0, sizeof(MetaValue))
+    made.kind = META_NUMBER if fact.number else META_TEXT
+    made.text = value
+    if fact.number and not read_number(value, &made.number):
+        return
+    if fact.protobuf and not metadata_read_value(value, arena, &made):
         return
     into = metadata_namespace(metadata, arena, fact.namespace)
     if into != NULL:
         into = meta_make(into, arena, fact.key)
-    if into == NULL:
-        return
-    into.kind = META_NUMBER if fact.number else META_TEXT
-    into.number = number
-    into.text = value
+    if into != NULL:
+        into[0] = made
 
 
 # --- headers --------------------------------------------------------------------------------------------------------

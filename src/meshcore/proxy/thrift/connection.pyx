@@ -20,6 +20,7 @@ from meshcore.conf.stat_ids cimport *
 from meshcore.io.transport cimport *
 from meshcore.observe.counters cimport stat_inc
 from meshcore.proxy.connection cimport connection_begin, connection_end
+from meshcore.proxy.network_filter cimport network_filters_pass
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.thrift.call cimport *
 from meshcore.proxy.thrift.call_life cimport *
@@ -58,6 +59,9 @@ cdef void thrift_start(ChainLocal *chain, Transport *transport) noexcept nogil:
             return
     thrift_stream_init(&down.stream, conf_of(down).transport, conf_of(down).protocol, message_limits(),
                        &down.walk.reader if down.walk != NULL else NULL)
+    if chain.conf.filters_len and not network_filters_pass(&down.conn):
+        cut(down, True)
+        return
     transport_read_start(transport)
 
 
