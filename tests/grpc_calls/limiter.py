@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -16,6 +18,20 @@ from envoy.service.ratelimit.v3 import rls_pb2, rls_pb2_grpc
 
 LIMIT_S = 30.0
 Descriptor = tuple[tuple[str, str], ...]
+
+
+@contextmanager
+def raw_limiter(answers: Iterator[bytes]) -> Iterator[int]:
+    """The port of a service whose next answer is the next of these bytes."""
+    handlers = {"ShouldRateLimit": grpc.unary_unary_rpc_method_handler(lambda request, call: next(answers))}
+    generic = grpc.method_handlers_generic_handler("envoy.service.ratelimit.v3.RateLimitService", handlers)
+    server = grpc.server(ThreadPoolExecutor(1), handlers=[generic], options=[("grpc.so_reuseport", 0)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield port
+    finally:
+        server.stop(None).wait()
 
 
 class Limiter(rls_pb2_grpc.RateLimitServiceServicer):  # type: ignore[misc]

@@ -1,16 +1,18 @@
 """The rate limit service. See rate_limit_service.pxd for the law. Field numbers are those of its messages."""
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memset, strchr
 
 from meshcore.base.arena cimport arena_copy, arena_take
 from meshcore.base.random cimport random_u64
 from meshcore.base.runtime cimport runtime_hits
-from meshcore.base.span cimport span
+from meshcore.base.span cimport lower, span
+from meshcore.codec.head cimport H_CONNECTION, H_CONTENT_LENGTH, H_HOST, H_TRANSFER_ENCODING, H_UPGRADE, head_identify
 from meshcore.codec.protobuf cimport *
 from meshcore.filter.grpc_call cimport GRPC_OK
 from meshcore.route.rate_limit cimport RateEntry, rate_describe
 
 cdef enum:
     OVER_LIMIT = 2                 # RateLimitResponse.Code
+    NAME_MAX = 256                 # of a header
 
 
 # --- the question ---------------------------------------------------------------------------------------------------
@@ -101,6 +103,34 @@ cdef bint keep(Span *text, Arena *arena) noexcept nogil:
     return text.at != NULL or text.len == 0
 
 
+cdef bint is_text(Span text) noexcept nogil:
+    # Nothing that would end a field line.
+    cdef uint32_t i
+    cdef uint8_t byte
+    for i in range(text.len):
+        byte = <uint8_t>text.at[i]
+        if byte < 32 and byte != 9 or byte == 127:
+            return False
+    return True
+
+
+cdef bint fits(const RateHeader *header) noexcept nogil:
+    # A service may not frame a message anew: such headers, and those that are none (RFC 9110, 5.6.2), are left out.
+    cdef char lower_name[NAME_MAX]
+    cdef uint8_t byte
+    cdef uint32_t i
+    cdef uint8_t id
+    if header.name.len == 0 or header.name.len > NAME_MAX or not is_text(header.value):
+        return False
+    for i in range(header.name.len):
+        byte = <uint8_t>header.name.at[i]
+        if byte < 33 or byte > 126 or strchr(b"\"(),/:;<=>?@[\\]{}", byte) != NULL:
+            return False
+        lower_name[i] = lower(header.name.at[i])
+    id = head_identify(lower_name, header.name.len)
+    return id != H_CONTENT_LENGTH and id != H_TRANSFER_ENCODING and id != H_CONNECTION and id != H_UPGRADE and id != H_HOST
+
+
 cdef bint read_header(Span message, Arena *arena, RateHeader ***last) noexcept nogil:
     cdef ProtobufReader reader = protobuf_reader(message)
     cdef RateHeader *header = <RateHeader *>arena_take(arena, sizeof(RateHeader))
@@ -113,8 +143,9 @@ cdef bint read_header(Span message, Arena *arena, RateHeader ***last) noexcept n
             header.name = field.bytes
         elif field.number == 2:
             header.value = field.bytes
-    last[0][0] = header
-    last[0] = &header.next
+    if fits(header):
+        last[0][0] = header
+        last[0] = &header.next
     return not reader.broken and keep(&header.name, arena) and keep(&header.value, arena)
 
 
@@ -126,7 +157,7 @@ cdef bint read_limit(Span message, Arena *arena, RateStatus *status) noexcept no
             status.requests_per_unit = <uint32_t>field.value
         elif field.number == 2:
             status.unit = <uint32_t>field.value
-        elif field.number == 3:
+        elif field.number == 3 and is_text(field.bytes):
             status.name = field.bytes
     return not reader.broken and keep(&status.name, arena)
 
