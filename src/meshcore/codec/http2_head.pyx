@@ -16,6 +16,7 @@ from meshcore.codec.http2_native cimport *
 
 cdef enum:
     NAME_MAX = 65535               # what Header.name_len holds
+    AT_SIGN = 64
     COLON = 58
     UNDERSCORE = 95
 
@@ -49,6 +50,8 @@ cdef int take_pseudo(Head *head, Span name, Span value) noexcept nogil:
     elif span_is(name, b":path", 5):
         head.path = value
     elif span_is(name, b":authority", 10):
+        if value.len > 0 and memchr(value.at, AT_SIGN, value.len) != NULL:
+            return HTTP2_STREAM_HEADER             # user information has no place there (RFC 9113, 8.3.1)
         head.authority = value
     elif span_is(name, b":scheme", 7):
         head.scheme = value

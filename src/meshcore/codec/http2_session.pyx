@@ -146,6 +146,17 @@ cdef inline Span bytes_of(nghttp2_rcbuf *buf) noexcept nogil:
     return span(<const char *>vec.base, vec.len)
 
 
+cdef int on_invalid_header(nghttp2_session *native, const nghttp2_frame *frame, nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags,
+                           void *user) noexcept nogil:
+    cdef Http2Session *session = <Http2Session *>user
+    if session.current != NULL:
+        session.current.wrong = HTTP2_STREAM_HEADER
+    if not session.options.stream_errors:
+        fail(session, HTTP2_PROTOCOL)
+        return NGHTTP2_ERR_CALLBACK_FAILURE
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
+
+
 cdef int on_header(nghttp2_session *native, const nghttp2_frame *frame, nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags,
                    void *user) noexcept nogil:
     cdef Http2Session *session = <Http2Session *>user
@@ -156,20 +167,11 @@ cdef int on_header(nghttp2_session *native, const nghttp2_frame *frame, nghttp2_
     head = stream.trailers if stream.bits & HTTP2_HEAD_IN else stream.head
     stream.wrong = http2_take_field(stream, head, session.options, bytes_of(name), nghttp2_rcbuf_is_static(name) != 0, bytes_of(value),
                                     nghttp2_rcbuf_is_static(value) != 0)
+    if stream.wrong == HTTP2_STREAM_HEADER:
+        return on_invalid_header(native, frame, name, value, flags, user)
     if stream.wrong:
         http2_count(session, HTTP2_REJECTED_UNDERSCORES if stream.wrong == HTTP2_STREAM_UNDERSCORE else HTTP2_HEADER_OVERFLOW, 1)
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE if stream.wrong else 0
-
-
-cdef int on_invalid_header(nghttp2_session *native, const nghttp2_frame *frame, nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags,
-                           void *user) noexcept nogil:
-    cdef Http2Session *session = <Http2Session *>user
-    if session.current != NULL:
-        session.current.wrong = HTTP2_STREAM_HEADER
-    if not session.options.stream_errors:
-        fail(session, HTTP2_PROTOCOL)
-        return NGHTTP2_ERR_CALLBACK_FAILURE
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
 
 
 cdef int on_invalid_frame(nghttp2_session *native, const nghttp2_frame *frame, int error, void *user) noexcept nogil:
@@ -195,6 +197,10 @@ cdef void headers_done(Http2Session *session, const nghttp2_frame *frame) noexce
     cdef bint end = frame.hd.flags & NGHTTP2_FLAG_END_STREAM != 0
     session.current = NULL
     if stream == NULL or stream.owner == NULL:
+        # Trailers that nobody waits for any more end the stream too.
+        stream = stream_of(session, frame.hd.stream_id)
+        if stream != NULL and end:
+            stream.bits |= HTTP2_END_IN
         return
     if stream.bits & HTTP2_HEAD_IN:
         stream.bits |= HTTP2_END_IN

@@ -5,11 +5,12 @@ from libc.string cimport memset
 from meshcore.base.clock cimport clock_ns
 from meshcore.base.random cimport random_u64
 from meshcore.base.runtime cimport runtime_boolean, runtime_integer, runtime_number
-from meshcore.base.span cimport Span, parse_u64, span
+from meshcore.base.span cimport parse_u64, span
 from meshcore.codec.head cimport *
 from meshcore.filter.admission cimport admission_record, admission_refuses
 from meshcore.filter.http cimport *
 from meshcore.observe.counters cimport stat_inc
+from meshcore.route.table cimport request_is_grpc
 
 cdef enum Watch:
     # What stream.state holds.
@@ -75,24 +76,12 @@ cdef bint http_succeeded(const AdmissionConf *conf, uint16_t status) noexcept no
     return False
 
 
-cdef bint has_grpc_type(Head *head) noexcept nogil:
-    cdef Span kind = head_value(head, H_CONTENT_TYPE)
-    cdef const char *wanted = b"application/grpc"
-    cdef uint32_t i
-    if kind.len < 16 or (kind.len > 16 and kind.at[16] != b'+'):
-        return False
-    for i in range(16):
-        if kind.at[i] != wanted[i]:
-            return False
-    return True
-
-
 cdef int on_response_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil:
     cdef const AdmissionConf *conf = <const AdmissionConf *>filter_settings(stream, n)
     cdef Head *head = stream.response
     if <size_t>stream.state[n] != WATCH_HEAD:
         return FILTER_CONTINUE
-    if (end and head_has(head, H_GRPC_STATUS)) or (not end and head.status == 200 and has_grpc_type(head)):
+    if (end and head_has(head, H_GRPC_STATUS)) or (not end and head.status == 200 and request_is_grpc(head)):
         if head_has(head, H_GRPC_STATUS):
             note(stream, n, grpc_succeeded(conf, head))
         else:

@@ -18,6 +18,7 @@ cdef enum:
 
 cdef struct CallState:
     const LateStat *stat
+    bint answered                  # in gRPC; a filter before this one may give the answer another type
     GrpcFrames request
     GrpcFrames response
 
@@ -99,6 +100,7 @@ cdef int on_response_head(HttpStream *stream, uint8_t n, bint end) noexcept nogi
     cdef CallState *state = <CallState *>stream.state[n]
     if state == NULL:
         return FILTER_CONTINUE
+    state.answered = stream.response.status == 200 and request_is_grpc(stream.response)
     grpc_charge_status(stream, state.stat, stream.response)
     if end:
         charge_time(stream, n, state)
@@ -107,7 +109,7 @@ cdef int on_response_head(HttpStream *stream, uint8_t n, bint end) noexcept nogi
 
 cdef int on_response_data(HttpStream *stream, uint8_t n, Buffer *data, bint end) noexcept nogil:
     cdef CallState *state = <CallState *>stream.state[n]
-    if state != NULL and stream.response.status == 200 and request_is_grpc(stream.response):
+    if state != NULL and state.answered:
         stat_add(stream.stats, state.stat.slot + GRPC_RESPONSE_MESSAGES, grpc_frames_count(&state.response, data))
     return FILTER_CONTINUE
 

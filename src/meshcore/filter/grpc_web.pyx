@@ -12,7 +12,10 @@ from meshcore.base.span cimport Span, span, span_is, write_u64
 from meshcore.codec.base64 cimport base64_decode, base64_encode, base64_len
 from meshcore.codec.head cimport *
 from meshcore.codec.status cimport grpc_status_of
+from meshcore.filter.grpc_calls cimport grpc_call_stat, grpc_charge_status, grpc_path_split
 from meshcore.filter.http cimport *
+from meshcore.observe.late_stats cimport LateStat
+from meshcore.route.table cimport request_is_grpc
 
 cdef enum:
     FRAME_HEAD = 5
@@ -25,6 +28,7 @@ cdef struct WebState:
     bint text_out
     bint bad                       # no Base64; the client hears it when what it sends next is seen, most often the end
     bint foreign                   # the answer is no gRPC: its body becomes a message
+    const LateStat *stat           # of the call; NULL: it is not counted
     Buffer undecoded               # fewer than four letters
     Buffer unframed                # fewer bytes than the frame that they begin
 
@@ -37,10 +41,6 @@ cdef bint is_text(Span type) noexcept nogil:
     return span_is(type, b"application/grpc-web-text", 25) or span_is(type, b"application/grpc-web-text+proto", 31)
 
 
-cdef bint is_grpc(Span type) noexcept nogil:
-    return type.len >= 16 and span_is(span(type.at, 16), b"application/grpc", 16) and (type.len == 16 or type.at[16] == 43)
-
-
 # --- requests -------------------------------------------------------------------------------------------------------
 
 
@@ -48,6 +48,8 @@ cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil
     cdef Head *head = stream.request
     cdef Span type = head_value(head, H_CONTENT_TYPE)
     cdef WebState *state
+    cdef Span service
+    cdef Span method
     if not is_web(type):
         stream.request_bodies &= ~(<uint32_t>1 << n)
         stream.response_bodies &= ~(<uint32_t>1 << n)
@@ -57,6 +59,8 @@ cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil
         return FILTER_CONTINUE
     memset(state, 0, sizeof(WebState))
     stream.state[n] = state
+    if grpc_path_split(head.path, &service, &method):
+        state.stat = grpc_call_stat(stream, span(b"grpc-web", 8), service, method)
     state.text_in = is_text(type)
     state.text_out = is_text(head_value(head, H_ACCEPT))
     if not state.text_in:
@@ -120,8 +124,9 @@ cdef int on_response_head(HttpStream *stream, uint8_t n, bint end) noexcept nogi
     cdef Span type
     if state == NULL:
         return FILTER_CONTINUE
+    grpc_charge_status(stream, state.stat, head)
     type = head_value(head, H_CONTENT_TYPE)
-    state.foreign = not end and not (head.status == 200 and (is_grpc(type) or span_is(type, b"application/grpc-web", 20)
+    state.foreign = not end and not (head.status == 200 and (request_is_grpc(head) or span_is(type, b"application/grpc-web", 20)
                                                              or span_is(type, b"application/grpc-web+proto", 26)))
     if state.text_out:
         head_set(head, H_CONTENT_TYPE, span(b"application/grpc-web-text+proto", 31))
@@ -233,7 +238,10 @@ cdef int on_response_trailers(HttpStream *stream, uint8_t n, Head *trailers) noe
     cdef char *out
     cdef char *at
     cdef uint16_t i
-    if state == NULL or state.foreign:
+    if state == NULL:
+        return FILTER_CONTINUE
+    grpc_charge_status(stream, state.stat, trailers)
+    if state.foreign:
         return FILTER_CONTINUE
     len = fields_len(trailers)
     at = out = <char *>arena_take(stream.arena, FRAME_HEAD + len)
