@@ -17,6 +17,8 @@ import grpc
 
 SERVICE = "test.Echo"
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+# A server would cancel some of the calls that wait for a thread, from a thousand on.
+PATIENT = [("grpc.server.max_pending_requests", 100_000), ("grpc.server.max_pending_requests_hard_limit", 100_000)]
 
 
 class Echo:
@@ -72,7 +74,7 @@ def handler(echo: Echo) -> grpc.GenericRpcHandler:
 @contextmanager
 def serving(echo: Echo, threads: int = 8) -> Iterator[int]:
     """The port of a running server."""
-    server = grpc.server(ThreadPoolExecutor(threads), handlers=[handler(echo)], options=[*UNLIMITED, ("grpc.so_reuseport", 0)])
+    server = grpc.server(ThreadPoolExecutor(threads), handlers=[handler(echo)], options=[*UNLIMITED, *PATIENT, ("grpc.so_reuseport", 0)])
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
