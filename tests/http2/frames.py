@@ -41,11 +41,15 @@ def head(stream: int = 1, *more: tuple[str, str], fields: tuple[tuple[str, str],
 
 
 class Talk:
-    """One connection, and what has come back on it so far."""
+    """One connection, and what has come on it so far: of a request its path, else what ended and what was answered."""
 
-    def __init__(self, port: int) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S)
+    def __init__(self, sock: socket.socket, unread: int = 0) -> None:
+        """`unread`: so many bytes come before the first frame."""
+        self.sock = sock
+        self.sock.settimeout(LIMIT_S)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.skip = unread
+        self.path = ""
         self.decoder = hpack.Decoder()
         self.unread = b""
         self.block = b""
@@ -64,6 +68,7 @@ class Talk:
             data = b""
         if not data:
             self.end = self.end or "closed"
+        self.skip, data = max(0, self.skip - len(data)), data[self.skip :]
         self.unread += data
         while len(self.unread) >= 9 and len(self.unread) >= 9 + int.from_bytes(self.unread[:3], "big"):
             length = 9 + int.from_bytes(self.unread[:3], "big")
@@ -82,6 +87,7 @@ class Talk:
             if flags & END_HEADERS:
                 fields = dict(self.decoder.decode(self.block))
                 self.block = b""
+                self.path = fields.get(":path", self.path)
                 if status := fields.get(":status"):
                     self.said.append(f"{stream} {status}")
 
@@ -92,12 +98,16 @@ class Talk:
             while self.pongs < wanted and not self.end:
                 self.read()
 
+    @property
+    def outcome(self) -> str:
+        """Answers and resets race with an end, so that they count only where there is none."""
+        return self.end or ", ".join(["alive", *sorted(self.said)])
+
 
 def answer_of(port: int, said: bytes, settings: bytes = b"", preface: bytes = PREFACE) -> str:
     """How a proxy takes `said`, in one line: "alive", "closed" or the code of GOAWAY, and what came on each stream while it lived."""
-    talk = Talk(port)
+    talk = Talk(socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S))
     with talk.sock:
         talk.send(preface + frame(SETTINGS, payload=settings) + said)
         talk.until_seen()
-    # Answers and resets race with an end, so that they count only where there is none.
-    return talk.end or ", ".join(["alive", *sorted(talk.said)])
+    return talk.outcome

@@ -1,0 +1,124 @@
+"""What a host says wrong costs it the stream or the connection, as with a real Envoy, and the client gets the same answer.
+
+The answers are those of strict_answers.py: each has a cluster and so a connection of its own, and all are asked for at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mesh.testing import bootstrap, cluster, connect, running
+from tests.http2.frames import LIMIT_S, PREFACE, SETTINGS, Talk, frame
+from tests.http2.strict_answers import ANSWERS
+from tests.peers.envoy import envoy_peer
+from tests.peers.ports import PortReservation
+
+pytestmark = pytest.mark.slow
+NAMES = list(ANSWERS)
+# A host that breaks the rules of the connection is left at once; Envoy tells it the code first. A set, as the reason is one.
+LEFT_WITHOUT_GOAWAY = {
+    "4.2_data_too_long", "4.2_settings_of_five_bytes", "4.3_block_that_is_broken", "4.3_other_frame_inside_a_head",
+    "5.1_data_before_the_head", "5.1_data_of_a_stream_that_is_idle", "6.1_data_on_zero", "6.1_padding_too_long",
+    "6.3_priority_of_four_bytes", "6.4_reset_of_three_bytes", "6.5_ack_with_payload", "6.7_ping_of_seven_bytes",
+    "6.8_goaway_of_seven_bytes", "6.10_continuation_of_another_stream", "6.10_continuation_alone", "hpack_index_beyond_the_table",
+    "hpack_index_zero", "hpack_size_beyond_the_limit", "hpack_padding_too_long",
+}  # fmt: skip
+Outcomes = dict[str, tuple[str, str]]
+
+
+class Hosts:
+    """One port for all clusters: the path of a request says which answer it wants. `said`: what the proxy let the host know."""
+
+    def __init__(self) -> None:
+        self.sock = socket.create_server(("127.0.0.1", 0), backlog=len(NAMES))
+        self.port = self.sock.getsockname()[1]
+        self.said: dict[str, str] = {}
+        self.threads: list[threading.Thread] = []
+        self.acceptor = threading.Thread(target=self.accept)
+        self.acceptor.start()
+
+    def accept(self) -> None:
+        for _ in NAMES:
+            connection, _ = self.sock.accept()
+            self.threads.append(threading.Thread(target=self.serve, args=(connection,)))
+            self.threads[-1].start()
+
+    def serve(self, connection: socket.socket) -> None:
+        with connection:
+            talk = Talk(connection, len(PREFACE))
+            while not talk.path and not talk.end:
+                talk.read()
+            name = NAMES[int(talk.path.removeprefix("/"))]
+            talk.send(frame(SETTINGS) + ANSWERS[name])
+            talk.until_seen()
+            self.said[name] = talk.outcome
+
+    def close(self) -> None:
+        self.acceptor.join(LIMIT_S)
+        for thread in self.threads:
+            thread.join(LIMIT_S)
+        self.sock.close()
+
+
+def config(port: int) -> dict[str, Any]:
+    routes = [{"match": {"path": f"/{n}"}, "route": {"cluster": f"c{n}"}} for n in range(len(NAMES))]
+    clusters = [cluster(f"c{n}", port, http2_protocol_options={}) for n in range(len(NAMES))]
+    return bootstrap(clusters=clusters, routes=routes)
+
+
+def ask(port: int, number: int) -> str:
+    """The status, and whether the whole answer came; how much of one that is cut short passes is a race."""
+    with connect(port) as client:
+        client.send(f"GET /{number} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".encode())
+        whole = client.read_all()
+    head, _, body = whole.partition(b"\r\n\r\n")
+    chunked = b"transfer-encoding: chunked" in head.lower()
+    length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
+    complete = body.endswith(b"0\r\n\r\n") if chunked else len(body) == length
+    return f"{head[9:12].decode()}, {'whole' if complete else 'cut short'}"
+
+
+async def all_outcomes(port: int, hosts: Hosts) -> Outcomes:
+    answers = await asyncio.gather(*(asyncio.to_thread(ask, port, number) for number in range(len(NAMES))))
+    await asyncio.to_thread(hosts.close)
+    return {name: (answer, hosts.said[name]) for name, answer in zip(NAMES, answers, strict=True)}
+
+
+async def outcomes_of_envoy(directory: Path, hosts: Hosts) -> Outcomes:
+    with PortReservation() as ports:
+        made = config(hosts.port)
+        port, admin = ports.reserve(), ports.pick()
+        made["static_resources"]["listeners"][0]["address"]["socket_address"]["port_value"] = port
+        made["admin"] = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": admin}}}
+        path = directory / "bootstrap.json"
+        path.write_text(json.dumps(made))
+        async with envoy_peer(path, directory, admin):
+            return await all_outcomes(port, hosts)
+
+
+@pytest.fixture(scope="module")
+def envoy(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
+    return asyncio.run(outcomes_of_envoy(tmp_path_factory.mktemp("envoy"), Hosts()))
+
+
+@pytest.fixture(scope="module")
+def ours() -> Outcomes:
+    hosts = Hosts()
+    with running(config(hosts.port)) as proxy:
+        return asyncio.run(all_outcomes(proxy.port, hosts))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_answers_are_taken_as_envoy_takes_them(name: str, ours: Outcomes, envoy: Outcomes) -> None:
+    expected = envoy[name]
+    if name in LEFT_WITHOUT_GOAWAY:
+        assert expected[1].startswith("goaway ")
+        expected = (expected[0], "closed")
+    assert ours[name] == expected
