@@ -7,18 +7,16 @@ entry whose difference has vanished fails.
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mesh.testing import bootstrap, running
+from tests.http2.envoy import envoy_with
 from tests.http2.frames import PREFACE, answer_of
 from tests.http2.peer import Http2Client
 from tests.http2.strict_cases import CASES
-from tests.peers.envoy import envoy_peer
-from tests.peers.ports import PortReservation
 
 pytestmark = pytest.mark.slow
 ROUTES = [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]
@@ -40,15 +38,8 @@ async def all_answers(port: int) -> Answers:
 
 
 async def answers_of_envoy(directory: Path) -> Answers:
-    with PortReservation() as ports:
-        made = config()
-        port, admin = ports.reserve(), ports.pick()
-        made["static_resources"]["listeners"][0]["address"]["socket_address"]["port_value"] = port
-        made["admin"] = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": admin}}}
-        path = directory / "bootstrap.json"
-        path.write_text(json.dumps(made))
-        async with envoy_peer(path, directory, admin):
-            return await all_answers(port)
+    async with envoy_with(config(), directory) as port:
+        return await all_answers(port)
 
 
 @pytest.fixture(scope="module")

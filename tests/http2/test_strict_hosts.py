@@ -6,7 +6,6 @@ The answers are those of strict_answers.py: each has a cluster and so a connecti
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import threading
 from pathlib import Path
@@ -15,10 +14,9 @@ from typing import Any
 import pytest
 
 from mesh.testing import bootstrap, cluster, connect, running
+from tests.http2.envoy import envoy_with
 from tests.http2.frames import LIMIT_S, PREFACE, SETTINGS, Talk, frame
 from tests.http2.strict_answers import ANSWERS
-from tests.peers.envoy import envoy_peer
-from tests.peers.ports import PortReservation
 
 pytestmark = pytest.mark.slow
 NAMES = list(ANSWERS)
@@ -92,15 +90,8 @@ async def all_outcomes(port: int, hosts: Hosts) -> Outcomes:
 
 
 async def outcomes_of_envoy(directory: Path, hosts: Hosts) -> Outcomes:
-    with PortReservation() as ports:
-        made = config(hosts.port)
-        port, admin = ports.reserve(), ports.pick()
-        made["static_resources"]["listeners"][0]["address"]["socket_address"]["port_value"] = port
-        made["admin"] = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": admin}}}
-        path = directory / "bootstrap.json"
-        path.write_text(json.dumps(made))
-        async with envoy_peer(path, directory, admin):
-            return await all_outcomes(port, hosts)
+    async with envoy_with(config(hosts.port), directory) as port:
+        return await all_outcomes(port, hosts)
 
 
 @pytest.fixture(scope="module")
