@@ -140,8 +140,8 @@ def test_stopping_ends_sessions_in_every_state(free_port: int) -> None:
 @pytest.mark.parametrize(
     ("fields", "path"),
     [
-        ({"tunneling_config": {"hostname": "a:1"}}, "tunneling_config"),
-        ({"backoff_options": {"base_interval": "1s"}}, "backoff_options"),
+        ({"tunneling_config": {"hostname": "a:1", "request_id_header": "x"}}, "tunneling_config.request_id_header"),
+        ({"on_demand": {"timeout": "1s"}}, "on_demand"),
     ],
 )
 def test_what_is_not_there_is_refused_by_its_path(fields: dict[str, Any], path: str) -> None:

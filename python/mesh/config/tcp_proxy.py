@@ -1,16 +1,16 @@
 """envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy: bytes to a cluster.
 
 Defaults are Envoy's: one attempt to connect, an hour without a byte. A cluster that does not exist is no mistake here, as in
-Envoy: connections are closed and counted. Tunnelling is refused by name. Called by listener.py."""
+Envoy: connections are closed and counted. Called by listener.py."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import access_log, load_balancer_subset
+from mesh.config import access_log, format, header_mutation, load_balancer_subset
 from mesh.config.errors import join
 from mesh.config.fields import Fields
-from mesh.config.lowering import Lowering, each, milliseconds_or, wrapped_or
+from mesh.config.lowering import Lowering, each, milliseconds, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
 PACKAGE = "envoy.extensions.filters.network.tcp_proxy.v3"
@@ -19,13 +19,16 @@ TCP = Fields(
     {
         "stat_prefix", "cluster", "weighted_clusters", "idle_timeout", "max_connect_attempts", "access_log",
         "max_downstream_connection_duration", "access_log_options", "metadata_match", "hash_policy", "access_log_flush_interval",
-        "flush_access_log_on_connected",
+        "flush_access_log_on_connected", "backoff_options", "tunneling_config",
     },
 )  # fmt: skip
 WEIGHTED = Fields(f"{PACKAGE}.TcpProxy.WeightedCluster", {"clusters"})
 CHOICE = Fields(f"{PACKAGE}.TcpProxy.WeightedCluster.ClusterWeight", {"name", "weight", "metadata_match"})
 HASH = Fields("envoy.type.v3.HashPolicy", {"source_ip"}, instead={"filter_state": "no object that mesh can set has a hash in Envoy"})
 LOGGING = Fields(f"{PACKAGE}.TcpProxy.TcpAccessLogOptions", {"flush_access_log_on_connected", "access_log_flush_interval"})
+BACKOFF = Fields("envoy.config.core.v3.BackoffStrategy", {"base_interval", "max_interval"})
+TUNNEL = Fields(f"{PACKAGE}.TcpProxy.TunnelingConfig", {"hostname", "use_post", "post_path", "headers_to_add"})
+MAX_TIMES_BASE = 10
 HOUR_MS = 3_600_000
 
 
@@ -36,6 +39,8 @@ def lower(message: Any, low: Lowering, path: str) -> spec.TcpProxy:
         stat_prefix=message.stat_prefix,
         clusters=_clusters(message, low, path),
         max_connect_attempts=wrapped_or(message, "max_connect_attempts", 1),
+        tunnel=_tunnel(message, low, join(path, "tunneling_config")),
+        **_back_off(message, low, join(path, "backoff_options")),
         idle_timeout_ms=milliseconds_or(message, "idle_timeout", HOUR_MS),
         max_duration_ms=milliseconds_or(message, "max_downstream_connection_duration", 0),
         access_logs=access_log.lower_all(message.access_log, low, join(path, "access_log")),
@@ -54,6 +59,34 @@ def _clusters(message: Any, low: Lowering, path: str) -> tuple[tuple[str, int], 
     for index, choice in enumerate(message.weighted_clusters.clusters):
         CHOICE.check(choice, low.report, f"{at}.clusters[{index}]")
     return tuple((choice.name, choice.weight) for choice in message.weighted_clusters.clusters)
+
+
+def _back_off(message: Any, low: Lowering, path: str) -> dict[str, int]:
+    if not message.HasField("backoff_options"):
+        return {}
+    options = message.backoff_options
+    BACKOFF.check(options, low.report, path)
+    base = milliseconds(options.base_interval)
+    longest = milliseconds_or(options, "max_interval", MAX_TIMES_BASE * base)
+    if longest < base:
+        low.refuse(join(path, "max_interval"), "must be at least as long as base_interval")
+    return {"backoff_base_ms": base, "backoff_max_ms": longest}
+
+
+def _tunnel(message: Any, low: Lowering, path: str) -> spec.TcpTunnel | None:
+    if not message.HasField("tunneling_config"):
+        return None
+    config = message.tunneling_config
+    TUNNEL.check(config, low.report, path)
+    format.check_text(config.hostname, low, join(path, "hostname"))
+    if config.post_path and not config.use_post:
+        low.refuse(join(path, "post_path"), "only a POST has a path; set use_post or remove it")
+    return spec.TcpTunnel(
+        hostname=config.hostname,
+        use_post=config.use_post,
+        post_path=config.post_path or "/",
+        headers=spec.HeaderMutation(request_add=header_mutation.lower_add(config.headers_to_add, low, join(path, "headers_to_add"))),
+    )
 
 
 def _wanted(message: Any) -> tuple[str, ...]:

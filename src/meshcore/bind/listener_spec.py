@@ -14,9 +14,19 @@ if TYPE_CHECKING:
     from meshcore.bind.lb_spec import HashRule
     from meshcore.bind.match_spec import StringMatch
     from meshcore.bind.socket_spec import SocketOption
-    from meshcore.bind.spec import AccessLog, Address, Hcm, MatchTree
+    from meshcore.bind.spec import AccessLog, Address, Hcm, HeaderMutation, MatchTree
     from meshcore.bind.thrift_spec import ThriftProxy
     from meshcore.bind.tls_spec import TlsContext
+
+
+@record
+class TcpTunnel:
+    """TcpProxy.TunnelingConfig. `hostname` is a format; `headers` are those of the request."""
+
+    hostname: str
+    headers: HeaderMutation
+    use_post: bool = False
+    post_path: str = "/"
 
 
 @record
@@ -26,6 +36,9 @@ class TcpProxy:
     stat_prefix: str
     clusters: tuple[tuple[str, int], ...]
     max_connect_attempts: int = 1
+    backoff_base_ms: int = 0  # before another try; 0: at once
+    backoff_max_ms: int = 0
+    tunnel: TcpTunnel | None = None  # None: hosts get the bytes as they are
     idle_timeout_ms: int = 3_600_000
     max_duration_ms: int = 0
     access_logs: tuple[AccessLog, ...] = ()

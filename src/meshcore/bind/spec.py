@@ -16,7 +16,17 @@ from meshcore.bind.dial_spec import HappyEyeballs
 from meshcore.bind.health_spec import EndpointCheck, HealthCheck, OutlierDetection
 from meshcore.bind.http2_spec import Http2Options
 from meshcore.bind.lb_spec import HashRule, LoadBalancer, OriginalDst, OverrideSource, SlowStart, Subsets, SubsetSelector, ZoneAware
-from meshcore.bind.listener_spec import AccessRule, AccessRules, ChainMatch, FilterChain, Listener, ListenerFilter, NetworkFilter, TcpProxy
+from meshcore.bind.listener_spec import (
+    AccessRule,
+    AccessRules,
+    ChainMatch,
+    FilterChain,
+    Listener,
+    ListenerFilter,
+    NetworkFilter,
+    TcpProxy,
+    TcpTunnel,
+)
 from meshcore.bind.match_spec import (
     FilterStateMatch,
     HeaderMatch,
@@ -41,7 +51,7 @@ __all__ = [
     "HedgePolicy", "Http2Options", "InternalRedirect", "KeyLog", "Listener", "ListenerFilter", "LoadBalancer", "MatchTree",
     "MetadataMatch", "NetworkFilter", "OnMatch", "OriginalDst", "OverrideSource", "Predicate", "ProxyOut", "QueryMatch",
     "RequestQueue", "RouteMatch", "RuntimeFraction", "RuntimeLayer", "RuntimeValue", "SanMatch", "SecretRef", "SlowStart",
-    "SocketOption", "StringMatch", "SubsetSelector", "Subsets", "TcpProxy", "Thresholds", "TlsCertificate", "TlsContext",
+    "SocketOption", "StringMatch", "SubsetSelector", "Subsets", "TcpProxy", "TcpTunnel", "Thresholds", "TlsCertificate", "TlsContext",
     "TlsParameters", "TlsRules", "TlsTrust", "TreeInput", "ValueMatch", "ZoneAware",
 ]  # fmt: skip
 

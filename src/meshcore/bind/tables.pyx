@@ -29,6 +29,7 @@ from meshcore.bind.runtime cimport RuntimeCells
 from meshcore.bind.sockets cimport compile_dial, compile_proxy_out, tally_of
 from meshcore.bind.stats cimport Group, Layout, StatsRegistry
 from meshcore.bind.stream_matchers cimport compile_cidrs
+from meshcore.bind.tcp cimport compile_tunnel
 from meshcore.bind.thrift_filters cimport compile_thrift_filters, compile_thrift_retry
 from meshcore.bind.thrift_routes cimport thrift_routes_compile
 from meshcore.bind.tls_slot cimport cluster_tls_fill, tls_slot_fill, tls_slot_replace, tls_stats_of
@@ -526,6 +527,9 @@ cdef class ListenerTable:
             tcp.weights[<int>i] = weight
             tcp.total_weight += weight
         tcp.connect_attempts = spec.max_connect_attempts
+        tcp.backoff_ms = spec.backoff_base_ms
+        tcp.backoff_max_ms = spec.backoff_max_ms
+        tcp.tunnel = compile_tunnel(arena, spec.tunnel)
         tcp.idle_ms = spec.idle_timeout_ms
         tcp.duration_ms = spec.max_duration_ms
         tcp.log_connected = spec.log_connected

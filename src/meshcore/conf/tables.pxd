@@ -18,6 +18,7 @@ from meshcore.conf.stat_ids cimport (
     CLUSTER_STATS, HCM_STATS, LISTENER_FILTER_STATS, LISTENER_HTTP_STATS, LISTENER_STATS, NETWORK_FILTER_STATS, TCP_STATS, THRIFT_STATS,
 )
 from meshcore.conf.tls cimport TlsSlot
+from meshcore.conf.tunnel cimport TunnelConf
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
 from meshcore.filter.thrift_metadata cimport ThriftFilter
 from meshcore.observe.format cimport Format
@@ -269,8 +270,14 @@ cdef struct TcpConf:
     uint32_t choices_len           # at least one
     uint64_t total_weight
     uint32_t connect_attempts
+    uint64_t backoff_ms            # before another try; 0 = at once
+    uint64_t backoff_max_ms
+    bint waits_for_bytes           # a host is dialled when the client has said something
+    uint32_t early_bytes           # ... of which so much is read before the host is there
+    const TunnelConf *tunnel       # NULL: hosts get the bytes as they are
     uint64_t idle_ms
     uint64_t duration_ms
+    double duration_jitter         # a share of it, by which it may be longer
     HashPolicy *hash               # NULL: none
     uint64_t log_every_ms          # a line so often while it lives, 0 = none
     bint log_connected             # one line more, when the upstream is connected

@@ -41,6 +41,7 @@ cdef enum ResponseFlag:
     FLAG_DO = 1 << 27              # DropOverLoad
     FLAG_DR = 1 << 28              # DownstreamRemoteReset
     FLAG_UDO = 1 << 29             # UnconditionalDropOverload
+    FLAGS_IN_TURN = 1 << 30        # none itself: URX and UO were raised after the others, not before them
 
 cdef struct IpAddress:
     # An IPv4 or IPv6 address with its port, or nothing (family 0), or a Unix socket (path lives with its owner).

@@ -84,8 +84,10 @@ cdef size_t flags_write(uint64_t flags, bint names_long, char *out) noexcept nog
     cdef int i = 0
     if names_long:
         names = &long_names[0]
-    if flags & (FLAG_URX | FLAG_UO):
-        # Envoy prints flags in the order in which they were raised; that there is no other try comes before the reason of the last one.
+    if flags & FLAGS_IN_TURN:
+        flags &= ~<uint64_t>FLAGS_IN_TURN
+    elif flags & (FLAG_URX | FLAG_UO):
+        # Envoy prints flags in the order in which they were raised; that there is no other try comes before the reason of a request's last one.
         i = bit_index(flags & (FLAG_URX | FLAG_UO))
         memcpy(at, names[i].at, names[i].len)
         at += names[i].len

@@ -37,6 +37,7 @@ from meshcore.proxy.reselect cimport reselect_note, reselect_prepare, reselects
 from meshcore.proxy.route_hash cimport route_hash_fill
 from meshcore.proxy.route_head cimport route_head_set_host
 from meshcore.proxy.stream cimport *
+from meshcore.proxy.tcp_tunnel cimport tunnel_unserved
 from meshcore.proxy.terminate cimport stream_terminates
 from meshcore.proxy.upstream cimport *
 from meshcore.proxy.upstream_http1 cimport upstream_send_raw
@@ -56,6 +57,9 @@ cdef void set_attempts(Stream *stream, uint32_t number) noexcept nogil:
 
 
 cdef void no_host(Stream *stream) noexcept nogil:
+    if stream.bits & STREAM_BYTES:
+        tunnel_unserved(stream)
+        return
     charge(stream, 503)
     stream_reply_simple(stream, 503, FLAG_UH, span(b"no_healthy_upstream", 19), span(b"no healthy upstream", 19))
 
@@ -282,7 +286,7 @@ cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil:
     if transport_is_tls(upstream.transport):
         tls_facts_unref(record.upstream_tls)
         record.upstream_tls = tls_facts_ref(transport_facts(upstream.transport))
-    if stream.cluster.conf.max_stream_ms:
+    if stream.cluster.conf.max_stream_ms and stream.bits & STREAM_BYTES == 0:
         wheel_arm(&stream.engine.loop.wheel, &attempt.duration, clock_ms(&stream.engine.loop.clock) + stream.cluster.conf.max_stream_ms)
     if stream_terminates(stream):
         open_tunnel(stream, attempt, upstream)

@@ -20,6 +20,7 @@ from meshcore.proxy.own_stream cimport own_stream_data, own_stream_head, own_str
 from meshcore.proxy.route_hash cimport route_hash_cookies
 from meshcore.proxy.retry cimport retry_wants_response
 from meshcore.proxy.stream cimport *
+from meshcore.proxy.tcp_tunnel cimport tunnel_answered, tunnel_data
 from meshcore.route.finalize cimport route_mutate_response
 from meshcore.route.table cimport SCOPE_RQ_RETRY_SUCCESS
 
@@ -29,6 +30,8 @@ cdef enum:
 
 cdef void attempt_interim(Attempt *attempt, Head *head) noexcept nogil:
     cdef Stream *stream = attempt.stream
+    if stream.bits & STREAM_BYTES:
+        return
     if head.status == 100 and attempt.interim:
         return                     # Envoy takes one 100 per response
     charge(stream, head.status)
@@ -92,6 +95,9 @@ cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
     atomic_add(&attempt.host.stats[HOST_RQ_ERROR if status >= 500 else HOST_RQ_SUCCESS], 1)
     if attempt.cluster.balancer.ops.observe != NULL:
         attempt.cluster.balancer.ops.observe(&attempt.cluster.balancer, attempt.host, now - attempt.started_ns)
+    if stream.bits & STREAM_BYTES:
+        tunnel_answered(attempt, end)
+        return
     if not good_enough(stream, attempt, status):
         if end:
             drop_attempt(attempt)
@@ -141,6 +147,9 @@ cdef void response_over(Stream *stream, Attempt *attempt) noexcept nogil:
 
 cdef void attempt_response_data(Attempt *attempt, Span data, bint end) noexcept nogil:
     cdef Stream *stream = attempt.stream
+    if stream.bits & STREAM_BYTES:
+        tunnel_data(attempt, data, end)
+        return
     touch_try(attempt)
     if end:
         response_over(stream, attempt)
@@ -152,6 +161,9 @@ cdef void attempt_response_data(Attempt *attempt, Span data, bint end) noexcept 
 
 cdef void attempt_response_trailers(Attempt *attempt) noexcept nogil:
     cdef Stream *stream = attempt.stream
+    if stream.bits & STREAM_BYTES:
+        tunnel_data(attempt, span(b"", 0), True)
+        return
     response_over(stream, attempt)
     if stream.bits & STREAM_OWN:
         own_stream_trailers(stream)

@@ -20,6 +20,7 @@ from meshcore.proxy.reset_reply cimport reason_flag, reason_text, reply_reset, r
 from meshcore.proxy.retry cimport *
 from meshcore.proxy.route_timeouts cimport route_timeouts_expect
 from meshcore.proxy.stream cimport stream_reply_simple, stream_reset
+from meshcore.proxy.tcp_tunnel cimport tunnel_failed
 from meshcore.route.table cimport SCOPE_RQ_RETRY, SCOPE_RQ_RETRY_LIMIT_EXCEEDED, SCOPE_RQ_RETRY_OVERFLOW
 
 
@@ -97,6 +98,9 @@ cdef void attempt_failed(Attempt *attempt, uint8_t reason, Span failure) noexcep
         blame_failed(attempt, STATUS_RESET)
     attempt.upstream = NULL
     drop_attempt(attempt)
+    if stream.bits & STREAM_BYTES:
+        tunnel_failed(stream, reason, failure)
+        return
     if not retried:
         give_retry(stream)
     if stale:

@@ -241,6 +241,7 @@ cdef enum StreamBits:
     STREAM_OWN = 1 << 26                   # the engine's own (own_stream): it has no client
     STREAM_REDIRECTED = 1 << 27            # the connection manager has seen its head: it is the target of an internal redirect
     STREAM_RETRIED = 1 << 25               # another try followed a failed one
+    STREAM_BYTES = 1 << 28                 # a TCP session's tunnel: no HTTP client, `down` is its TcpSession
 
 cdef struct Hop:
     # An internal redirect that led to a stream; the names are in its arena.
@@ -346,16 +347,19 @@ cdef struct Stream:
 
 cdef struct TcpSession:
     # A connection of a TCP chain and the one to its host.
-    Connection conn                # must be first
-    Engine *engine
+    Downstream base                # must be first; a tunnel's stream takes it for its client
     ClusterLocal *cluster          # a use of it: the one that is dialled; NULL: none chosen
     ClusterLocal *routed           # a use of it: the one that the route names, of which `cluster` may be a member
     Host *host                     # a reference; the one dialled last, NULL: none
     Transport *upstream            # NULL: none
+    Stream *tunnel                 # asks its hosts for a tunnel and carries the bytes; NULL: none, `upstream` does
+    Held early                     # the client's bytes before its host is there
+    bint starting                  # a try is being started: it may fail at once
+    bint start_failed              # ... and has
     uint32_t open                  # transports that are not gone yet
     uint32_t attempts              # hosts dialled
     bint connected                 # the upstream took the connection
-    bint closed                    # finish has run; the transports are going
+    bint closed                    # tcp_finish has run; the transports are going
     bint local_close
     bint log_at_end
     bint down_ended                # a FIN came
@@ -379,6 +383,7 @@ cdef struct TcpSession:
     const Criteria *criteria       # subset wanted; NULL: any
     Timer logging
     Timer connecting
+    Timer backoff
     Timer idle
     Timer duration
 
@@ -491,6 +496,7 @@ cdef struct Attempt:
     bint chunked                   # the request body is written in chunks
     bint pausing                   # downstream is slow: the upstream is not read
     bint holding                   # the head is out, the body waits until the upstream has agreed to a tunnel
+    bint answered                  # the whole answer came, and the request goes on all the same
     bint raw                       # a terminated CONNECT: no HTTP on its connection
     bint interim                   # a 1xx of it went downstream: there is no other try
     uint64_t started_ns

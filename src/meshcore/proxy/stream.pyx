@@ -18,6 +18,7 @@ from meshcore.observe.counters cimport gauge_add, stat_inc
 from meshcore.observe.metadata cimport FilterStateItem
 from meshcore.observe.record cimport *
 from meshcore.observe.tls_facts cimport TlsFacts
+from meshcore.proxy.attempt cimport RESET_LOCAL
 from meshcore.proxy.chain cimport *
 from meshcore.proxy.charge cimport charge_local
 from meshcore.proxy.client cimport client_no_more
@@ -32,6 +33,7 @@ from meshcore.proxy.route_timeouts cimport route_duration_use
 from meshcore.proxy.router cimport router_end, router_find_cluster, router_request_complete
 from meshcore.proxy.stream_end cimport stream_end
 from meshcore.proxy.stream_response cimport deliver_full, deliver_low
+from meshcore.proxy.tcp_tunnel cimport tunnel_failed
 from meshcore.route.table cimport ROUTE_FORWARD, Route, UpgradeRule, host_of, request_is_grpc, route_choose_for, route_find
 
 cdef enum:
@@ -391,7 +393,10 @@ cdef void stream_reply(Stream *stream, const LocalReply *reply) noexcept nogil:
     if stream.bits & STREAM_ENDED or (stream.bits & STREAM_LOCAL_REPLY and stream.response_chain.holding == 0):
         return
     if stream.bits & STREAM_OWN:
-        own_stream_end(stream)
+        if stream.bits & STREAM_BYTES:
+            tunnel_failed(stream, RESET_LOCAL, span(b"", 0))
+        else:
+            own_stream_end(stream)
         return
     if stream.bits & STREAM_RESPONSE_HEAD:
         if stream.bits & STREAM_LOCAL_REPLY:

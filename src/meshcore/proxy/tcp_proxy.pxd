@@ -3,12 +3,22 @@
 # A session is one accepted connection of a CHAIN_TCP filter chain. It chooses a cluster and a host, dials, and reads the client only when the
 # upstream is there. Each side's FIN goes to the other side behind its last byte, a reset becomes a reset; the session ends when both have
 # sent their FIN, on a failure or a timeout, and when the listener or the server is torn down. Worker thread.
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from meshcore.base.span cimport Span
 from meshcore.io.transport cimport Transport
-from meshcore.proxy.objects cimport ChainLocal, ClusterLocal, Connection, ListenerLocal
+from meshcore.proxy.objects cimport ChainLocal, ClusterLocal, Connection, ListenerLocal, TcpSession
+from meshcore.route.hash_policy cimport HashAnswer
 
 cdef void tcp_refuse(Connection *connection, size_t n, Span details) noexcept nogil         # a network filter has read n bytes and ends it
+
+# What tcp_tunnel tells a session.
+cdef void tcp_opened(TcpSession *session) noexcept nogil                      # the host has agreed
+cdef void tcp_try_again(TcpSession *session) noexcept nogil                   # a try failed
+cdef void tcp_unserved(TcpSession *session, uint64_t flags) noexcept nogil    # no host can take it
+cdef void tcp_read(TcpSession *session, Span data) noexcept nogil             # bytes of the host
+cdef void tcp_upstream_end(TcpSession *session) noexcept nogil                # no more of them
+cdef void tcp_finish(TcpSession *session, uint64_t flags, bint reset) noexcept nogil
+cdef void tcp_hash(TcpSession *session, HashAnswer *answer) noexcept nogil    # by its hash policy, which it has
 cdef void tcp_start(ChainLocal *chain, Transport *transport) noexcept nogil        # a new connection for a TCP chain
 cdef void tcp_host_failed(ListenerLocal *listener, ClusterLocal *cluster, uint32_t slot) noexcept nogil    # its sessions with that host end

@@ -16,7 +16,7 @@ from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.cluster.balancer cimport Pick, balancer_hashes, balancer_pick
 from meshcore.cluster.breaker cimport RESOURCE_CONNECTIONS, breaker_allows, breaker_give, breaker_take
 from meshcore.cluster.host cimport (
-    HOST_CX_ACTIVE, HOST_CX_CONNECT_FAIL, HOST_CX_TOTAL, HOST_RQ_ACTIVE, HOST_RQ_TOTAL, Host, host_note, host_unref,
+    HOST_CX_ACTIVE, HOST_CX_CONNECT_FAIL, HOST_CX_TOTAL, HOST_RQ_ACTIVE, HOST_RQ_TOTAL, Host, host_unref,
 )
 from meshcore.cluster.outlier cimport outlier_connected, outlier_failed
 from meshcore.conf.dial cimport Dial
@@ -28,17 +28,16 @@ from meshcore.io.transport cimport *
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add
 from meshcore.observe.metadata cimport FilterState
 from meshcore.observe.record cimport *
-from meshcore.proxy.access_log cimport write_logs
 from meshcore.proxy.aggregate cimport aggregate_choose
-from meshcore.proxy.connection cimport (
-    connection_begin, connection_direct_local, connection_direct_remote, connection_end, connection_local, connection_server_name,
-)
+from meshcore.proxy.connection cimport connection_begin, connection_direct_remote, connection_end, connection_local, connection_server_name
 from meshcore.proxy.engine cimport cluster_unuse, engine_find_cluster
 from meshcore.proxy.network_filter cimport network_filters_pass
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.origin cimport Origin, origin_dial, origin_names, origin_say
 from meshcore.proxy.original_dst cimport original_dst_of
 from meshcore.proxy.own_pools cimport own_origin
+from meshcore.proxy.tcp_log cimport tcp_log_write
+from meshcore.proxy.tcp_tunnel cimport tunnel_dial, tunnel_end, tunnel_pause, tunnel_resume, tunnel_send
 from meshcore.route.hash_policy cimport HashAnswer, HashSource, hash_policy_run
 
 cdef extern from "<errno.h>" nogil:
@@ -51,26 +50,27 @@ cdef enum:
     NS_PER_MS = 1000000
     STATUS_REFUSED = 503           # what outlier detection counts
     STATUS_SLOW = 504
+    BACKOFF_DOUBLINGS = 20
 
 
 cdef inline TcpConf *conf_of(TcpSession *session) noexcept nogil:
-    return session.conn.chain.conf.tcp
+    return session.base.conn.chain.conf.tcp
 
 
 cdef inline void count(TcpSession *session, int stat, int64_t n) noexcept nogil:
-    stat_add(session.engine.stats, conf_of(session).stats[stat], n)
+    stat_add(session.base.engine.stats, conf_of(session).stats[stat], n)
 
 
 cdef inline void count_cluster(TcpSession *session, int stat, int64_t n) noexcept nogil:
-    stat_add(session.engine.stats, session.cluster.conf.stats[stat], n)
+    stat_add(session.base.engine.stats, session.cluster.conf.stats[stat], n)
 
 
 cdef inline void gauge_cluster(TcpSession *session, int stat, int64_t n) noexcept nogil:
-    gauge_add(session.engine.stats, session.cluster.conf.stats[stat], n)
+    gauge_add(session.base.engine.stats, session.cluster.conf.stats[stat], n)
 
 
 cdef inline uint64_t now_ms(TcpSession *session) noexcept nogil:
-    return clock_ms(&session.engine.loop.clock)
+    return clock_ms(&session.base.engine.loop.clock)
 
 
 # --- life -----------------------------------------------------------------------------------------------------------
@@ -83,21 +83,22 @@ cdef void tcp_start(ChainLocal *chain, Transport *transport) noexcept nogil:
         transport_close(transport)
         return
     memset(session, 0, sizeof(TcpSession))
-    connection_begin(&session.conn, &connection_ops, chain, transport)
-    session.engine = engine
+    connection_begin(&session.base.conn, &connection_ops, chain, transport)
+    session.base.engine = engine
     session.wall_us = clock_wall_us(&engine.loop.clock)
     timer_init(&session.idle, on_idle, session)
     timer_init(&session.connecting, on_connect_timeout, session)
+    timer_init(&session.backoff, on_backoff, session)
     timer_init(&session.duration, on_duration, session)
     timer_init(&session.logging, on_log_due, session)
-    transport.ops = &down_ops
+    transport.ops = &down_ops if conf_of(session).tunnel == NULL else &tunnel_ops
     transport.owner = session
     session.open = 1
     count(session, TCP_CX_TOTAL, 1)
-    if chain.conf.filters_len and not network_filters_pass(&session.conn):
+    if chain.conf.filters_len and not network_filters_pass(&session.base.conn):
         session.local_close = True
         session.log_at_end = True
-        finish(session, FLAG_URX, False)       # what Envoy logs for a connection that it never looked at
+        tcp_finish(session, FLAG_URX, False)       # what Envoy logs for a connection that it never looked at
         return
     if conf_of(session).duration_ms:
         wheel_arm(&engine.loop.wheel, &session.duration, now_ms(session) + conf_of(session).duration_ms)
@@ -121,13 +122,13 @@ cdef void use_cluster(TcpSession *session, ClusterLocal *cluster) noexcept nogil
 
 
 cdef ClusterLocal *cluster_of(TcpSession *session) noexcept nogil:
-    cdef Engine *engine = session.engine
+    cdef Engine *engine = session.base.engine
     cdef TcpConf *conf = conf_of(session)
     cdef uint64_t at
     cdef uint32_t index
     cdef uint32_t i = 0
-    cdef Span name = connection_server_name(&session.conn)
-    if session.conn.chain.conf.by_server_name and name.len > 0:
+    cdef Span name = connection_server_name(&session.base.conn)
+    if session.base.conn.chain.conf.by_server_name and name.len > 0:
         return engine_find_cluster(engine, name)
     if conf.choices_len > 1:
         at = random_u64(&engine.loop.random) % conf.total_weight
@@ -139,19 +140,22 @@ cdef ClusterLocal *cluster_of(TcpSession *session) noexcept nogil:
     return engine.clusters[index] if index < engine.clusters_cap else NULL
 
 
-cdef void finish(TcpSession *session, uint64_t flags, bint reset) noexcept nogil:
+cdef void tcp_finish(TcpSession *session, uint64_t flags, bint reset) noexcept nogil:
     # The last act: counts, the log line, and both transports go. A close lets out what waits; a reset does not.
     cdef Transport *upstream = session.upstream
     if session.closed:
         return
     session.flags |= flags
     session.closed = True
-    timer_cancel(&session.engine.loop.wheel, &session.idle)
-    timer_cancel(&session.engine.loop.wheel, &session.connecting)
-    timer_cancel(&session.engine.loop.wheel, &session.duration)
-    timer_cancel(&session.engine.loop.wheel, &session.logging)
+    timer_cancel(&session.base.engine.loop.wheel, &session.idle)
+    timer_cancel(&session.base.engine.loop.wheel, &session.connecting)
+    timer_cancel(&session.base.engine.loop.wheel, &session.backoff)
+    timer_cancel(&session.base.engine.loop.wheel, &session.duration)
+    timer_cancel(&session.base.engine.loop.wheel, &session.logging)
     if session.log_at_end:
-        write_line(session, LOG_TCP_CONNECTION_END, NOTHING)
+        tcp_log_write(session, LOG_TCP_CONNECTION_END, NOTHING)
+    if session.tunnel != NULL:
+        tunnel_end(session)
     if upstream != NULL:
         leave_host(session)
         if reset:
@@ -159,9 +163,9 @@ cdef void finish(TcpSession *session, uint64_t flags, bint reset) noexcept nogil
         else:
             transport_close(upstream)
     if reset:
-        transport_reset(session.conn.transport)
+        transport_reset(session.base.conn.transport)
     else:
-        transport_close(session.conn.transport)
+        transport_close(session.base.conn.transport)
 
 
 cdef void give_up(TcpSession *session, uint64_t flags, Span reason) noexcept nogil:
@@ -169,7 +173,7 @@ cdef void give_up(TcpSession *session, uint64_t flags, Span reason) noexcept nog
     session.down_reason = reason
     session.local_close = True
     session.log_at_end = True
-    finish(session, flags, False)
+    tcp_finish(session, flags, False)
 
 
 cdef void on_gone(Transport *transport) noexcept nogil:
@@ -184,8 +188,8 @@ cdef void on_gone(Transport *transport) noexcept nogil:
         host_unref(session.host)
     free(session.up_failure)
     free(session.down_failure)
-    connection_end(&session.conn)
-    slab_free(&session.engine.tcp_sessions, session)
+    connection_end(&session.base.conn)
+    slab_free(&session.base.engine.tcp_sessions, session)
 
 
 # --- upstream -------------------------------------------------------------------------------------------------------
@@ -202,39 +206,89 @@ cdef Span DURATION = span(b"max_connection_duration_reached", 31)
 
 
 cdef void connect(TcpSession *session) noexcept nogil:
-    # Tries hosts until one is being dialled or the session is given up.
+    # Tries hosts until one is being dialled, the next try has to wait, or the session is given up.
     cdef int error = 0
+    if conf_of(session).tunnel != NULL:
+        connect_tunnel(session)
+        return
     while not dial(session, &error):
         count_connect_failure(session, error)
+        if waits(session):
+            return
 
 
-cdef void hash_connection(TcpSession *session, Pick *pick) noexcept nogil:
+cdef void connect_tunnel(TcpSession *session) noexcept nogil:
+    while may_dial(session):
+        session.attempts += 1
+        if tunnel_dial(session) or waits(session):
+            return
+
+
+cdef bint waits(TcpSession *session) noexcept nogil:
+    # backoff_options: fully jittered, up to base * (2^n - 1) before the try after the n-th (Envoy's JitteredExponentialBackOffStrategy).
+    cdef TcpConf *conf = conf_of(session)
+    cdef uint64_t window
+    if conf.backoff_ms == 0 or session.attempts >= conf.connect_attempts:
+        return False
+    window = conf.backoff_ms * ((<uint64_t>1 << min(session.attempts, <uint32_t>BACKOFF_DOUBLINGS)) - 1)
+    window = max(min(window, conf.backoff_max_ms), <uint64_t>1)
+    wheel_arm(&session.base.engine.loop.wheel, &session.backoff, now_ms(session) + random_u64(&session.base.engine.loop.random) % window)
+    return True
+
+
+cdef void tcp_try_again(TcpSession *session) noexcept nogil:
+    if not waits(session):
+        connect(session)
+
+
+cdef void on_backoff(Timer *timer) noexcept nogil:
+    connect(<TcpSession *>timer.owner)
+
+
+cdef void tcp_hash(TcpSession *session, HashAnswer *answer) noexcept nogil:
     cdef FilterState nothing
     cdef HashSource source
-    cdef HashAnswer answer
     nothing.items = NULL
     memset(&source, 0, sizeof(HashSource))
-    source.remote = &session.conn.remote
-    source.peer = connection_direct_remote(&session.conn)
-    source.local = connection_local(&session.conn)
-    source.state = &session.conn.state.objects if session.conn.state != NULL else &nothing
-    hash_policy_run(conf_of(session).hash, &source, &answer)
-    pick.hash = answer.hash
-    pick.has_hash = answer.found
+    source.remote = &session.base.conn.remote
+    source.peer = connection_direct_remote(&session.base.conn)
+    source.local = connection_local(&session.base.conn)
+    source.state = &session.base.conn.state.objects if session.base.conn.state != NULL else &nothing
+    hash_policy_run(conf_of(session).hash, &source, answer)
 
 
 cdef Host *choose_host(TcpSession *session, Pick *pick) noexcept nogil:
+    cdef HashAnswer answer
     if session.cluster.original != NULL:
-        return original_dst_of(session.cluster, &session.conn)
+        return original_dst_of(session.cluster, &session.base.conn)
     pick.criteria = session.criteria
     if conf_of(session).hash != NULL and balancer_hashes(&session.cluster.balancer):
-        hash_connection(session, pick)
+        tcp_hash(session, &answer)
+        pick.hash = answer.hash
+        pick.has_hash = answer.found
     return balancer_pick(&session.cluster.balancer, pick)
+
+
+cdef void tcp_unserved(TcpSession *session, uint64_t flags) noexcept nogil:
+    give_up(session, flags, NO_HOST)
+
+
+cdef bint may_dial(TcpSession *session) noexcept nogil:
+    # False: it was given up.
+    if not breaker_allows(&session.cluster.conf.breakers[0], RESOURCE_CONNECTIONS):
+        count_cluster(session, CLUSTER_CX_OVERFLOW, 1)
+        give_up(session, FLAG_UO, OVERFLOWN)
+        return False
+    if session.attempts >= conf_of(session).connect_attempts:
+        count_cluster(session, CLUSTER_CX_CONNECT_ATTEMPTS_EXCEEDED, 1)
+        give_up(session, FLAG_URX, NOT_CONNECTED)
+        return False
+    return True
 
 
 cdef bint dial(TcpSession *session, int *error) noexcept nogil:
     # False: this host cannot even be dialled.
-    cdef Engine *engine = session.engine
+    cdef Engine *engine = session.base.engine
     cdef ClusterLocal *chosen = session.routed
     cdef ClusterConf *conf
     cdef Host *host
@@ -250,18 +304,12 @@ cdef bint dial(TcpSession *session, int *error) noexcept nogil:
         use_cluster(session, session.routed if chosen == NULL else chosen)
     conf = session.cluster.conf
     how = &conf.dial
-    if not breaker_allows(&conf.breakers[0], RESOURCE_CONNECTIONS):
-        count_cluster(session, CLUSTER_CX_OVERFLOW, 1)
-        give_up(session, FLAG_UO, OVERFLOWN)
-        return True
-    if session.attempts >= conf_of(session).connect_attempts:
-        count_cluster(session, CLUSTER_CX_CONNECT_ATTEMPTS_EXCEEDED, 1)
-        give_up(session, FLAG_URX, NOT_CONNECTED)
+    if not may_dial(session):
         return True
     host = choose_host(session, &pick)
     if host == NULL:
         count_cluster(session, CLUSTER_CX_NONE_HEALTHY, 1)
-        give_up(session, FLAG_UH, NO_HOST)
+        tcp_unserved(session, FLAG_UH)
         return True
     atomic_ref(&host.refs)
     if session.host != NULL:
@@ -272,7 +320,7 @@ cdef bint dial(TcpSession *session, int *error) noexcept nogil:
     count_cluster(session, CLUSTER_RQ_PENDING_TOTAL, 1)
     count_cluster(session, CLUSTER_CX_TOTAL, 1)
     atomic_add(&host.stats[HOST_CX_TOTAL], 1)
-    if own_origin(session.cluster, &session.conn, NULL, &origin):
+    if own_origin(session.cluster, &session.base.conn, NULL, &origin):
         how = origin_dial(&origin, how, &room)
     names = origin_names(NULL, host)
     session.upstream = transport_dial(&engine.loop, host.dials, host.dials_len, how, cluster_tls(conf, host), &names, &up_ops, session, error)
@@ -335,7 +383,7 @@ cdef void leave_host(TcpSession *session) noexcept nogil:
     if not session.connected:
         gauge_cluster(session, CLUSTER_RQ_PENDING_ACTIVE, -1)
         return
-    histogram_record(session.engine.stats, conf.cx_length_ms, (clock_ns(&session.engine.loop.clock) - session.dialled_ns) // NS_PER_MS)
+    histogram_record(session.base.engine.stats, conf.cx_length_ms, (clock_ns(&session.base.engine.loop.clock) - session.dialled_ns) // NS_PER_MS)
     count_cluster(session, CLUSTER_CX_DESTROY_WITH_RQ, 1)
     count_cluster(session, CLUSTER_CX_DESTROY_LOCAL_WITH_RQ if local else CLUSTER_CX_DESTROY_REMOTE_WITH_RQ, 1)
     gauge_cluster(session, CLUSTER_RQ_ACTIVE, -1)
@@ -346,38 +394,42 @@ cdef void on_connected(Transport *transport, int error) noexcept nogil:
     cdef TcpSession *session = <TcpSession *>transport.owner
     cdef ClusterConf *conf
     cdef Origin origin
-    timer_cancel(&session.engine.loop.wheel, &session.connecting)
+    timer_cancel(&session.base.engine.loop.wheel, &session.connecting)
     if error < 0:
         keep_failure(session, &session.up_failure, transport)
         drop_upstream(session)
         count_connect_failure(session, error)
         if session.up_failure != NULL:
             session.failure = span(session.up_failure, strlen(session.up_failure))
-        connect(session)
+        tcp_try_again(session)
         return
     conf = session.cluster.conf
-    session.connected = True
-    session.log_at_end = True
     session.failure = span(b"", 0)
     transport_local(transport, &session.upstream_local)
     if session.host.outlier != NULL:
         outlier_connected(session.host.outlier)
     if conf.says != NULL:
-        own_origin(session.cluster, &session.conn, NULL, &origin)
+        own_origin(session.cluster, &session.base.conn, NULL, &origin)
         origin_say(&origin, conf.says, transport)
     if conf.keepalive:
         transport_keepalive(transport, conf.keepalive_probes, conf.keepalive_time_s, conf.keepalive_interval_s)
-    histogram_record(session.engine.stats, conf.cx_connect_ms, (clock_ns(&session.engine.loop.clock) - session.dialled_ns) // NS_PER_MS)
+    histogram_record(session.base.engine.stats, conf.cx_connect_ms, (clock_ns(&session.base.engine.loop.clock) - session.dialled_ns) // NS_PER_MS)
     gauge_cluster(session, CLUSTER_RQ_PENDING_ACTIVE, -1)
     count_cluster(session, CLUSTER_RQ_TOTAL, 1)
     gauge_cluster(session, CLUSTER_RQ_ACTIVE, 1)
     atomic_add(&session.host.stats[HOST_RQ_TOTAL], 1)
     atomic_add(&session.host.stats[HOST_RQ_ACTIVE], 1)
+    transport_read_start(transport)
+    tcp_opened(session)
+
+
+cdef void tcp_opened(TcpSession *session) noexcept nogil:
+    session.connected = True
+    session.log_at_end = True
     touch(session)
     if conf_of(session).log_connected:
-        write_line(session, LOG_TCP_UPSTREAM_CONNECTED, NOTHING)
-    transport_read_start(transport)
-    transport_read_start(session.conn.transport)
+        tcp_log_write(session, LOG_TCP_UPSTREAM_CONNECTED, NOTHING)
+    transport_read_start(session.base.conn.transport)
 
 
 cdef void on_connect_timeout(Timer *timer) noexcept nogil:
@@ -387,7 +439,7 @@ cdef void on_connect_timeout(Timer *timer) noexcept nogil:
     drop_upstream(session)
     session.local_close = False
     count_connect_failure(session, 0)
-    connect(session)
+    tcp_try_again(session)
 
 
 # --- bytes ----------------------------------------------------------------------------------------------------------
@@ -395,9 +447,9 @@ cdef void on_connect_timeout(Timer *timer) noexcept nogil:
 
 cdef void touch(TcpSession *session) noexcept nogil:
     # The idle timer looks at active_ns only when it fires.
-    session.active_ns = clock_ns(&session.engine.loop.clock)
+    session.active_ns = clock_ns(&session.base.engine.loop.clock)
     if session.idle.link == NULL and conf_of(session).idle_ms:
-        wheel_arm(&session.engine.loop.wheel, &session.idle, session.active_ns // NS_PER_MS + conf_of(session).idle_ms)
+        wheel_arm(&session.base.engine.loop.wheel, &session.idle, session.active_ns // NS_PER_MS + conf_of(session).idle_ms)
 
 
 cdef void on_down_read(Transport *transport, const char *at, size_t n) noexcept nogil:
@@ -405,19 +457,44 @@ cdef void on_down_read(Transport *transport, const char *at, size_t n) noexcept 
     session.received += n
     count(session, TCP_RX_BYTES, <int64_t>n)
     count_cluster(session, CLUSTER_CX_TX_BYTES, <int64_t>n)
-    session.active_ns = clock_ns(&session.engine.loop.clock)
+    session.active_ns = clock_ns(&session.base.engine.loop.clock)
     transport_append(session.upstream, at, n)
     transport_flush(session.upstream)
 
 
+cdef void on_tunnel_read(Transport *transport, const char *at, size_t n) noexcept nogil:
+    # The cluster's bytes are counted where they become HTTP.
+    cdef TcpSession *session = <TcpSession *>transport.owner
+    session.received += n
+    count(session, TCP_RX_BYTES, <int64_t>n)
+    session.active_ns = clock_ns(&session.base.engine.loop.clock)
+    tunnel_send(session, span(at, n), False)
+
+
+cdef void on_tunnel_high(Transport *transport) noexcept nogil:
+    cdef TcpSession *session = <TcpSession *>transport.owner
+    if session.tunnel != NULL:
+        tunnel_pause(session)
+
+
+cdef void on_tunnel_low(Transport *transport) noexcept nogil:
+    cdef TcpSession *session = <TcpSession *>transport.owner
+    if session.tunnel != NULL:
+        tunnel_resume(session)
+
+
+cdef void tcp_read(TcpSession *session, Span data) noexcept nogil:
+    session.sent += data.len
+    count(session, TCP_TX_BYTES, <int64_t>data.len)
+    session.active_ns = clock_ns(&session.base.engine.loop.clock)
+    transport_append(session.base.conn.transport, data.at, data.len)
+    transport_flush(session.base.conn.transport)
+
+
 cdef void on_up_read(Transport *transport, const char *at, size_t n) noexcept nogil:
     cdef TcpSession *session = <TcpSession *>transport.owner
-    session.sent += n
-    count(session, TCP_TX_BYTES, <int64_t>n)
     count_cluster(session, CLUSTER_CX_RX_BYTES, <int64_t>n)
-    session.active_ns = clock_ns(&session.engine.loop.clock)
-    transport_append(session.conn.transport, at, n)
-    transport_flush(session.conn.transport)
+    tcp_read(session, span(at, n))
 
 
 cdef void on_down_end(Transport *transport, int error) noexcept nogil:
@@ -425,26 +502,35 @@ cdef void on_down_end(Transport *transport, int error) noexcept nogil:
     if error == -EPROTO:           # no TLS: an alert has said so
         keep_failure(session, &session.down_failure, transport)
         session.local_close = True
-        finish(session, 0, False)
+        tcp_finish(session, 0, False)
         return
     if error < 0:
         session.down_close = CLOSE_REMOTE_RESET
         session.local_close = True
-        finish(session, 0, True)
+        tcp_finish(session, 0, True)
         return
     session.down_ended = True
     session.local_close = session.up_ended         # as Envoy counts it: who sends the last FIN has closed
-    transport_finish(session.upstream)
+    if conf_of(session).tunnel == NULL:
+        transport_finish(session.upstream)
+        return
+    session.up_flushed = True
+    tunnel_send(session, NOTHING, True)
+    end_if_over(session)
 
 
 cdef void on_up_end(Transport *transport, int error) noexcept nogil:
     cdef TcpSession *session = <TcpSession *>transport.owner
     if error < 0:
         session.down_close = CLOSE_LOCAL_RESET
-        finish(session, FLAG_UR, True)
+        tcp_finish(session, FLAG_UR, True)
         return
+    tcp_upstream_end(session)
+
+
+cdef void tcp_upstream_end(TcpSession *session) noexcept nogil:
     session.up_ended = True
-    transport_finish(session.conn.transport)
+    transport_finish(session.base.conn.transport)
 
 
 cdef void on_flushed(Transport *transport) noexcept nogil:
@@ -454,8 +540,12 @@ cdef void on_flushed(Transport *transport) noexcept nogil:
         session.up_flushed = True
     else:
         session.down_flushed = True
+    end_if_over(session)
+
+
+cdef void end_if_over(TcpSession *session) noexcept nogil:
     if session.up_flushed and session.down_flushed and session.up_ended and session.down_ended:
-        finish(session, 0, False)
+        tcp_finish(session, 0, False)
 
 
 cdef void on_down_high(Transport *transport) noexcept nogil:
@@ -475,14 +565,14 @@ cdef void on_down_low(Transport *transport) noexcept nogil:
 cdef void on_up_high(Transport *transport) noexcept nogil:
     cdef TcpSession *session = <TcpSession *>transport.owner
     count(session, TCP_PAUSED, 1)
-    transport_read_stop(session.conn.transport)
+    transport_read_stop(session.base.conn.transport)
 
 
 cdef void on_up_low(Transport *transport) noexcept nogil:
     cdef TcpSession *session = <TcpSession *>transport.owner
     if not session.down_ended:
         count(session, TCP_RESUMED, 1)
-        transport_read_start(session.conn.transport)
+        transport_read_start(session.base.conn.transport)
 
 
 # --- limits ---------------------------------------------------------------------------------------------------------
@@ -492,13 +582,13 @@ cdef void on_idle(Timer *timer) noexcept nogil:
     cdef TcpSession *session = <TcpSession *>timer.owner
     cdef uint64_t due = session.active_ns // NS_PER_MS + conf_of(session).idle_ms
     if now_ms(session) < due:
-        wheel_arm(&session.engine.loop.wheel, timer, due)
+        wheel_arm(&session.base.engine.loop.wheel, timer, due)
         return
     count(session, TCP_IDLE_TIMEOUT, 1)
     session.down_reason = IDLE
     session.up_reason = IDLE
     session.local_close = True
-    finish(session, 0, False)
+    tcp_finish(session, 0, False)
 
 
 cdef void tcp_host_failed(ListenerLocal *listener, ClusterLocal *cluster, uint32_t slot) noexcept nogil:
@@ -510,7 +600,7 @@ cdef void tcp_host_failed(ListenerLocal *listener, ClusterLocal *cluster, uint32
         session = <TcpSession *>connection
         if connection.ops == &connection_ops and session.cluster == cluster and session.upstream != NULL and session.host.slot == slot:
             session.local_close = True
-            finish(session, 0, False)
+            tcp_finish(session, 0, False)
         connection = next
 
 
@@ -521,7 +611,7 @@ cdef void on_duration(Timer *timer) noexcept nogil:
     session.up_reason = DURATION
     session.local_close = True
     session.log_at_end = True
-    finish(session, FLAG_DT, False)
+    tcp_finish(session, FLAG_DT, False)
 
 
 cdef void drain(Connection *connection) noexcept nogil:
@@ -532,13 +622,13 @@ cdef void drain(Connection *connection) noexcept nogil:
 cdef void abort(Connection *connection) noexcept nogil:
     cdef TcpSession *session = <TcpSession *>connection
     session.local_close = True
-    finish(session, 0, False)
+    tcp_finish(session, 0, False)
 
 
 cdef void on_log_due(Timer *timer) noexcept nogil:
     cdef TcpSession *session = <TcpSession *>timer.owner
-    write_line(session, LOG_TCP_PERIODIC, NOTHING)
-    wheel_arm(&session.engine.loop.wheel, timer, now_ms(session) + conf_of(session).log_every_ms)
+    tcp_log_write(session, LOG_TCP_PERIODIC, NOTHING)
+    wheel_arm(&session.base.engine.loop.wheel, timer, now_ms(session) + conf_of(session).log_every_ms)
 
 
 cdef void tcp_refuse(Connection *connection, size_t n, Span details) noexcept nogil:
@@ -550,61 +640,8 @@ cdef void tcp_refuse(Connection *connection, size_t n, Span details) noexcept no
     session.local_close = True
     session.down_reason = REFUSED
     session.log_at_end = False
-    write_line(session, LOG_TCP_CONNECTION_END, details)
-    finish(session, 0, False)
-
-
-# --- log ------------------------------------------------------------------------------------------------------------
-
-
-cdef void write_line(TcpSession *session, uint8_t kind, Span termination) noexcept nogil:
-    cdef TcpConf *conf = conf_of(session)
-    cdef Record record
-    if conf.logs_len == 0:
-        return
-    memset(&record, 0, sizeof(Record))
-    record.start_ns = session.conn.started_ns
-    record.start_wall_us = session.wall_us
-    record.end_ns = clock_ns(&session.engine.loop.clock)
-    record.response_end_ns = record.end_ns
-    record.bytes_received = record.downstream_wire_rx = record.upstream_wire_tx = session.received
-    record.bytes_sent = record.downstream_wire_tx = record.upstream_wire_rx = session.sent
-    record.flags = session.flags
-    record.upstream_failure = session.failure
-    record.termination = termination
-    if session.down_failure != NULL:
-        record.downstream_failure = span(session.down_failure, strlen(session.down_failure))
-    record.downstream_close_reason = session.down_reason
-    record.upstream_close_reason = session.up_reason
-    record.filter_chain = session.conn.chain.conf.name
-    record.chain_metadata = &session.conn.chain.conf.metadata
-    record.listener_metadata = &session.conn.chain.listener.conf.metadata
-    record.downstream_remote = &session.conn.remote
-    record.downstream_direct_remote = connection_direct_remote(&session.conn)
-    record.downstream_local = connection_local(&session.conn)
-    record.downstream_direct_local = connection_direct_local(&session.conn)
-    record.server_name = connection_server_name(&session.conn)
-    record.connection_id = session.conn.id
-    if session.conn.state != NULL:
-        record.filter_state = session.conn.state.objects
-    record.attempts = session.attempts
-    record.protocol = record.upstream_protocol = NO_PROTOCOL
-    record.log_type = kind
-    record.downstream_close = session.down_close
-    # The line is written while both transports are there still.
-    record.downstream_tls = transport_facts(session.conn.transport)
-    if session.upstream != NULL:
-        record.upstream_tls = transport_facts(session.upstream)
-    if session.routed != NULL:
-        record.cluster = session.routed.conf.name
-        record.cluster_stat_name = session.routed.conf.stat_name
-        record.cluster_metadata = &session.routed.conf.metadata
-    if session.host != NULL:
-        host_note(session.host, &record)
-    if session.connected:
-        record.upstream_local = &session.upstream_local
-        record.upstream_connection_id = session.upstream_id
-    write_logs(session.engine, conf.logs, conf.logs_len, &record)
+    tcp_log_write(session, LOG_TCP_CONNECTION_END, details)
+    tcp_finish(session, 0, False)
 
 
 cdef ConnectionOps connection_ops
@@ -619,6 +656,11 @@ down_ops.on_high = on_down_high
 down_ops.on_low = on_down_low
 down_ops.on_flushed = on_flushed
 down_ops.on_closed = on_gone
+
+cdef TransportOps tunnel_ops = down_ops
+tunnel_ops.on_read = on_tunnel_read
+tunnel_ops.on_high = on_tunnel_high
+tunnel_ops.on_low = on_tunnel_low
 
 cdef TransportOps up_ops
 up_ops.on_connected = on_connected

@@ -212,7 +212,7 @@ cdef void sent(Http1Upstream *upstream, Attempt *attempt, uint64_t n, bint end) 
     attempt.sent_bytes += n
     if end:
         attempt.end_sent = True
-        if attempt.raw or (attempt.stream.bits & STREAM_TUNNEL and attempt.stream.bits & STREAM_CONNECT):
+        if attempt.raw or (attempt.stream.bits & STREAM_TUNNEL and attempt.stream.bits & (STREAM_CONNECT | STREAM_BYTES)):
             transport_finish(upstream.base.transport)
     transport_flush(upstream.base.transport)
 
@@ -405,14 +405,17 @@ cdef void fail(Http1Upstream *upstream, uint8_t reason) noexcept nogil:
 cdef void on_end(Transport *transport, int error) noexcept nogil:
     cdef Http1Upstream *upstream = <Http1Upstream *>transport.owner
     cdef Attempt *attempt = upstream.attempt
+    cdef bint bytes = attempt != NULL and attempt.stream.bits & STREAM_BYTES != 0
     if upstream.base.state == UP_CLOSED:
         return
     if upstream.base.state == UP_BODY and upstream.body.state == BODY_OPEN and error == 0 and (
-            upstream.message.framing != BODY_RAW or attempt.raw):
-        upstream.end_seen = not attempt.raw or attempt.end_sent
+            upstream.message.framing != BODY_RAW or attempt.raw or bytes):
+        upstream.end_seen = not bytes and (not attempt.raw or attempt.end_sent)
         finish_response(upstream, attempt, False)
         attempt_response_data(attempt, span(b"", 0), True)
         return
+    if bytes and error == 0:
+        upstream.base.local_close = True       # as Envoy counts a FIN where it lets directions end alone
     if (upstream.base.state == UP_HEAD and upstream.skip > 0) or (upstream.base.state == UP_BODY and upstream.message.framing != BODY_RAW):
         count(upstream, CLUSTER_CX_PROTOCOL_ERROR, 1)      # it left inside a message
         fail(upstream, RESET_PROTOCOL)

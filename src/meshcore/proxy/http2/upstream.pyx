@@ -191,6 +191,8 @@ cdef inline void sent(Upstream *base, Attempt *attempt, uint64_t n, bint end) no
     attempt.stream.record.upstream_wire_tx += n
     attempt.sent_bytes += n
     attempt.end_sent = attempt.end_sent or end
+    if end and attempt.answered:
+        finish(<Http2Upstream *>base, attempt)
     http2_flush(&(<Http2Upstream *>base).session, base.transport)
 
 
@@ -286,7 +288,10 @@ cdef void on_data(Http2Stream *server, Span data) noexcept nogil:
 
 cdef void on_end(Http2Stream *server) noexcept nogil:
     cdef Attempt *attempt = <Attempt *>server.owner
-    finish(<Http2Upstream *>server.session.owner, attempt)
+    if attempt.stream.bits & STREAM_BYTES and not attempt.end_sent:
+        attempt.answered = True    # the other direction of a tunnel goes on
+    else:
+        finish(<Http2Upstream *>server.session.owner, attempt)
     attempt_response_data(attempt, span(b"", 0), True)
 
 
