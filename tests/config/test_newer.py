@@ -16,6 +16,7 @@ from tests.config.boot import bootstrap
 from tests.peers.envoy import envoy_binary
 
 PACKAGES = {
+    "TcpProxy": "envoy.extensions.filters.network.tcp_proxy.v3",
     "HttpConnectionManager": "envoy.extensions.filters.network.http_connection_manager.v3",
     "HttpProtocolOptions": "envoy.config.core.v3",
     "Listener": "envoy.config.listener.v3",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from mesh.testing.wire import Wire
 TYPES = "type.googleapis.com/envoy.extensions.filters.network."
 LIMIT_S = 10.0
 BYTES = 8 << 20
+HEADER_INPUT = "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput"
 
 
 def bootstrap(*ports: int, listener: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
@@ -137,9 +139,65 @@ def test_stopping_ends_sessions_in_every_state(free_port: int) -> None:
     assert proxy.live_objects() == 0
 
 
+def refuses(delay: str) -> dict[str, Any]:
+    """Everybody is refused, after so long."""
+    everybody = {"permissions": [{"any": True}], "principals": [{"any": True}]}
+    rules = {"action": "DENY", "policies": {"all": everybody}}
+    config = {"@type": TYPES + "rbac.v3.RBAC", "stat_prefix": "guard.", "rules": rules, "delay_deny": delay}
+    return {"name": "rules", "typed_config": config}
+
+
+def test_stopping_ends_refused_connections_that_are_still_kept() -> None:
+    with Upstream(lambda wire: wire.socket.recv(10)) as up:
+        config = bootstrap(up.port)
+        config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"].insert(0, refuses("3600s"))
+        with mesh.Proxy(config, concurrency=1) as proxy, dial(proxy) as wire:
+            wire.sendall(b"hello")
+            limit = time.monotonic() + LIMIT_S
+            while proxy.stats["guard.rbac.denied"] == 0:
+                assert time.monotonic() < limit
+                time.sleep(0.001)
+            proxy.stop()
+            with contextlib.suppress(ConnectionResetError):      # what it said was not read
+                assert everything(wire) == b""
+        assert proxy.live_objects() == 0
+
+
+def test_a_host_is_dialled_when_the_client_has_said_something() -> None:
+    early = {"upstream_connect_mode": "ON_DOWNSTREAM_DATA", "max_early_data_bytes": 1}
+    with (
+        Upstream(lambda wire: wire.send(everything(wire.socket))) as up,
+        mesh.Proxy(bootstrap(up.port, **early), concurrency=1) as proxy,
+        dial(proxy) as silent,
+        dial(proxy) as wire,
+    ):
+        wire.sendall(b"hello" * 1000)
+        wire.shutdown(socket.SHUT_WR)
+        assert everything(wire) == b"hello" * 1000
+        assert proxy.stats["cluster.up.upstream_cx_total"] == 1
+        proxy.stop()
+        assert everything(silent) == b""
+    assert proxy.live_objects() == 0
+
+
+def test_a_matcher_of_connections_cannot_look_at_requests() -> None:
+    header = {"name": "h", "typed_config": {"@type": HEADER_INPUT, "header_name": "x"}}
+    action = {"name": "a", "typed_config": {"@type": "type.googleapis.com/envoy.config.rbac.v3.Action", "name": "all"}}
+    tree = {"matcher_tree": {"input": header, "exact_match_map": {"map": {"y": {"action": action}}}}}
+    config = bootstrap(1)
+    rules = {"name": "rules", "typed_config": {"@type": TYPES + "rbac.v3.RBAC", "stat_prefix": "g", "matcher": tree}}
+    config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"].insert(0, rules)
+    with pytest.raises(mesh.ConfigError) as refused:
+        mesh.Proxy(config)
+    at = "static_resources.listeners[0].filter_chains[0].filters[0].typed_config.matcher"
+    assert [problem.path for problem in refused.value.problems] == [at]
+
+
 @pytest.mark.parametrize(
     ("fields", "path"),
     [
+        ({"upstream_connect_mode": "ON_DOWNSTREAM_TLS_HANDSHAKE"}, "upstream_connect_mode"),
+        ({"upstream_connect_mode": "ON_DOWNSTREAM_DATA"}, "upstream_connect_mode"),
         ({"tunneling_config": {"hostname": "a:1", "request_id_header": "x"}}, "tunneling_config.request_id_header"),
         ({"on_demand": {"timeout": "1s"}}, "on_demand"),
     ],

@@ -129,7 +129,10 @@ def _matcher(message: Any, chains: tuple[spec.FilterChain, ...], low: Lowering, 
             low.refuse(here, f"no filter chain is called '{name}'{nearest(name, places)}")
         return places.get(name, 0)
 
-    return match_tree.lower(message.filter_chain_matcher, low, join(path, "filter_chain_matcher"), action)
+    at = join(path, "filter_chain_matcher")
+    tree = match_tree.lower(message.filter_chain_matcher, low, at, action)
+    match_tree.refuse_requests(tree, low, at)
+    return tree
 
 
 def _chain(chain: Any, low: Lowering, at: str, fallback: bool) -> spec.FilterChain | None:

@@ -3,12 +3,12 @@
 What an action may be is the caller's business: `lower` gets a function that turns an action into a number. Inputs are
 those of a request and its connection; one that nothing here can know is refused. Envoy's route tables accept
 request headers, filter state and environment variables alone, here all inputs are accepted everywhere. Called by
-virtual_host.py and listener.py."""
+virtual_host.py, listener.py and rbac.py."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mesh.config import address, matcher
@@ -52,6 +52,7 @@ INPUTS: dict[str, tuple[str, str]] = {
     f"{NETWORK}.ApplicationProtocolInput": ("application_protocol", ""),
     f"{NETWORK}.SourceTypeInput": ("source_type", ""),
 }
+OF_REQUESTS = {"header": "request header", "query": "query parameter"}
 DEPTH_MAX = 32
 
 Action = Callable[[Any, str], int]  # (TypedExtensionConfig, path) to the action's number
@@ -76,6 +77,29 @@ def lower(message: Any, low: Lowering, path: str, action: Action, depth: int = 0
         return found, _on_match(item.on_match, low, join(here, "on_match"), action, depth)
 
     return spec.MatchTree("list", fields=each(message.matcher_list.matchers, join(at, "matchers"), field), otherwise=otherwise)
+
+
+def refuse_requests(tree: spec.MatchTree, low: Lowering, path: str) -> None:
+    """For a tree that is asked before there is a request."""
+    for kind in sorted(set(_kinds(tree)) & OF_REQUESTS.keys()):
+        low.refuse(path, f"a connection has no {OF_REQUESTS[kind]} that a matcher could look at")
+
+
+def _kinds(tree: spec.MatchTree | None) -> Iterator[str]:
+    """What all inputs of a tree look at."""
+    if tree is None:
+        return
+    branches = [branch for _, branch in tree.fields] + [branch for _, branch in tree.entries] + [one[2] for one in tree.ranges]
+    if tree.input is not None:
+        yield tree.input.kind
+    waiting = [predicate for predicate, _ in tree.fields]
+    while waiting:
+        predicate = waiting.pop()
+        waiting.extend(predicate.parts)
+        if predicate.input is not None:
+            yield predicate.input.kind
+    for branch in branches if tree.otherwise is None else [*branches, tree.otherwise]:
+        yield from _kinds(branch.tree)
 
 
 def _on_match(message: Any, low: Lowering, path: str, action: Action, depth: int) -> spec.OnMatch:

@@ -20,6 +20,7 @@ FIELDS: dict[str, frozenset[str]] = {
     "Route": frozenset({"route_specifiers"}),
     "RouteMatch": frozenset({"cookies"}),
     "RedirectAction": frozenset({"path_rewrite"}),
+    "TcpProxy": frozenset({"check_drain_close"}),
 }  # fmt: skip
 
 IMPLEMENTED_TYPES = (
@@ -83,6 +84,7 @@ IMPLEMENTED_TYPES = (
     "envoy.extensions.filters.network.echo.v3.Echo",
     "envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit",
     "envoy.extensions.filters.network.rbac.v3.RBAC",
+    "envoy.config.rbac.v3.Action",
     "envoy.extensions.filters.network.set_filter_state.v3.Config",
     "envoy.extensions.filters.network.sni_cluster.v3.SniCluster",
     "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport",

@@ -20,6 +20,7 @@ TCP = Fields(
         "stat_prefix", "cluster", "weighted_clusters", "idle_timeout", "max_connect_attempts", "access_log",
         "max_downstream_connection_duration", "access_log_options", "metadata_match", "hash_policy", "access_log_flush_interval",
         "flush_access_log_on_connected", "backoff_options", "tunneling_config",
+        "upstream_connect_mode", "max_early_data_bytes", "max_downstream_connection_duration_jitter_percentage",
     },
 )  # fmt: skip
 WEIGHTED = Fields(f"{PACKAGE}.TcpProxy.WeightedCluster", {"clusters"})
@@ -28,6 +29,8 @@ HASH = Fields("envoy.type.v3.HashPolicy", {"source_ip"}, instead={"filter_state"
 LOGGING = Fields(f"{PACKAGE}.TcpProxy.TcpAccessLogOptions", {"flush_access_log_on_connected", "access_log_flush_interval"})
 BACKOFF = Fields("envoy.config.core.v3.BackoffStrategy", {"base_interval", "max_interval"})
 TUNNEL = Fields(f"{PACKAGE}.TcpProxy.TunnelingConfig", {"hostname", "use_post", "post_path", "headers_to_add"})
+ON_DATA = 1  # UpstreamConnectMode
+ON_TLS_HANDSHAKE = 2
 MAX_TIMES_BASE = 10
 HOUR_MS = 3_600_000
 
@@ -40,6 +43,9 @@ def lower(message: Any, low: Lowering, path: str) -> spec.TcpProxy:
         clusters=_clusters(message, low, path),
         max_connect_attempts=wrapped_or(message, "max_connect_attempts", 1),
         tunnel=_tunnel(message, low, join(path, "tunneling_config")),
+        max_early_data_bytes=wrapped_or(message, "max_early_data_bytes", 0),
+        waits_for_bytes=_waits(message, low, path),
+        duration_jitter=message.max_downstream_connection_duration_jitter_percentage.value / 100,
         **_back_off(message, low, join(path, "backoff_options")),
         idle_timeout_ms=milliseconds_or(message, "idle_timeout", HOUR_MS),
         max_duration_ms=milliseconds_or(message, "max_downstream_connection_duration", 0),
@@ -59,6 +65,16 @@ def _clusters(message: Any, low: Lowering, path: str) -> tuple[tuple[str, int], 
     for index, choice in enumerate(message.weighted_clusters.clusters):
         CHOICE.check(choice, low.report, f"{at}.clusters[{index}]")
     return tuple((choice.name, choice.weight) for choice in message.weighted_clusters.clusters)
+
+
+def _waits(message: Any, low: Lowering, path: str) -> bool:
+    """Whether the client's first bytes are waited for."""
+    at = join(path, "upstream_connect_mode")
+    if message.upstream_connect_mode == ON_TLS_HANDSHAKE:
+        low.refuse(at, "ON_DOWNSTREAM_TLS_HANDSHAKE is not implemented yet in mesh; IMMEDIATE and ON_DOWNSTREAM_DATA are")
+    if message.upstream_connect_mode == ON_DATA and not message.max_early_data_bytes.value:
+        low.refuse(at, "ON_DOWNSTREAM_DATA needs max_early_data_bytes")
+    return bool(message.upstream_connect_mode == ON_DATA)
 
 
 def _back_off(message: Any, low: Lowering, path: str) -> dict[str, int]:

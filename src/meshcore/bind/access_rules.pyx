@@ -1,6 +1,7 @@
 """Access rules; see access_rules.pxd for the law."""
 from libc.stdint cimport uint16_t
 
+from meshcore.bind.match_trees cimport compile_tree
 from meshcore.bind.matchers cimport compile_string, keep, take
 from meshcore.bind.stream_matchers cimport compile_cidrs
 from meshcore.route.access_rules cimport *
@@ -43,4 +44,9 @@ cdef AccessRules *compile_access(Arena *arena, Regex **regexes, object spec) exc
         rules.policies[<int>i].name = keep(arena, name)
         fill_rule(arena, regexes, permission, &rules.policies[<int>i].permission)
         fill_rule(arena, regexes, principal, &rules.policies[<int>i].principal)
+    rules.tree = compile_tree(arena, regexes, spec.tree)
+    rules.verdicts = <AccessVerdict *>take(arena, len(spec.verdicts) * sizeof(AccessVerdict))
+    for i, (name, action) in enumerate(spec.verdicts):
+        rules.verdicts[<int>i].name = keep(arena, name)
+        rules.verdicts[<int>i].action = ACTIONS[action]
     return rules

@@ -111,6 +111,8 @@ cdef RbacConf *compile_rbac(Arena *arena, Regex **regexes, object spec) except N
     cdef RbacConf *conf = <RbacConf *>take(arena, sizeof(RbacConf))
     conf.rules = compile_access(arena, regexes, spec.rules)
     conf.shadow = compile_access(arena, regexes, spec.shadow_rules)
+    conf.continuous = spec.continuous
+    conf.delay_ms = spec.delay_deny_ms
     return conf
 
 

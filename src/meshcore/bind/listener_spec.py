@@ -38,9 +38,12 @@ class TcpProxy:
     max_connect_attempts: int = 1
     backoff_base_ms: int = 0  # before another try; 0: at once
     backoff_max_ms: int = 0
+    waits_for_bytes: bool = False  # a host is dialled when the client has said something
+    max_early_data_bytes: int = 0  # so much is read of the client before its host is there
     tunnel: TcpTunnel | None = None  # None: hosts get the bytes as they are
     idle_timeout_ms: int = 3_600_000
     max_duration_ms: int = 0
+    duration_jitter: float = 0.0  # a share of it, by which it may be longer
     access_logs: tuple[AccessLog, ...] = ()
     log_connected: bool = False  # a line more when the upstream is connected
     log_every_ms: int = 0  # a line more so often
@@ -112,10 +115,13 @@ class AccessRule:
 
 @record
 class AccessRules:
-    """`action`: allow | deny | log. `policies`: (name, permission, principal) in the order of their names."""
+    """`action`: allow | deny | log. `policies`: (name, permission, principal) in the order of their names. `tree` decides in their place:
+    its actions are positions in `verdicts`, (name, action)."""
 
     action: str
     policies: tuple[tuple[str, AccessRule, AccessRule], ...] = ()
+    tree: MatchTree | None = None
+    verdicts: tuple[tuple[str, str], ...] = ()
 
 
 @record
@@ -130,6 +136,8 @@ class NetworkFilter:
     rules: AccessRules | None = None
     shadow_rules: AccessRules | None = None
     shadow_prefix: str = ""
+    continuous: bool = False  # rules are asked at every read, not at the first alone
+    delay_deny_ms: int = 0  # how long a refused connection is kept
     values: tuple[FilterStateValue, ...] = ()
 
 

@@ -529,6 +529,9 @@ cdef class ListenerTable:
         tcp.connect_attempts = spec.max_connect_attempts
         tcp.backoff_ms = spec.backoff_base_ms
         tcp.backoff_max_ms = spec.backoff_max_ms
+        tcp.waits_for_bytes = spec.waits_for_bytes
+        tcp.early_bytes = spec.max_early_data_bytes
+        tcp.duration_jitter = spec.duration_jitter
         tcp.tunnel = compile_tunnel(arena, spec.tunnel)
         tcp.idle_ms = spec.idle_timeout_ms
         tcp.duration_ms = spec.max_duration_ms

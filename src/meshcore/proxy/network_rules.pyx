@@ -1,13 +1,15 @@
 """Network RBAC and set_filter_state; see network_rules.pxd for the law."""
-from libc.stdint cimport uint16_t, uint32_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from meshcore.base.arena cimport arena_take
+from meshcore.base.clock cimport clock_ms
 from meshcore.base.span cimport Span, span
+from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.conf.stat_ids cimport RBAC_ALLOWED, RBAC_DENIED, RBAC_SHADOW_ALLOWED, RBAC_SHADOW_DENIED
 from meshcore.conf.tables cimport CHAIN_TCP, NETWORK_RBAC, NetworkFilter
 from meshcore.filter.set_filter_state cimport SetFilterStateConf, state_entry_set
-from meshcore.io.transport cimport Transport, transport_facts
+from meshcore.io.transport cimport Transport, TransportOps, transport_facts, transport_read_stop
 from meshcore.observe.counters cimport stat_inc
 from meshcore.observe.record cimport NO_PROTOCOL, Record
 from meshcore.proxy.connection cimport (
@@ -18,7 +20,11 @@ from meshcore.proxy.objects cimport Connection, Engine
 from meshcore.proxy.tcp_proxy cimport tcp_refuse
 from meshcore.route.access_rules cimport AccessFacts, access_allowed
 
+ctypedef void (*ReadHook)(Transport *transport, const char *at, size_t n) noexcept nogil
+
 cdef Span DENIED = span(b"rbac_access_denied_matched_policy[", 34)
+cdef Span TLS = span(b"tls", 3)
+cdef Span RAW_BUFFER = span(b"raw_buffer", 10)
 
 
 cdef ConnectionState *state_of(Connection *connection) noexcept nogil:
@@ -30,23 +36,29 @@ cdef ConnectionState *state_of(Connection *connection) noexcept nogil:
 # --- rules ----------------------------------------------------------------------------------------------------------
 
 
-cdef bint passes(Connection *connection, const NetworkFilter *filter, const AccessFacts *facts, Span *policy) noexcept nogil:
-    cdef Engine *engine = connection.chain.listener.engine
+cdef bint passes(const NetworkFilter *filter, const AccessFacts *facts, uint64_t *stats, Span *policy) noexcept nogil:
     cdef const RbacConf *conf = <const RbacConf *>filter.settings
     cdef bint allowed
     if conf.shadow != NULL:
         allowed = access_allowed(conf.shadow, facts, policy)
-        stat_inc(engine.stats, filter.stats[RBAC_SHADOW_ALLOWED if allowed else RBAC_SHADOW_DENIED])
+        stat_inc(stats, filter.stats[RBAC_SHADOW_ALLOWED if allowed else RBAC_SHADOW_DENIED])
     if conf.rules == NULL:
         return True
     allowed = access_allowed(conf.rules, facts, policy)
-    stat_inc(engine.stats, filter.stats[RBAC_ALLOWED if allowed else RBAC_DENIED])
+    stat_inc(stats, filter.stats[RBAC_ALLOWED if allowed else RBAC_DENIED])
     return allowed
 
 
-cdef bint all_pass(Connection *connection, Span *policy) noexcept nogil:
+cdef inline bint asks_record(const RbacConf *conf) noexcept nogil:
+    return conf.rules != NULL and conf.rules.tree != NULL or conf.shadow != NULL and conf.shadow.tree != NULL
+
+
+cdef const NetworkFilter *refusing(Connection *connection, bint first, Span *policy) noexcept nogil:
+    # The filter that does not let it pass; NULL: all do. What is asked once only is asked `first`.
     cdef const NetworkFilter *filter
+    cdef const RbacConf *conf
     cdef AccessFacts facts
+    cdef Record record
     cdef uint32_t i
     facts.local = connection_local(connection)
     facts.remote = &connection.remote
@@ -54,11 +66,33 @@ cdef bint all_pass(Connection *connection, Span *policy) noexcept nogil:
     facts.server_name = connection_server_name(connection)
     facts.tls = transport_facts(connection.transport)
     facts.state = &connection.state.objects
+    facts.record = NULL
     for i in range(connection.chain.conf.filters_len):
         filter = &connection.chain.conf.filters[i]
-        if filter.kind == NETWORK_RBAC and not passes(connection, filter, &facts, policy):
-            return False
-    return True
+        if filter.kind != NETWORK_RBAC:
+            continue
+        conf = <const RbacConf *>filter.settings
+        if not first and not conf.continuous:
+            continue
+        if facts.record == NULL and asks_record(conf):
+            describe(connection, &record)
+            facts.record = &record
+        if not passes(filter, &facts, connection.chain.listener.engine.stats, policy):
+            return filter
+    return NULL
+
+
+cdef bint continuous(Connection *connection) noexcept nogil:
+    cdef const NetworkFilter *filter
+    cdef uint32_t i
+    for i in range(connection.chain.conf.filters_len):
+        filter = &connection.chain.conf.filters[i]
+        if filter.kind == NETWORK_RBAC and (<const RbacConf *>filter.settings).continuous:
+            return True
+    return False
+
+
+# --- a refusal --------------------------------------------------------------------------------------------------------
 
 
 cdef void refuse(Connection *connection, size_t n, Span policy) noexcept nogil:
@@ -76,37 +110,119 @@ cdef void refuse(Connection *connection, size_t n, Span policy) noexcept nogil:
     tcp_refuse(connection, n, span(text, DENIED.len + policy.len + 1))
 
 
+cdef struct Denial:
+    # A refused connection until it is closed.
+    TransportOps ops               # must be first: the transport's
+    Connection *connection
+    size_t n                       # bytes read
+    Span policy
+    Timer timer
+
+
+cdef void on_denied(Timer *timer) noexcept nogil:
+    cdef Denial *denial = <Denial *>timer.owner
+    denial.connection.transport.ops = denial.connection.state.behind
+    if not denial.connection.transport.closing:
+        refuse(denial.connection, denial.n, denial.policy)
+
+
+cdef void on_denied_end(Transport *transport, int error) noexcept nogil:
+    # The client goes before its time is up.
+    cdef Denial *denial = <Denial *>transport.ops
+    timer_cancel(&denial.connection.chain.listener.engine.loop.wheel, &denial.timer)
+    on_denied(&denial.timer)
+
+
+cdef void on_denied_closed(Transport *transport) noexcept nogil:
+    cdef Denial *denial = <Denial *>transport.ops
+    timer_cancel(&denial.connection.chain.listener.engine.loop.wheel, &denial.timer)
+    transport.ops = denial.connection.state.behind
+    transport.ops.on_closed(transport)
+
+
+cdef void deny(Connection *connection, const NetworkFilter *filter, size_t n, Span policy) noexcept nogil:
+    cdef Engine *engine = connection.chain.listener.engine
+    cdef uint64_t delay_ms = (<const RbacConf *>filter.settings).delay_ms
+    cdef Denial *denial = NULL
+    connection.transport.ops = connection.state.behind
+    if delay_ms:
+        denial = <Denial *>arena_take(&connection.state.arena, sizeof(Denial))
+    if denial == NULL:
+        refuse(connection, n, policy)
+        return
+    denial.ops = connection.state.behind[0]
+    denial.ops.on_end = on_denied_end
+    denial.ops.on_closed = on_denied_closed
+    denial.connection = connection
+    denial.n = n
+    denial.policy = policy
+    timer_init(&denial.timer, on_denied, denial)
+    connection.transport.ops = &denial.ops
+    transport_read_stop(connection.transport)
+    wheel_arm(&engine.loop.wheel, &denial.timer, clock_ms(&engine.loop.clock) + delay_ms)
+
+
+# --- the gate ---------------------------------------------------------------------------------------------------------
+
+
+cdef void pass_on(Transport *transport, const char *at, size_t n, bint again) noexcept nogil:
+    # `again`: the next bytes are looked at too, whoever reads them by then.
+    cdef Connection *connection = <Connection *>transport.owner
+    transport.ops = connection.state.behind
+    transport.ops.on_read(transport, at, n)
+    if again and not transport.closing:
+        stand_before(<Connection *>transport.owner, on_more_bytes)
+
+
 cdef void on_first_bytes(Transport *transport, const char *at, size_t n) noexcept nogil:
     cdef Connection *connection = <Connection *>transport.owner
     cdef Span policy
-    transport.ops = connection.state.behind
-    if all_pass(connection, &policy):
-        transport.ops.on_read(transport, at, n)
+    cdef const NetworkFilter *filter = refusing(connection, True, &policy)
+    if filter == NULL:
+        pass_on(transport, at, n, continuous(connection))
     else:
-        refuse(connection, n, policy)
+        deny(connection, filter, n, policy)
+
+
+cdef void on_more_bytes(Transport *transport, const char *at, size_t n) noexcept nogil:
+    cdef Connection *connection = <Connection *>transport.owner
+    cdef Span policy
+    cdef const NetworkFilter *filter = refusing(connection, False, &policy)
+    if filter == NULL:
+        pass_on(transport, at, n, True)
+    else:
+        deny(connection, filter, n, policy)
 
 
 cdef void on_early_end(Transport *transport, int error) noexcept nogil:
     # A FIN without a byte is something that the client says, too.
     cdef Connection *connection = <Connection *>transport.owner
+    cdef const NetworkFilter *filter = NULL
     cdef Span policy
+    cdef bint first = transport.ops.on_read == on_first_bytes
+    if error == 0 and (first or connection.chain.conf.kind == CHAIN_TCP):
+        filter = refusing(connection, first, &policy)
     transport.ops = connection.state.behind
-    if error < 0 or all_pass(connection, &policy):
+    if filter == NULL:
         transport.ops.on_end(transport, error)
     else:
-        refuse(connection, 0, policy)
+        deny(connection, filter, 0, policy)
+
+
+cdef void stand_before(Connection *connection, ReadHook on_read) noexcept nogil:
+    cdef ConnectionState *state = connection.state
+    state.behind = connection.transport.ops
+    state.gate = state.behind[0]
+    state.gate.on_read = on_read
+    state.gate.on_end = on_early_end
+    connection.transport.ops = &state.gate
 
 
 cdef void network_rules_guard(Connection *connection) noexcept nogil:
-    cdef ConnectionState *state = state_of(connection)
-    if state == NULL:
+    if state_of(connection) == NULL:
         connection.ops.abort(connection)
-        return
-    state.behind = connection.transport.ops
-    state.gate = state.behind[0]
-    state.gate.on_read = on_first_bytes
-    state.gate.on_end = on_early_end
-    connection.transport.ops = &state.gate
+    else:
+        stand_before(connection, on_first_bytes)
 
 
 # --- filter state -----------------------------------------------------------------------------------------------------
@@ -120,6 +236,7 @@ cdef void describe(Connection *connection, Record *record) noexcept nogil:
     record.downstream_local = connection_local(connection)
     record.downstream_direct_local = connection_direct_local(connection)
     record.server_name = connection_server_name(connection)
+    record.transport_protocol = TLS if connection.arrival != NULL and connection.arrival.tls else RAW_BUFFER
     record.connection_id = connection.id
     record.filter_chain = connection.chain.conf.name
     record.chain_metadata = &connection.chain.conf.metadata

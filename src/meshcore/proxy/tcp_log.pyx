@@ -31,7 +31,8 @@ cdef void tcp_log_facts(TcpSession *session, Record *record) noexcept nogil:
     record.start_wall_us = session.wall_us
     record.end_ns = clock_ns(&session.base.engine.loop.clock)
     record.response_end_ns = record.end_ns
-    record.bytes_received = record.downstream_wire_rx = record.upstream_wire_tx = session.received
+    record.bytes_received = record.downstream_wire_rx = session.received
+    record.upstream_wire_tx = session.received - session.early.len
     record.bytes_sent = record.downstream_wire_tx = record.upstream_wire_rx = session.sent
     record.flags = session.flags | FLAGS_IN_TURN if session.flags else 0
     record.upstream_failure = session.failure

@@ -9,6 +9,7 @@ from libc.string cimport memset, strlen
 
 from meshcore.base.atomics cimport atomic_add, atomic_ref
 from meshcore.base.clock cimport clock_ms, clock_ns, clock_wall_us
+from meshcore.base.held cimport held_append, held_fini
 from meshcore.base.random cimport random_u64
 from meshcore.base.slab cimport slab_free, slab_new
 from meshcore.base.span cimport Span, span
@@ -101,7 +102,7 @@ cdef void tcp_start(ChainLocal *chain, Transport *transport) noexcept nogil:
         tcp_finish(session, FLAG_URX, False)       # what Envoy logs for a connection that it never looked at
         return
     if conf_of(session).duration_ms:
-        wheel_arm(&engine.loop.wheel, &session.duration, now_ms(session) + conf_of(session).duration_ms)
+        wheel_arm(&engine.loop.wheel, &session.duration, now_ms(session) + longest_ms(session))
     if conf_of(session).log_every_ms:
         wheel_arm(&engine.loop.wheel, &session.logging, now_ms(session) + conf_of(session).log_every_ms)
     session.routed = cluster_of(session)
@@ -111,7 +112,20 @@ cdef void tcp_start(ChainLocal *chain, Transport *transport) noexcept nogil:
         return
     session.routed.users += 1
     use_cluster(session, session.routed)
-    connect(session)
+    if conf_of(session).early_bytes:
+        transport.ops = &early_ops
+        transport_read_start(transport)
+    if conf_of(session).waits_for_bytes:
+        session.log_at_end = True
+        touch(session)
+    else:
+        connect(session)
+
+
+cdef uint64_t longest_ms(TcpSession *session) noexcept nogil:
+    cdef TcpConf *conf = conf_of(session)
+    cdef uint64_t more = <uint64_t>(<double>conf.duration_ms * conf.duration_jitter)
+    return conf.duration_ms + (random_u64(&session.base.engine.loop.random) % more if more else 0)
 
 
 cdef void use_cluster(TcpSession *session, ClusterLocal *cluster) noexcept nogil:
@@ -188,6 +202,7 @@ cdef void on_gone(Transport *transport) noexcept nogil:
         host_unref(session.host)
     free(session.up_failure)
     free(session.down_failure)
+    held_fini(&session.early)
     connection_end(&session.base.conn)
     slab_free(&session.base.engine.tcp_sessions, session)
 
@@ -429,7 +444,56 @@ cdef void tcp_opened(TcpSession *session) noexcept nogil:
     touch(session)
     if conf_of(session).log_connected:
         tcp_log_write(session, LOG_TCP_UPSTREAM_CONNECTED, NOTHING)
-    transport_read_start(session.base.conn.transport)
+    if session.base.conn.transport.ops == &early_ops:
+        end_early(session)
+    if not session.closed:
+        transport_read_start(session.base.conn.transport)
+
+
+# --- what the client says before its host is there ----------------------------------------------------------------------
+
+
+cdef void end_early(TcpSession *session) noexcept nogil:
+    cdef Transport *transport = session.base.conn.transport
+    transport.ops = &down_ops if conf_of(session).tunnel == NULL else &tunnel_ops
+    if session.early.len > 0:
+        forward(session, session.early.at, session.early.len)
+        transport_flush_all(&session.base.engine.loop)
+    held_fini(&session.early)
+    if session.down_ended and not session.closed:
+        session.down_ended = False
+        on_down_end(transport, 0)
+
+
+cdef void on_early_read(Transport *transport, const char *at, size_t n) noexcept nogil:
+    cdef TcpSession *session = <TcpSession *>transport.owner
+    cdef bint first = session.early.len == 0
+    if session.connected:          # a gate has held the first bytes back for so long
+        end_early(session)
+        transport.ops.on_read(transport, at, n)
+        return
+    if not held_append(&session.early, at, n):
+        tcp_finish(session, 0, True)
+        return
+    session.received += n
+    count(session, TCP_RX_BYTES, <int64_t>n)
+    if session.early.len >= conf_of(session).early_bytes:
+        transport_read_stop(transport)
+    if first and conf_of(session).waits_for_bytes:
+        connect(session)
+
+
+cdef void on_early_end(Transport *transport, int error) noexcept nogil:
+    cdef TcpSession *session = <TcpSession *>transport.owner
+    if session.connected:
+        end_early(session)
+        transport.ops.on_end(transport, error)
+        return
+    if error == 0 and session.early.len > 0:
+        session.down_ended = True
+        return
+    session.local_close = True
+    tcp_finish(session, 0, error < 0)
 
 
 cdef void on_connect_timeout(Timer *timer) noexcept nogil:
@@ -456,19 +520,18 @@ cdef void on_down_read(Transport *transport, const char *at, size_t n) noexcept 
     cdef TcpSession *session = <TcpSession *>transport.owner
     session.received += n
     count(session, TCP_RX_BYTES, <int64_t>n)
-    count_cluster(session, CLUSTER_CX_TX_BYTES, <int64_t>n)
     session.active_ns = clock_ns(&session.base.engine.loop.clock)
+    forward(session, at, n)
+
+
+cdef inline void forward(TcpSession *session, const char *at, size_t n) noexcept nogil:
+    # The cluster's bytes are counted where a tunnel makes HTTP of them.
+    if session.tunnel != NULL:
+        tunnel_send(session, span(at, n), False)
+        return
+    count_cluster(session, CLUSTER_CX_TX_BYTES, <int64_t>n)
     transport_append(session.upstream, at, n)
     transport_flush(session.upstream)
-
-
-cdef void on_tunnel_read(Transport *transport, const char *at, size_t n) noexcept nogil:
-    # The cluster's bytes are counted where they become HTTP.
-    cdef TcpSession *session = <TcpSession *>transport.owner
-    session.received += n
-    count(session, TCP_RX_BYTES, <int64_t>n)
-    session.active_ns = clock_ns(&session.base.engine.loop.clock)
-    tunnel_send(session, span(at, n), False)
 
 
 cdef void on_tunnel_high(Transport *transport) noexcept nogil:
@@ -658,9 +721,12 @@ down_ops.on_flushed = on_flushed
 down_ops.on_closed = on_gone
 
 cdef TransportOps tunnel_ops = down_ops
-tunnel_ops.on_read = on_tunnel_read
 tunnel_ops.on_high = on_tunnel_high
 tunnel_ops.on_low = on_tunnel_low
+
+cdef TransportOps early_ops = down_ops
+early_ops.on_read = on_early_read
+early_ops.on_end = on_early_end
 
 cdef TransportOps up_ops
 up_ops.on_connected = on_connected

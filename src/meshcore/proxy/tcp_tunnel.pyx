@@ -82,6 +82,7 @@ cdef Stream *tunnel_new(TcpSession *session) noexcept nogil:
     stream.bits |= STREAM_BYTES
     stream.message.framing = BODY_RAW
     tcp_log_facts(session, &stream.record)
+    stream.record.upstream_wire_tx = stream.record.upstream_wire_rx = 0
     session.tunnel = stream
     if fill_request(stream, session) and fill_choice(stream, session):
         stream.record.protocol = HTTP_11           # what an upstream speaks that speaks as its client does

@@ -1,14 +1,15 @@
 # Access rules: policies of role-based access control (envoy.config.rbac.v3) over what is known of a connection.
 #
 # Compiled on the main thread, immutable; asked by workers. A policy holds when one of its permissions and one of its principals do; policies
-# are asked in the order of their names, as Envoy keeps them.
+# are asked in the order of their names, as Envoy keeps them. A match tree may say it in their place; what it does not know is refused.
 from libc.stdint cimport uint8_t, uint16_t
 
 from meshcore.base.span cimport Span
 from meshcore.observe.ip cimport Cidr
 from meshcore.observe.metadata cimport FilterState
-from meshcore.observe.record cimport IpAddress
+from meshcore.observe.record cimport IpAddress, Record
 from meshcore.observe.tls_facts cimport TlsFacts
+from meshcore.route.match_tree cimport MatchTree
 from meshcore.route.matcher cimport StringMatcher
 
 cdef enum AccessTest:
@@ -45,10 +46,17 @@ cdef struct AccessPolicy:
     AccessRule permission
     AccessRule principal
 
+cdef struct AccessVerdict:
+    # What an action of a tree says.
+    Span name
+    uint8_t action                 # AccessAction
+
 cdef struct AccessRules:
     uint8_t action                 # AccessAction
     AccessPolicy *policies
     uint16_t policies_len
+    const MatchTree *tree          # in their place, its actions are numbers of `verdicts`; NULL: policies decide
+    AccessVerdict *verdicts
 
 cdef struct AccessFacts:
     const IpAddress *local
@@ -57,6 +65,7 @@ cdef struct AccessFacts:
     Span server_name
     TlsFacts *tls                  # NULL: plain bytes
     const FilterState *state
+    const Record *record           # for a tree alone
 
 # `policy`: the name of the one that decided; empty: none matched.
 cdef bint access_allowed(const AccessRules *rules, const AccessFacts *facts, Span *policy) noexcept nogil

@@ -1,10 +1,11 @@
 """Access rules; see access_rules.pxd for the law."""
-from libc.stdint cimport uint16_t
+from libc.stdint cimport uint16_t, uint32_t
 
 from meshcore.base.span cimport Span, span
 from meshcore.observe.ip cimport cidr_holds
 from meshcore.observe.metadata cimport FilterStateItem, filter_state_find
 from meshcore.observe.tls_facts cimport FACT_DNS_NAMES, FACT_SUBJECT, FACT_URI_NAMES, TlsFacts, tls_fact, tls_next_name
+from meshcore.route.match_tree cimport match_tree_find
 from meshcore.route.matcher cimport StringMatcher, string_matches
 
 
@@ -63,8 +64,14 @@ cdef bint holds(const AccessRule *rule, const AccessFacts *facts) noexcept nogil
 
 
 cdef bint access_allowed(const AccessRules *rules, const AccessFacts *facts, Span *policy) noexcept nogil:
+    cdef uint32_t found = 0
     cdef uint16_t i
     policy[0] = span(NULL, 0)
+    if rules.tree != NULL:
+        if not match_tree_find(rules.tree, NULL, facts.record, &found):
+            return False
+        policy[0] = rules.verdicts[found].name
+        return rules.verdicts[found].action != ACCESS_DENY
     for i in range(rules.policies_len):
         if holds(&rules.policies[i].permission, facts) and holds(&rules.policies[i].principal, facts):
             policy[0] = rules.policies[i].name
