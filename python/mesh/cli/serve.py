@@ -7,6 +7,7 @@ this."""
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -100,6 +101,7 @@ def run(options: Options) -> int:
         except OSError as error:
             raise click.ClickException(str(error)) from None
         try:
+            gc.freeze()  # what a start leaves stays; to look through it takes 20 ms, or 0.4 s with ten thousand clusters
             _announce(proxy, options, log)
             _wait(proxy, options, signals, log)
         finally:
