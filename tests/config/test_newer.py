@@ -47,7 +47,7 @@ def test_every_extension_that_has_a_table_is_suggested() -> None:
         "LocalReplyConfig", "ResponseMapper", "HttpFilter", "FaultAbort", "FaultDelay", "FaultRateLimit",
         "LocalRateLimitDescriptor", "Mutations", "CommonTlsContext", "TlsParameters", "TlsCertificate", "TlsSessionTicketKeys",
         "CertificateValidationContext", "SubjectAltNameMatcher", "SetCurrentClientCertDetails", "Secret", "SdsSecretConfig", "TlsKeyLog",
-        "set_metadata.v3.Metadata", "FilterStateValue", "GradientControllerConfig",
+        "set_metadata.v3.Metadata", "FilterStateValue", "Overrides", "GradientControllerConfig",
         "ThriftFilter", "RouteConfiguration", "thrift_proxy.v3.Route", "RouteMatch", "RouteAction", "WeightedCluster",
     )  # fmt: skip
     plain = {name for name in extensions if not name.endswith(parts)}

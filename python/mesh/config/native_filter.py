@@ -15,6 +15,7 @@ from mesh.config import (
     filter_admission_control,
     filter_bandwidth_limit,
     filter_buffer,
+    filter_compressor,
     filter_cors,
     filter_csrf,
     filter_fault,
@@ -53,6 +54,7 @@ FILTERS: dict[str, tuple[str, Lower]] = {
     filter_set_filter_state.CONFIG.message: ("set_filter_state", filter_set_filter_state.lower),
     filter_admission_control.CONTROL.message: ("admission_control", filter_admission_control.lower),
     filter_adaptive_concurrency.CONCURRENCY.message: ("adaptive_concurrency", filter_adaptive_concurrency.lower),
+    filter_compressor.COMPRESSOR.message: ("compressor", filter_compressor.lower),
     filter_stateful_session.SESSION.message: ("stateful_session", filter_stateful_session.lower),
     filter_header_to_metadata.CONFIG.message: ("header_to_metadata", filter_header_to_metadata.lower),
 }
@@ -66,6 +68,7 @@ PER_ROUTE: dict[str, tuple[str, Lower]] = {
     filter_cors.POLICY.message: ("cors", filter_cors.lower_per_route),
     filter_csrf.POLICY.message: ("csrf", filter_csrf.lower),
     filter_set_filter_state.CONFIG.message: ("set_filter_state", filter_set_filter_state.lower),
+    filter_compressor.PER_ROUTE.message: ("compressor", filter_compressor.lower_per_route),
     filter_stateful_session.PER_ROUTE.message: ("stateful_session", filter_stateful_session.lower_per_route),
     filter_header_to_metadata.CONFIG.message: ("header_to_metadata", filter_header_to_metadata.lower),
 }

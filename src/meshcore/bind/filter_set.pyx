@@ -6,6 +6,7 @@ A native filter's compile function makes an immutable struct of its settings: of
 from libc.stdint cimport uint32_t
 
 from meshcore.bind.filter_compile cimport *
+from meshcore.bind.filter_compressor cimport compile_compressor
 from meshcore.bind.filter_facts cimport *
 from meshcore.bind.filter_grpc cimport compile_grpc_stats, compile_grpc_web
 from meshcore.bind.filter_heads cimport *
@@ -20,6 +21,7 @@ from meshcore.filter.adaptive_concurrency cimport adaptive_concurrency_filter
 from meshcore.filter.admission_control cimport admission_control_filter
 from meshcore.filter.bandwidth_limit cimport bandwidth_limit_filter
 from meshcore.filter.buffer cimport buffer_filter
+from meshcore.filter.compressor cimport compressor_filter
 from meshcore.filter.fault cimport fault_filter
 from meshcore.filter.cors cimport cors_filter
 from meshcore.filter.csrf cimport csrf_filter
@@ -73,6 +75,7 @@ native("set_filter_state", set_filter_state_filter(), compile_set_filter_state)
 native("admission_control", admission_control_filter(), compile_admission_control)
 native("adaptive_concurrency", adaptive_concurrency_filter(), compile_adaptive_concurrency)
 native("stateful_session", stateful_session_filter(), compile_stateful_session)
+native("compressor", compressor_filter(), compile_compressor)
 native("header_to_metadata", header_to_metadata_filter(), compile_header_to_metadata)
 
 

@@ -362,3 +362,23 @@ class GrpcStats:
     methods: tuple[tuple[str, str], ...] = ()
     upstream_times: bool = False
     replace_dots: bool = False
+
+
+@record
+class Compressor:
+    """envoy.extensions.filters.http.compressor.v3.Compressor with gzip. `library` "": what a route says, which is `disabled` and
+    `remove_accept_encoding` alone. `level` -1: zlib's choice; `strategy` as zlib counts them."""
+
+    library: str = ""
+    stats_of_response: bool = False  # below `response.`
+    disabled: bool = False
+    enabled: RuntimeFlag = ON
+    remove_accept_encoding: bool | None = None
+    min_content_length: int = 30
+    content_types: tuple[str, ...] = ()
+    disable_on_etag: bool = False
+    uncompressible_codes: tuple[int, ...] = ()
+    level: int = -1
+    strategy: int = 0
+    window_bits: int = 12
+    memory_level: int = 5

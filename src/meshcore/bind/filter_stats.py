@@ -31,6 +31,13 @@ CORS = _members("origin_valid", "origin_invalid")
 CSRF = _members("missing_source_origin", "request_invalid", "request_valid")
 SET_METADATA = _members("overwrite_denied")
 STATEFUL_SESSION = _members("routed", "failed_open", "failed_closed", "no_session")
+COMPRESSED = _members(
+    "compressed", "not_compressed", "total_uncompressed_bytes", "total_compressed_bytes", "content_length_too_small"
+)
+COMPRESSOR_ACCEPT = _members(
+    "no_accept_header", "header_identity", "header_compressor_used", "header_compressor_overshadowed", "header_wildcard",
+    "header_not_valid", "not_compressed_etag",
+)  # fmt: skip
 ADMISSION_CONTROL = _members("rq_rejected", "rq_success", "rq_failure")
 GRADIENT_GAUGES = (
     "burst_queue_size", "concurrency_limit", "gradient", "min_rtt_calculation_active", "min_rtt_msecs", "sample_rtt_msecs",

@@ -1,0 +1,282 @@
+"""Compressor; see compressor.pxd for the law."""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport strtod
+from libc.string cimport memcpy, memset
+
+from meshcore.base.arena cimport arena_take
+from meshcore.base.buffer cimport *
+from meshcore.base.runtime cimport runtime_boolean
+from meshcore.base.span cimport Span, list_has, parse_u64, span, span_equal_nocase, span_find, span_is, span_is_nocase, span_next_token, span_trim
+from meshcore.codec.gzip cimport gzip_begin, gzip_end, gzip_write
+from meshcore.codec.head cimport *
+from meshcore.filter.http cimport *
+from meshcore.observe.counters cimport stat_add, stat_inc
+
+cdef enum:
+    NUMBER_MAX = 32
+
+cdef enum Choice:
+    CHOOSE_NOTHING
+    CHOOSE_IDENTITY
+    CHOOSE_ANYTHING                # "*"
+    CHOOSE_GZIP
+
+cdef struct Work:
+    Span accepts                   # accept-encoding
+    bint asked                     # there was one
+    void *writer                   # NULL: the response stays as it is
+
+
+cdef Span value_of(Head *head, Span name) noexcept nogil:
+    # All lines of that name; empty: there is none.
+    cdef Header *header = head_find_name(head, name)
+    return head_join(head, header) if header != NULL else span(NULL, 0)
+
+
+# --- accept-encoding ----------------------------------------------------------------------------------------------------
+
+
+cdef double quality_of(Span parameters) noexcept nogil:
+    # 1 unless a parameter q says otherwise; one that is no number says 0.
+    cdef char text[NUMBER_MAX]
+    cdef char *stop
+    cdef double found = 1
+    cdef int64_t at
+    cdef Span one
+    while parameters.len > 0:
+        at = span_find(parameters, 59)
+        one = span_trim(parameters if at < 0 else span(parameters.at, <size_t>at))
+        parameters = span(NULL, 0) if at < 0 else span(parameters.at + at + 1, parameters.len - <uint32_t>at - 1)
+        at = span_find(one, 61)
+        if at < 0 or not span_is_nocase(span_trim(span(one.at, <size_t>at)), b"q", 1):
+            continue
+        one = span_trim(span(one.at + at + 1, one.len - <uint32_t>at - 1))
+        if one.len == 0 or one.len >= NUMBER_MAX:
+            return 0
+        memcpy(text, one.at, one.len)
+        text[one.len] = 0
+        found = strtod(text, &stop)
+        if stop != text + one.len:
+            return 0
+    return found
+
+
+cdef int choose(Span accepts, bint gzip_allowed) noexcept nogil:
+    # The first of those with the greatest quality.
+    cdef int chosen = CHOOSE_NOTHING
+    cdef int candidate
+    cdef double best = 0
+    cdef double quality
+    cdef int64_t at
+    cdef Span one
+    cdef Span name
+    while span_next_token(&accepts, &one):
+        at = span_find(one, 59)
+        name = span_trim(one if at < 0 else span(one.at, <size_t>at))
+        quality = 1 if at < 0 else quality_of(span(one.at + at + 1, one.len - <uint32_t>at - 1))
+        candidate = CHOOSE_NOTHING
+        if span_is(name, b"identity", 8):
+            candidate = CHOOSE_IDENTITY
+        elif span_is(name, b"*", 1):
+            candidate = CHOOSE_ANYTHING
+        elif gzip_allowed and span_is(name, b"gzip", 4):
+            candidate = CHOOSE_GZIP
+        if candidate != CHOOSE_NOTHING and quality > best:
+            best = quality
+            chosen = candidate
+    return chosen
+
+
+cdef bint accepted(HttpStream *stream, const CompressorConf *conf, Work *work, bint type_allowed) noexcept nogil:
+    cdef int choice
+    if not work.asked:
+        stat_inc(stream.stats, conf.accept_stats[ACCEPT_NO_HEADER])
+        return False
+    choice = choose(work.accepts, type_allowed)
+    if choice == CHOOSE_GZIP:
+        stat_inc(stream.stats, conf.accept_stats[ACCEPT_USED])
+    elif choice == CHOOSE_ANYTHING:
+        stat_inc(stream.stats, conf.accept_stats[ACCEPT_WILDCARD])
+    elif choice == CHOOSE_IDENTITY:
+        stat_inc(stream.stats, conf.accept_stats[ACCEPT_IDENTITY])
+    else:
+        stat_inc(stream.stats, conf.accept_stats[ACCEPT_NOT_VALID])
+    return choice == CHOOSE_GZIP or choice == CHOOSE_ANYTHING and type_allowed
+
+
+# --- the response's head ------------------------------------------------------------------------------------------------
+
+
+cdef bint long_enough(HttpStream *stream, const CompressorConf *conf) noexcept nogil:
+    cdef uint64_t length
+    if not head_has(stream.response, H_CONTENT_LENGTH):
+        return True
+    if parse_u64(head_value(stream.response, H_CONTENT_LENGTH), &length) and length >= conf.least:
+        return True
+    stat_inc(stream.stats, conf.stats[CONTENT_TOO_SMALL])
+    return False
+
+
+cdef bint type_allowed(HttpStream *stream, const CompressorConf *conf) noexcept nogil:
+    cdef Span type = head_value(stream.response, H_CONTENT_TYPE)
+    cdef int64_t at = span_find(type, 59)
+    cdef uint16_t i
+    if not head_has(stream.response, H_CONTENT_TYPE):
+        return True
+    type = span_trim(type if at < 0 else span(type.at, <size_t>at))
+    for i in range(conf.types_len):
+        if span_equal_nocase(type, conf.types[i]):
+            return True
+    return False
+
+
+cdef bint status_allowed(HttpStream *stream, const CompressorConf *conf) noexcept nogil:
+    cdef uint16_t i
+    for i in range(conf.statuses_len):
+        if conf.statuses[i] == stream.response.status:
+            return False
+    return True
+
+
+cdef bint etag_allowed(HttpStream *stream, const CompressorConf *conf) noexcept nogil:
+    if not conf.not_with_etag or head_find_name(stream.response, span(b"etag", 4)) == NULL:
+        return True
+    stat_inc(stream.stats, conf.accept_stats[ACCEPT_ETAG])
+    return False
+
+
+cdef bint compressible(HttpStream *stream, const CompressorConf *conf, bint type_fits) noexcept nogil:
+    if stream.response.status == 101 or not type_fits or not status_allowed(stream, conf):
+        return False
+    if list_has(value_of(stream.response, span(b"cache-control", 13)), b"no-transform", 12):
+        return False
+    return etag_allowed(stream, conf) and head_find_name(stream.response, span(b"content-encoding", 16)) == NULL
+
+
+cdef void drop_strong_etag(Head *head) noexcept nogil:
+    # A strong validator stands for bytes that the client does not get.
+    cdef Header *header = head_find_name(head, span(b"etag", 4))
+    cdef Span value
+    if header == NULL:
+        return
+    value = header_value(header)
+    if value.len > 2 and not ((value.at[0] == 87 or value.at[0] == 119) and value.at[1] == 47):
+        head_drop_name(head, span(b"etag", 4))
+
+
+cdef void add_vary(HttpStream *stream) noexcept nogil:
+    cdef Span now = value_of(stream.response, span(b"vary", 4))
+    cdef char *text
+    if list_has(now, b"accept-encoding", 15):
+        return
+    if now.len == 0:
+        head_drop_name(stream.response, span(b"vary", 4))
+        head_add(stream.response, span(b"vary", 4), span(b"Accept-Encoding", 15), H_OTHER)
+        return
+    text = <char *>arena_take(stream.arena, now.len + 17)
+    if text == NULL:
+        return
+    memcpy(text, now.at, now.len)
+    memcpy(text + now.len, b", Accept-Encoding", 17)
+    head_drop_name(stream.response, span(b"vary", 4))
+    head_add(stream.response, span(b"vary", 4), span(text, now.len + 17), H_OTHER)
+
+
+# --- hooks --------------------------------------------------------------------------------------------------------------
+
+
+cdef const CompressorConf *own(HttpStream *stream, uint8_t n) noexcept nogil:
+    return <const CompressorConf *>stream.settings[n]
+
+
+cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil:
+    cdef const CompressorConf *conf = own(stream, n)
+    cdef const CompressorConf *here = <const CompressorConf *>filter_settings(stream, n)
+    cdef Work *work = <Work *>arena_take(stream.arena, sizeof(Work))
+    stat_inc(stream.stats, conf.request_stats[NOT_COMPRESSED])
+    stream.state[n] = work
+    if work == NULL:
+        return FILTER_CONTINUE
+    memset(work, 0, sizeof(Work))
+    work.accepts = value_of(stream.request, span(b"accept-encoding", 15))
+    work.asked = head_find_name(stream.request, span(b"accept-encoding", 15)) != NULL
+    if here.drops_accept if here.changes_accept else conf.drops_accept:
+        head_drop_name(stream.request, span(b"accept-encoding", 15))
+    return FILTER_CONTINUE
+
+
+cdef int on_response_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil:
+    cdef const CompressorConf *conf = own(stream, n)
+    cdef Work *work = <Work *>stream.state[n]
+    cdef bint on = not (<const CompressorConf *>filter_settings(stream, n)).disabled and runtime_boolean(conf.enabled_cell, conf.enabled)
+    cdef bint type_fits
+    cdef bint fits
+    stream.response_bodies &= ~(<uint32_t>1 << n)
+    on = on and long_enough(stream, conf)
+    type_fits = type_allowed(stream, conf)
+    fits = on and compressible(stream, conf, type_fits)
+    if not end and on and work != NULL and accepted(stream, conf, work, type_fits) and fits:
+        work.writer = gzip_begin(&conf.gzip)
+    if work == NULL or work.writer == NULL:
+        stat_inc(stream.stats, conf.stats[NOT_COMPRESSED])
+    else:
+        stat_inc(stream.stats, conf.stats[COMPRESSED])
+        stream.response_bodies |= <uint32_t>1 << n
+        drop_strong_etag(stream.response)
+        head_drop(stream.response, H_CONTENT_LENGTH)
+        head_add(stream.response, span(b"content-encoding", 16), span(b"gzip", 4), H_OTHER)
+    if fits:
+        add_vary(stream)
+    return FILTER_CONTINUE
+
+
+cdef void compress(HttpStream *stream, uint8_t n, Work *work, Buffer *data, bint end) noexcept nogil:
+    cdef const CompressorConf *conf = own(stream, n)
+    cdef Buffer packed
+    buffer_init(&packed)
+    stat_add(stream.stats, conf.stats[TOTAL_UNCOMPRESSED], data.len)
+    gzip_write(work.writer, stream.buffers, data, &packed, end)
+    stat_add(stream.stats, conf.stats[TOTAL_COMPRESSED], packed.len)
+    buffer_fini(stream.buffers, data)
+    buffer_move(data, &packed)
+
+
+cdef int on_response_data(HttpStream *stream, uint8_t n, Buffer *data, bint end) noexcept nogil:
+    cdef Work *work = <Work *>stream.state[n]
+    if work != NULL and work.writer != NULL:
+        compress(stream, n, work, data, end)
+    return FILTER_CONTINUE
+
+
+cdef int on_response_trailers(HttpStream *stream, uint8_t n, Head *trailers) noexcept nogil:
+    cdef Work *work = <Work *>stream.state[n]
+    cdef Buffer rest
+    if work == NULL or work.writer == NULL:
+        return FILTER_CONTINUE
+    buffer_init(&rest)
+    compress(stream, n, work, &rest, True)
+    stream.ops.inject_response(stream, n, &rest, False)
+    return FILTER_CONTINUE
+
+
+cdef void on_destroy(HttpStream *stream, uint8_t n) noexcept nogil:
+    cdef Work *work = <Work *>stream.state[n]
+    if work != NULL:
+        gzip_end(work.writer)
+        work.writer = NULL
+
+
+cdef HttpFilterOps ops
+ops.kind = b"envoy.filters.http.compressor"
+ops.on_request_head = on_request_head
+ops.on_request_data = NULL
+ops.on_request_trailers = NULL
+ops.on_response_head = on_response_head
+ops.on_response_data = on_response_data
+ops.on_response_trailers = on_response_trailers
+ops.on_log = NULL
+ops.on_destroy = on_destroy
+
+
+cdef const HttpFilterOps *compressor_filter() noexcept nogil:
+    return &ops
