@@ -1,14 +1,17 @@
 """Asks DNS itself, through c-ares: for clusters that want the TTL of an answer or name servers of their own.
 
 The system's resolver (mesh.dns) tells no TTL and knows one list of servers. One c-ares channel for each list of servers, each with a
-thread of its own inside the library; `ask` blocks the caller, which is one of the resolver's threads. Ends with `close`: what is being
-asked then fails.
+thread of its own inside the library; `ask` blocks the caller, which is one of the resolver's threads. A channel keeps answers as long as
+their TTL says, whoever asks, and cannot be told otherwise; so that names are asked about at the rate that is configured, one is used for a
+second and then replaced. Ends with `close`: what is being asked then fails.
 """
 
 from __future__ import annotations
 
 import socket
 import threading
+import time
+from dataclasses import dataclass
 from typing import Any
 
 from meshcore.bind.spec import NameServers
@@ -22,12 +25,30 @@ GROUPS = {
 }
 
 
+FRESH_S = 1.0
+
+
+@dataclass(slots=True, eq=False)
+class _Channel:
+    """One that is asked, or was replaced and still waits for answers."""
+
+    handle: Any
+    until: float
+    users: int = 0
+    replaced: bool = False
+
+    def end(self) -> None:
+        self.handle.cancel()
+        self.handle.close()
+
+
 class Channels:
     """All channels of one resolver. Any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: dict[NameServers, Any] = {}
+        self._open: dict[NameServers, _Channel] = {}
+        self._leaving: list[_Channel] = []
         self._closed = False
 
     def ask(self, name: str, family: str, servers: NameServers) -> tuple[list[str], int]:
@@ -44,10 +65,10 @@ class Channels:
     def close(self) -> None:
         with self._lock:
             self._closed = True
-            channels, self._open = list(self._open.values()), {}
+            channels = [*self._open.values(), *self._leaving]
+            self._open, self._leaving = {}, []
         for channel in channels:
-            channel.cancel()
-            channel.close()
+            channel.end()
 
     def _asked(self, name: str, group: int, servers: NameServers) -> tuple[Any, str]:
         import pycares
@@ -62,12 +83,39 @@ class Channels:
         with self._lock:
             if self._closed:
                 raise OSError(f"{name}: the resolver has ended")
-            channel = self._open.get(servers)
-            if channel is None:
-                channel = self._open[servers] = _channel(servers)
-            channel.getaddrinfo(name, None, family=group, type=socket.SOCK_STREAM, callback=answered)
+            channel = self._fresh(servers)
+            channel.users += 1
+            channel.handle.getaddrinfo(name, None, family=group, type=socket.SOCK_STREAM, callback=answered)
         done.wait()
+        self._leave(channel)
         return found[0], str(pycares.errno.strerror(found[1])) if found[1] else ""
+
+
+    def _fresh(self, servers: NameServers) -> _Channel:
+        """The channel for these servers. The lock is held."""
+        now = time.monotonic()
+        channel = self._open.get(servers)
+        if channel is not None and now < channel.until:
+            return channel
+        if channel is not None:
+            channel.replaced = True
+            self._leaving.append(channel)
+            if not channel.users:
+                self._retire(channel)
+        made = self._open[servers] = _Channel(_channel(servers), now + FRESH_S)
+        return made
+
+    def _leave(self, channel: _Channel) -> None:
+        with self._lock:
+            channel.users -= 1
+            if channel.replaced and not channel.users:
+                self._retire(channel)
+
+    def _retire(self, channel: _Channel) -> None:
+        """Nobody waits for it any more. The lock is held."""
+        if channel in self._leaving:
+            self._leaving.remove(channel)
+            channel.end()
 
 
 def _channel(servers: NameServers) -> Any:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import struct
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -12,10 +9,11 @@ import pytest
 from mesh.config import ConfigError, load
 from mesh.dns import Names
 from mesh.name_servers import Channels
+from mesh.testing import until
 from meshcore.bind.spec import Address, Cluster, DnsTarget, NameServers
 from tests.config.boot import bootstrap
+from tests.discovery.name_server import AAAA, A, NameServer
 
-A, AAAA = 1, 28
 RECORDS = {
     ("web.test", A): [("10.0.0.1", 7), ("10.0.0.2", 5)],
     ("web.test", AAAA): [("fd00::1", 60)],
@@ -23,53 +21,10 @@ RECORDS = {
 }
 
 
-class NameServer:
-    """Answers A and AAAA from RECORDS over UDP; what it does not know does not exist."""
-
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self.port = int(self._socket.getsockname()[1])
-        self.asked: list[tuple[str, int]] = []
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
-            last.sendto(b"", ("127.0.0.1", self.port))
-        self._thread.join()
-        self._socket.close()
-
-    def _serve(self) -> None:
-        while True:
-            packet, peer = self._socket.recvfrom(4096)
-            if not packet:
-                return
-            self._socket.sendto(self._answer(packet), peer)
-
-    def _answer(self, packet: bytes) -> bytes:
-        labels, at = [], 12
-        while packet[at]:
-            labels.append(packet[at + 1 : at + 1 + packet[at]].decode())
-            at += 1 + packet[at]
-        kind = struct.unpack(">H", packet[at + 1 : at + 3])[0]
-        name = ".".join(labels)
-        self.asked.append((name, kind))
-        known = any(name == other for other, _kind in RECORDS)
-        rows = b""
-        for text, ttl in RECORDS.get((name, kind), []):
-            raw = socket.inet_pton(socket.AF_INET if kind == A else socket.AF_INET6, text)
-            rows += struct.pack(">HHHIH", 0xC00C, kind, 1, ttl, len(raw)) + raw
-        count = len(RECORDS.get((name, kind), []))
-        flags = 0x8180 if known else 0x8183
-        return packet[:2] + struct.pack(">HHHHH", flags, 1, count, 0, 0) + packet[12 : at + 5] + rows
-
-
 @pytest.fixture
 def server() -> Iterator[NameServer]:
-    made = NameServer()
-    yield made
-    made.stop()
+    with NameServer(RECORDS) as made:
+        yield made
 
 
 @pytest.fixture
@@ -154,3 +109,9 @@ def test_what_c_ares_is_not_told_is_refused_by_name() -> None:
     mixed = [{"socket_address": {"address": "127.0.0.1", "port_value": port}} for port in (53, 54)]
     with pytest.raises(ConfigError, match="resolvers on different ports"):
         load(resolver(resolvers=mixed))
+
+
+@pytest.mark.slow
+def test_a_name_is_asked_about_again_before_the_end_of_its_ttl(server: NameServer, channels: Channels) -> None:
+    channels.ask("web.test", "v4_only", at(server))
+    until(lambda: channels.ask("web.test", "v4_only", at(server)) and len(server.asked) > 1, "another question")
