@@ -180,3 +180,12 @@ def test_a_preconnect_ratio_of_one_asks_for_nothing() -> None:
     assert cluster(cluster={"preconnect_policy": {"per_upstream_preconnect_ratio": 1.0}}) == cluster()
     with pytest.raises(ConfigError, match="'preconnect_policy' is not implemented yet"):
         cluster(cluster={"preconnect_policy": {"predictive_preconnect_ratio": 2.0}})
+
+
+def test_a_pool_of_what_each_request_needs_is_what_there_is_anyway() -> None:
+    def pool(kind: str) -> dict[str, Any]:
+        return {"upstream_config": {"name": "p", "typed_config": {"@type": f"{EXTENSIONS}.upstreams.http.{kind}"}}}
+
+    assert cluster(cluster=pool("generic.v3.GenericConnectionPoolProto")) == cluster()
+    with pytest.raises(ConfigError, match="'upstream_config' is not implemented yet"):
+        cluster(cluster=pool("tcp.v3.TcpConnectionPoolProto"))

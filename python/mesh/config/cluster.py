@@ -21,6 +21,7 @@ from mesh.config import (
     outlier,
     proxy_out,
     request_queue,
+    schema,
     socket_options,
     thrift_proxy,
     tls,
@@ -50,6 +51,7 @@ CLUSTER = Fields(
     harmless={
         "track_cluster_stats": unset,
         "preconnect_policy": lambda value: _no_preconnect(value),
+        "upstream_config": lambda value: schema.type_name(value.typed_config) == GENERIC_POOL,
     },
 )  # fmt: skip
 CONNECTION = Fields("envoy.config.cluster.v3.UpstreamConnectionOptions", {"tcp_keepalive", "happy_eyeballs_config"})
@@ -59,6 +61,8 @@ EYEBALLS = Fields(
 )
 AGGREGATE = Fields("envoy.extensions.clusters.aggregate.v3.ClusterConfig", {"clusters"})
 CLUSTER_TYPES = {table.message: table for table in (AGGREGATE, cluster_dns.DNS_CLUSTER)}
+# The kind of connection that each request needs, which is what happens without the field.
+GENERIC_POOL = "envoy.extensions.upstreams.http.generic.v3.GenericConnectionPoolProto"
 OPTIONS_KEY = upstream_http.OPTIONS.message
 OPTIONS_KEYS = (OPTIONS_KEY, thrift_proxy.TCP_OPTIONS_KEY, thrift_proxy.OPTIONS_KEY, request_queue.KEY)
 KINDS = {0: "static", 1: "strict_dns", 2: "logical_dns", 3: "eds", 4: "original_dst"}
