@@ -47,6 +47,21 @@ def test_the_router_keeps_its_settings() -> None:
     assert found.settings == spec.Router(True, False, True, ("x-envoy-max-retries",))
 
 
+CODEC = "type.googleapis.com/envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec"
+
+
+@pytest.mark.parametrize("before", [(), ("buffer.v3.Buffer",)])
+def test_a_chain_towards_hosts_may_be_their_protocol_alone(before: tuple[str, ...]) -> None:
+    filters = [{"name": one, "typed_config": {"@type": f"type.googleapis.com/envoy.extensions.filters.http.{one}"}} for one in before]
+    filters.append({"name": "codec", "typed_config": {"@type": CODEC}})
+    router = {"name": "router", "typed_config": {"@type": ROUTER_TYPE, "upstream_http_filters": filters}}
+    if not before:
+        assert chain(router) == chain(ROUTER)
+        return
+    with pytest.raises(ConfigError, match="'upstream_http_filters' is not implemented yet"):
+        chain(router)
+
+
 def test_a_header_that_the_router_cannot_check_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"strict_check_headers: .*'x-other' is not accepted"):
         chain({"name": "router", "typed_config": {"@type": ROUTER_TYPE, "strict_check_headers": ["x-other"]}})

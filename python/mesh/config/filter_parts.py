@@ -7,12 +7,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from mesh.config import schema
 from mesh.config.errors import join
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, wrapped_or
 from meshcore.bind import filter_spec
 
 FLAG = Fields("envoy.config.core.v3.RuntimeFeatureFlag", {"default_value", "runtime_key"})
+
+
+CODEC = "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec"
+
+
+def codec_alone(filters: Any) -> bool:
+    """A chain towards hosts in which nothing but their protocol is spoken, which is what happens without it."""
+    return len(filters) == 1 and schema.type_name(filters[0].typed_config) == CODEC and not filters[0].disabled
 
 
 def lower_flag(message: Any, name: str, low: Lowering, path: str) -> filter_spec.RuntimeFlag:

@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any
 
-from mesh.config import native_filter
+from mesh.config import filter_parts, native_filter
 from mesh.config.errors import join, nearest
 from mesh.config.fields import Fields, anything
 from mesh.config.lowering import Lowering, wrapped_or
@@ -26,7 +26,7 @@ FILTER = Fields(
 ROUTER = Fields(
     "envoy.extensions.filters.http.router.v3.Router",
     {"suppress_envoy_headers", "dynamic_stats", "respect_expected_rq_timeout", "strict_check_headers"},
-    harmless={"start_child_span": anything},
+    harmless={"start_child_span": anything, "upstream_http_filters": filter_parts.codec_alone},
 )
 PYTHON = "mesh.filters.python"
 TYPES = {

@@ -38,6 +38,7 @@ FORWARD = Fields(
         "max_stream_duration", "retry_policy", "hedge_policy", "request_mirror_policies", "internal_redirect_policy",
         "upgrade_configs", "priority", "hash_policy", "metadata_match", "rate_limits", "include_vh_rate_limits",
     },
+    harmless={"early_data_policy": anything},
 )  # fmt: skip
 WEIGHTED = Fields(
     "envoy.config.route.v3.WeightedCluster",

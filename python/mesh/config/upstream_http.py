@@ -13,6 +13,7 @@ from typing import Any
 from mesh.config import hash_policy, http1, http2, mirror, retry
 from mesh.config.errors import join
 from mesh.config.fields import Fields
+from mesh.config.filter_parts import codec_alone
 from mesh.config.lowering import Lowering, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
@@ -23,6 +24,7 @@ OPTIONS = Fields(
         "common_http_protocol_options", "explicit_http_config", "use_downstream_protocol_config", "auto_config", "retry_policy",
         "hash_policy", "request_mirror_policies", "upstream_http_protocol_options",
     },
+    harmless={"http_filters": codec_alone},
 )  # fmt: skip
 NAMES = Fields(
     "envoy.config.core.v3.UpstreamHttpProtocolOptions", {"auto_sni", "auto_san_validation", "override_auto_sni_header"}
