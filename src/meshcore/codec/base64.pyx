@@ -1,6 +1,9 @@
 """Base64. See base64.pxd."""
 from libc.stdint cimport int8_t, uint8_t, uint32_t
 
+from meshcore.base.arena cimport Arena, arena_take
+from meshcore.base.span cimport Span, span
+
 cdef enum:
     PAD = 61                       # "="
 
@@ -62,3 +65,13 @@ cdef long base64_decode(const char *at, size_t n, char *out) noexcept nogil:
         source += 4
         n -= 4
     return written
+
+
+cdef Span base64_decoded(Arena *arena, Span text) noexcept nogil:
+    cdef char *out
+    cdef long n
+    if text.len == 0 or text.len % 4:
+        return span(NULL, 0)
+    out = <char *>arena_take(arena, text.len)
+    n = -1 if out == NULL else base64_decode(text.at, text.len, out)
+    return span(out, <size_t>n) if n > 0 else span(NULL, 0)

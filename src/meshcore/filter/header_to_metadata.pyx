@@ -3,9 +3,9 @@ from libc.stdint cimport uint8_t, uint16_t
 from libc.stdlib cimport strtod
 from libc.string cimport memcpy, memset
 
-from meshcore.base.arena cimport arena_copy, arena_take
+from meshcore.base.arena cimport arena_copy
 from meshcore.base.span cimport Span, span, span_is, span_trim
-from meshcore.codec.base64 cimport base64_decode
+from meshcore.codec.base64 cimport base64_decoded
 from meshcore.codec.head cimport *
 from meshcore.filter.http cimport *
 from meshcore.observe.metadata cimport META_NUMBER, META_TEXT, MetaValue, meta_make, metadata_namespace
@@ -16,16 +16,6 @@ from meshcore.route.regex cimport regex_replace
 cdef enum:
     VALUE_MAX = 8192               # a longer one is left out, as in Envoy
     NUMBER_MAX = 64
-
-
-cdef Span decoded(HttpStream *stream, Span value) noexcept nogil:
-    cdef char *out
-    cdef long n
-    if value.len == 0 or value.len % 4:
-        return span(NULL, 0)
-    out = <char *>arena_take(stream.arena, value.len)
-    n = -1 if out == NULL else base64_decode(value.at, value.len, out)
-    return span(out, <size_t>n) if n > 0 else span(NULL, 0)
 
 
 cdef bint number_of(Span value, double *out) noexcept nogil:
@@ -62,7 +52,7 @@ cdef void leave(HttpStream *stream, const HeaderFact *fact, Span value) noexcept
     if value.len == 0 or value.len >= VALUE_MAX:
         return
     if fact.decode:
-        value = decoded(stream, value)
+        value = base64_decoded(stream.arena, value)
         if value.len == 0:
             return
     memset(&made, 0, sizeof(MetaValue))

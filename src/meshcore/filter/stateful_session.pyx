@@ -5,7 +5,7 @@ from libc.string cimport memcpy
 from meshcore.base.arena cimport arena_take
 from meshcore.base.clock cimport clock_wall_us
 from meshcore.base.span cimport Span, span, span_equal
-from meshcore.codec.base64 cimport base64_decode, base64_encode, base64_len
+from meshcore.codec.base64 cimport base64_decoded, base64_encode, base64_len
 from meshcore.codec.head cimport *
 from meshcore.filter.http cimport *
 from meshcore.observe.counters cimport stat_inc
@@ -24,16 +24,6 @@ cdef struct Session:
 
 
 # --- what the client keeps ----------------------------------------------------------------------------------------------
-
-
-cdef Span decoded(HttpStream *stream, Span text) noexcept nogil:
-    cdef char *out
-    cdef long n
-    if text.len == 0 or text.len % 4:
-        return span(NULL, 0)
-    out = <char *>arena_take(stream.arena, text.len)
-    n = -1 if out == NULL else base64_decode(text.at, text.len, out)
-    return span(out, <size_t>n) if n > 0 else span(NULL, 0)
 
 
 cdef bint read_varint(Span *rest, uint64_t *out) noexcept nogil:
@@ -143,11 +133,11 @@ cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil
         if not on_path(conf, stream.request.path):
             session.conf = NULL
             return FILTER_CONTINUE
-        session.host = cookie_host(stream, decoded(stream, cookie_of(stream.request, conf.name)))
+        session.host = cookie_host(stream, base64_decoded(stream.arena, cookie_of(stream.request, conf.name)))
     else:
         header = head_find_name(stream.request, conf.name)
         if header != NULL:
-            session.host = decoded(stream, header_value(header))
+            session.host = base64_decoded(stream.arena, header_value(header))
     stream.wanted_host = session.host
     stream.wanted_only = conf.strict
     return FILTER_CONTINUE
