@@ -20,7 +20,7 @@ CODES = (
 )  # fmt: skip
 GET = ((":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a"))
 POST = ((":method", "POST"), *GET[1:])
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 
 
 def frame(kind: int, flags: int = 0, stream: int = 0, payload: bytes = b"", length: int | None = None) -> bytes:

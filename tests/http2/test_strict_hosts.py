@@ -66,14 +66,14 @@ class Hosts:
 
 
 def config(port: int) -> dict[str, Any]:
-    routes = [{"match": {"path": f"/{n}"}, "route": {"cluster": f"c{n}"}} for n in range(len(NAMES))]
-    clusters = [cluster(f"c{n}", port, http2_protocol_options={}) for n in range(len(NAMES))]
+    routes = [{"match": {"path": f"/{n}"}, "route": {"cluster": f"c{n}", "timeout": "0s"}} for n in range(len(NAMES))]
+    clusters = [cluster(f"c{n}", port, http2_protocol_options={}, connect_timeout="60s") for n in range(len(NAMES))]
     return bootstrap(clusters=clusters, routes=routes)
 
 
 def ask(port: int, number: int) -> str:
     """The status, and whether the whole answer came; how much of one that is cut short passes is a race."""
-    with connect(port) as client:
+    with connect(port, limit=2 * LIMIT_S) as client:
         client.send(f"GET /{number} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".encode())
         whole = client.read_all()
     head, _, body = whole.partition(b"\r\n\r\n")
