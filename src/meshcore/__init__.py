@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 # Prefixes of module names, by shared object; setup.py reads this line.
-APART = {"_tls": ("meshcore.io.tls", "meshcore.bind.tls.")}
+APART = {"_tls": ("meshcore.io.tls", "meshcore.bind.tls.", "meshcore.bind.tls_client.")}
 
 
 def library_of(name: str) -> str:

@@ -1,8 +1,8 @@
 """envoy.config.core.v3.HealthCheck: how the hosts of a cluster are asked whether they serve.
 
-HTTP/1.1 and HTTP/2, TCP, gRPC, and the custom checkers for Redis and Thrift; one health check per cluster, as in Envoy. TLS of the checks
-alone (tls_options, transport_socket_match_criteria) and event services are refused. Intervals fall back to one another here, so that who
-runs them need not know. Called by cluster.py, and by endpoint.py for what a host says of its own checks.
+HTTP/1.1 and HTTP/2, TCP, gRPC, and the custom checkers for Redis and Thrift; one health check per cluster, as in Envoy. Event services are
+refused. Intervals fall back to one another here, so that who runs them need not know. Called by cluster.py, and by endpoint.py for what a
+host says of its own checks.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-from mesh.config import address, header_mutation, matcher
+from mesh.config import address, header_mutation, matcher, transport_match
 from mesh.config.errors import join
-from mesh.config.fields import Fields, unset
+from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, each, milliseconds, milliseconds_or, wrapped_or
 from meshcore.bind.health_spec import (
     EndpointCheck,
@@ -31,11 +31,11 @@ CHECK = Fields(
         "healthy_threshold", "reuse_connection", "http_health_check", "tcp_health_check", "grpc_health_check",
         "custom_health_check", "no_traffic_interval", "no_traffic_healthy_interval", "unhealthy_interval",
         "unhealthy_edge_interval", "healthy_edge_interval", "event_log_path", "event_logger",
-        "always_log_health_check_failures", "always_log_health_check_success",
+        "always_log_health_check_failures", "always_log_health_check_success", "tls_options", "transport_socket_match_criteria",
     },
-    harmless={"tls_options": unset, "transport_socket_match_criteria": unset},
     instead={"alt_port": "nor does Envoy do anything with it; write 'health_check_config.port_value' of the endpoints"},
 )  # fmt: skip
+TLS_OPTIONS = Fields("envoy.config.core.v3.HealthCheck.TlsOptions", {"alpn_protocols"})
 HTTP = Fields(
     "envoy.config.core.v3.HealthCheck.HttpHealthCheck",
     {
@@ -76,6 +76,7 @@ def lower(message: Any, low: Lowering, path: str) -> HealthCheck | None:
         return None
     interval = milliseconds(message.interval)
     unhealthy = milliseconds_or(message, "unhealthy_interval", interval)
+    criteria = message.HasField("transport_socket_match_criteria")
     quiet = milliseconds_or(message, "no_traffic_interval", NO_TRAFFIC_MS)
     return HealthCheck(
         check=check,
@@ -95,7 +96,14 @@ def lower(message: Any, low: Lowering, path: str) -> HealthCheck | None:
         event_log_path=_event_log(message, low, path),
         always_log_failures=message.always_log_health_check_failures,
         always_log_success=message.always_log_health_check_success,
+        alpn=_alpn(message, low, path),
+        socket_criteria=transport_match.labels_of(message.transport_socket_match_criteria) if criteria else None,
     )
+
+
+def _alpn(message: Any, low: Lowering, path: str) -> tuple[str, ...]:
+    TLS_OPTIONS.check(message.tls_options, low.report, join(path, "tls_options"))
+    return tuple(message.tls_options.alpn_protocols)
 
 
 def lower_endpoint(message: Any, low: Lowering, path: str) -> EndpointCheck | None:

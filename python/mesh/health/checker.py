@@ -14,7 +14,7 @@ from typing import Any
 from mesh.health.agenda import Agenda, Entry
 from mesh.health.events import EventLogs, check_event
 from mesh.health.http import Verify
-from mesh.health.probe import Probe, Target, target_of
+from mesh.health.probe import Probe, Target, target_in
 from mesh.health.state import (
     CHANGED,
     DEGRADED,
@@ -38,7 +38,7 @@ OWN_BITS = FAILED | DEGRADED | PENDING | EXCLUDED | TIMEOUT
 KINDS = {HttpCheck: "HTTP", TcpCheck: "TCP", GrpcCheck: "GRPC", RedisCheck: "REDIS", ThriftCheck: "THRIFT"}
 COUNTERS = ("attempt", "failure", "network_failure", "passive_failure", "success", "verify_cluster")
 GAUGES = ("degraded", "healthy")
-OF_CLUSTER = ("upstream_cx_protocol_error",)  # what checks add to the statistics of the cluster itself
+OF_CLUSTER = ("upstream_cx_protocol_error", "ssl.")  # beginnings of what checks add to the statistics of the cluster itself
 NO_LIMIT = 2**63 - 1
 
 MakeProbe = Callable[[HealthCheck, Target, Callable[[Result], None], Verify], Probe]
@@ -131,9 +131,10 @@ class Checker:
         check = self.check
         bits = FAILED | (PENDING if self.spec.ignore_new_hosts_until_first_hc else 0)
         state = State(bits, check.healthy_threshold, check.unhealthy_threshold)
-        target = target_of(endpoint, self.spec.name, self.spec.bind_address)
+        target = target_in(self.spec, endpoint)
         self._unanswered += 1
         probe = self._make(check, target, lambda result: self._on_result(endpoint.address, result), self._verify)
+        probe.count = self._around.count
         return Session(endpoint, state, probe)
 
     def _begin(self, session: Session) -> None:

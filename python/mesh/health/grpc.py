@@ -34,7 +34,7 @@ class GrpcProbe(Http2Probe):
             (b":method", b"POST"),
             (b":path", METHOD),
             (b":authority", self._authority),
-            (b":scheme", b"http"),
+            (b":scheme", self.target.scheme),
         ]
         fields = [(b"te", b"trailers"), (b"content-type", b"application/grpc"), (b"user-agent", USER_AGENT.encode())]
         return [*head, *self._added.apply(fields, self.target), (b"grpc-timeout", self._timeout)], self._message

@@ -71,7 +71,7 @@ class Http2Probe(Probe):
             return
         self.write(self._connection.data_to_send())
 
-    def data_received(self, data: bytes) -> None:
+    def on_data(self, data: bytes) -> None:
         # Between checks too: settings and pings want an answer, and a GOAWAY ends the connection. h2 takes no answer after a GOAWAY,
         # though RFC 9113 (6.8) lets streams under way finish, so that frame is kept from it.
         self._unread += data
@@ -147,7 +147,7 @@ class HttpProbe2(Http2Probe):
             (b":method", check.method.encode()),
             (b":authority", self._question.authority),
             (b":path", check.path.encode()),
-            (b":scheme", b"http"),
+            (b":scheme", self.target.scheme),
         ]
         return head + self._question.headers(), check.send
 

@@ -323,7 +323,7 @@ class Health:
         return Detector(spec, around)
 
     def _count(self, spec: Cluster, stat: str, n: int) -> None:
-        if stat in checker.OF_CLUSTER and spec.name in self._warming:
+        if stat.startswith(checker.OF_CLUSTER) and spec.name in self._warming:
             self._early.append((spec.name, stat))  # the cluster's own statistics begin when it is published
         else:
             self._registry.add(_prefix(spec) + stat, n)

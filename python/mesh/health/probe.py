@@ -9,28 +9,53 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from mesh.health.state import NETWORK, Result
-from meshcore.bind.spec import Address, Endpoint
+from meshcore.bind.spec import Address, Cluster, Endpoint, ProxyOut, TlsContext
+
+if TYPE_CHECKING:
+    from meshcore.bind.tls_client import TlsClient
 
 UNIX_PORT = -1
+V2 = 2
+V2_LOCAL = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"
 USER_AGENT = "Envoy/HC"
 
 
 @dataclass(slots=True, frozen=True)
 class Target:
-    """A host to check: where, as what the cluster knows it, and from which local address (None: any)."""
+    """A host to check: where, as what the cluster knows it, from which local address (None: any), and what stands between: TLS, a PROXY
+    header (None: nothing). `alpn` None: as `tls` says."""
 
     address: Address
     endpoint: Endpoint
     cluster: str
     source: Address | None = None
+    tls: TlsContext | None = None
+    alpn: tuple[str, ...] | None = None
+    says: ProxyOut | None = None
 
     @property
     def hostname(self) -> str:
         """What the host wants to be called in checks; "" when it does not say."""
         return self.endpoint.check.hostname if self.endpoint.check is not None else ""
+
+    @property
+    def scheme(self) -> bytes:
+        return b"http" if self.tls is None else b"https"
+
+
+def target_in(cluster: Cluster, endpoint: Endpoint) -> Target:
+    """A host of a cluster that is checked, with all that stands between."""
+    check = cluster.health_check
+    assert check is not None
+    place = cluster.socket_of(endpoint, check.socket_criteria)
+    secure = cluster.socket_matches[place - 1].tls if place else cluster.tls
+    alpn = check.alpn or (() if cluster.protocol == "auto" else None)
+    plain = target_of(endpoint, cluster.name, cluster.bind_address)
+    return replace(plain, tls=secure, alpn=alpn, says=cluster.proxy_out)
 
 
 def target_of(endpoint: Endpoint, cluster: str, source: Address | None = None) -> Target:
@@ -51,6 +76,8 @@ class Probe(asyncio.Protocol):
         self._busy = False
         self._transport: asyncio.Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
+        self._secure: TlsClient | None = None
+        self.count: Callable[[str, int], None] = lambda name, n: None  # statistics of the cluster
 
     # --- for the checker ---
 
@@ -84,9 +111,18 @@ class Probe(asyncio.Protocol):
         """The host closed during a check."""
         self.finish(Result(NETWORK))
 
+    def on_data(self, data: bytes) -> None:
+        """The host said something."""
+        if self._busy:
+            self.on_bytes(data)
+
     def write(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
+        if self._transport is None:
+            return
+        if self._secure is not None:
+            self._secure.write(data)
+            data = self._secure.take()
+        self._transport.write(data)
 
     def finish(self, result: Result, *, close: bool = False) -> None:
         """The check is over."""
@@ -103,6 +139,7 @@ class Probe(asyncio.Protocol):
             self._connecting.cancel()
             self._connecting = None
         transport, self._transport = self._transport, None
+        self._secure = None
         if transport is not None:
             transport.abort()
 
@@ -128,20 +165,75 @@ class Probe(asyncio.Protocol):
             transport.abort()
             return
         self._transport = transport
-        self.on_connected()
-        self.on_ready()
+        if self.target.says is not None:
+            transport.write(proxy_header(self.target.says.version, transport))
+        if self.target.tls is None:
+            self.on_connected()
+            self.on_ready()
+            return
+        from meshcore.bind.tls_client import TlsClient
+
+        self._secure = TlsClient(self.target.tls, self.target.endpoint.hostname, self.target.alpn)
+        transport.write(self._secure.take())
 
     def data_received(self, data: bytes) -> None:
-        if self._transport is not None and self._busy:
-            self.on_bytes(data)
+        if self._transport is None:
+            return
+        if self._secure is None:
+            self.on_data(data)
+        else:
+            self._unseal(self._secure, self._transport, data)
+
+    def _unseal(self, secure: TlsClient, transport: asyncio.Transport, data: bytes) -> None:
+        from meshcore.bind.tls_client import TlsClientError
+
+        shaking = not secure.open
+        plain, failed = b"", False
+        try:
+            plain = secure.feed(data)
+        except TlsClientError:
+            failed = True
+        transport.write(secure.take())
+        for name, n in secure.taken_counts().items():
+            self.count(f"ssl.{name}", n)
+        if failed:
+            self._lost()
+            return
+        if shaking and secure.open and self._busy:
+            self.on_connected()
+            self.on_ready()
+        if plain and self._transport is transport:
+            self.on_data(plain)
+        if secure.ended and self._transport is transport:
+            self._lost()
+
+    def _lost(self) -> None:
+        """The host is gone in the middle of a check, or between two."""
+        if self._busy and self._secure is not None and not self._secure.open:
+            self.finish(Result(NETWORK))
+        elif self._busy:
+            self.on_end()
+        else:
+            self.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         # Ours was forgotten before it was closed: a loss that comes here was the host's doing, or of a connection that is gone anyway.
         if self._transport is None:
             return
+        if self._busy and self._secure is not None and not self._secure.open:
+            self.finish(Result(NETWORK))
+            return
         self._transport = None
         if self._busy:
             self.on_end()
+
+
+def proxy_header(version: int, transport: asyncio.Transport) -> bytes:
+    """The PROXY header of a connection that is the proxy's own."""
+    if version == V2:
+        return V2_LOCAL
+    (source, source_port), (host, port) = (transport.get_extra_info(name)[:2] for name in ("sockname", "peername"))
+    return f"PROXY TCP{6 if ':' in host else 4} {source} {host} {source_port} {port}\r\n".encode()
 
 
 def contains_in_order(parts: tuple[bytes, ...], data: bytes) -> bool:

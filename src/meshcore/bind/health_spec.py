@@ -85,6 +85,8 @@ class HealthCheck:
     event_log_path: str = ""
     always_log_failures: bool = False
     always_log_success: bool = False
+    alpn: tuple[str, ...] = ()  # asked for under TLS, in place of what the transport socket says
+    socket_criteria: tuple[tuple[str, str], ...] | None = None  # in place of the hosts' labels for transport_socket_matches
 
 
 @record

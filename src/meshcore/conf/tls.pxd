@@ -25,6 +25,7 @@ cdef struct TlsNames:
     Span host                      # the host's own name, which a context may say to ask for
     Span sni                       # asked for whatever the context says; empty: it says
     Span san                       # the certificate must be for this name; empty: for any
+    Span alpn                      # what is offered where the context offers nothing, in wire form; empty: nothing
 
 cdef TlsConf *tls_slot_take(const TlsSlot *slot) noexcept nogil           # a reference to the context of now; worker thread
 cdef TlsConf *tls_slot_swap(TlsSlot *slot, TlsConf *conf) noexcept nogil  # takes a reference over and gives the old one; main thread

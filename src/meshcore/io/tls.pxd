@@ -34,10 +34,11 @@ cdef struct TlsShared:
     char *gather                   # small slices become one record here
 
 cdef struct Tls:
-    Transport *transport
+    Transport *transport           # NULL: whoever has it owns the socket (bind/tls_client)
     SSL *ssl
     TlsContext *context            # a reference
     const TlsSlot *slot
+    uint64_t *stats                # where its counters are
     TlsFacts *facts                # a reference; NULL: nobody has asked
     Buffer wire                    # ciphertext that the kernel did not take
     Held held                      # ciphertext that came while nobody read
@@ -56,6 +57,8 @@ cdef struct Tls:
     char *verify_text              # ... and in words; NULL: it has not failed
     bint peer_validated
 
+cdef void tls_ask(Tls *tls) noexcept nogil                               # whether the peer's certificate is asked for
+cdef bint tls_name(Tls *tls, const TlsNames *names) noexcept nogil       # of a client: what the server is asked for; False: no memory
 cdef void tls_load() noexcept nogil                                      # makes transports know of TLS; once, before the first context
 cdef bint tls_begin(Transport *transport, const TlsSlot *slot, bint server, const TlsNames *names) noexcept nogil      # False: no memory
 cdef void tls_connected(Transport *transport) noexcept nogil             # the socket of a dialled one is there: says hello

@@ -120,8 +120,7 @@ cdef void tls_loop_end(Loop *loop) noexcept nogil:
 # --- life -----------------------------------------------------------------------------------------------------------
 
 
-cdef bint name_server(Tls *tls, const TlsNames *names) noexcept nogil:
-    # Which name is asked for, and which the certificate must have. False: no memory.
+cdef bint tls_name(Tls *tls, const TlsNames *names) noexcept nogil:
     cdef Span asked = names.sni
     if asked.len == 0 and tls.context.sni_of_host:
         asked = names.host
@@ -141,18 +140,20 @@ cdef bint name_server(Tls *tls, const TlsNames *names) noexcept nogil:
         tls.asked = span(tls.own_names, asked.len)
     elif tls.context.sni != NULL:
         tls.asked = span(tls.context.sni, tls.context.sni_len)
+    if tls.asked.len > 0:
+        SSL_set_tlsext_host_name(tls.ssl, tls.asked.at)
     return True
 
 
 cdef bint open_client(Tls *tls, const TlsNames *names) noexcept nogil:
     cdef SSL_SESSION *session
     SSL_set_connect_state(tls.ssl)
-    if not name_server(tls, names):
+    if not tls_name(tls, names):
         return False
-    if tls.asked.len > 0:
-        SSL_set_tlsext_host_name(tls.ssl, tls.asked.at)
     if tls.context.profile.alpn_len > 0:
         SSL_set_alpn_protos(tls.ssl, <const unsigned char *>tls.context.profile.alpn, tls.context.profile.alpn_len)
+    elif names.alpn.len > 0:
+        SSL_set_alpn_protos(tls.ssl, <const unsigned char *>names.alpn.at, names.alpn.len)
     session = tls_session_take(tls.context, tls.names_hash)
     if session != NULL:
         SSL_set_session(tls.ssl, session)
@@ -160,7 +161,7 @@ cdef bint open_client(Tls *tls, const TlsNames *names) noexcept nogil:
     return True
 
 
-cdef void ask_peer(Tls *tls) noexcept nogil:
+cdef void tls_ask(Tls *tls) noexcept nogil:
     cdef int mode = SSL_VERIFY_NONE
     if tls.context.rules.verify or not tls.server:
         mode = SSL_VERIFY_PEER
@@ -180,6 +181,7 @@ cdef bint tls_begin(Transport *transport, const TlsSlot *slot, bint server, cons
         return False
     tls.transport = transport
     tls.slot = slot
+    tls.stats = transport.loop.stats
     tls.server = server
     tls.state = TLS_SHAKING if server else TLS_WAITING
     tls.context = <TlsContext *>tls_slot_take(slot)
@@ -194,7 +196,7 @@ cdef bint tls_begin(Transport *transport, const TlsSlot *slot, bint server, cons
     SSL_set_ex_data(tls.ssl, 0, tls)
     BIO_up_ref(shared.bio)
     SSL_set_bio(tls.ssl, shared.bio, shared.bio)
-    ask_peer(tls)
+    tls_ask(tls)
     if server:
         SSL_set_session_id_context(tls.ssl, tls.context.sid, SID_LEN)
         SSL_set_accept_state(tls.ssl)

@@ -170,7 +170,7 @@ cdef bint refuses_without(TlsCert *cert, uint8_t policy) noexcept nogil:
 cdef int choose_staple(SSL *ssl, void *arg) noexcept nogil:
     cdef Tls *tls = tls_of_ssl(ssl)
     cdef TlsCert *cert = shown(tls, ssl)
-    cdef uint64_t *stats = tls.transport.loop.stats
+    cdef uint64_t *stats = tls.stats
     cdef unsigned char *copy
     stat_inc(stats, tls.slot.stats[TLS_OCSP_REQUESTS])
     if cert == NULL or cert.staple == NULL or cert.staple_until_s < time(NULL):
@@ -250,7 +250,7 @@ cdef void write_keys(const SSL *ssl, const char *line) noexcept nogil:
     cdef int file
     cdef IpAddress local
     cdef IpAddress remote
-    if tls == NULL or n + 1 > LINE_MAX:
+    if tls == NULL or tls.transport == NULL or n + 1 > LINE_MAX:
         return
     transport_local(tls.transport, &local)
     transport_remote(tls.transport, &remote)

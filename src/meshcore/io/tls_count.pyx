@@ -70,16 +70,16 @@ cdef void tls_count_handshake(Tls *tls) noexcept nogil:
     cdef long curve = SSL_get_negotiated_group(ssl)
     cdef int kind = 0
     cdef int digest = 0
-    stat_inc(tls.transport.loop.stats, stats[TLS_HANDSHAKE])
+    stat_inc(tls.stats, stats[TLS_HANDSHAKE])
     if SSL_session_reused(ssl):
-        stat_inc(tls.transport.loop.stats, stats[TLS_SESSION_REUSED])
+        stat_inc(tls.stats, stats[TLS_SESSION_REUSED])
     if SSL_get0_peer_certificate(ssl) == NULL:
-        stat_inc(tls.transport.loop.stats, stats[TLS_NO_CERTIFICATE])
+        stat_inc(tls.stats, stats[TLS_NO_CERTIFICATE])
     if version >= TLS1_VERSION and version <= TLS1_3_VERSION:
-        stat_inc(tls.transport.loop.stats, stats[TLS_VERSIONS + version - TLS1_VERSION])
-    stat_inc(tls.transport.loop.stats, stats[TLS_CIPHERS + cipher_row(ssl)])
+        stat_inc(tls.stats, stats[TLS_VERSIONS + version - TLS1_VERSION])
+    stat_inc(tls.stats, stats[TLS_CIPHERS + cipher_row(ssl)])
     if curve != 0:
-        stat_inc(tls.transport.loop.stats, stats[TLS_CURVES + curve_row(curve)])
+        stat_inc(tls.stats, stats[TLS_CURVES + curve_row(curve)])
     if SSL_get_peer_signature_type_nid(ssl, &kind) and kind != 0:
         SSL_get_peer_signature_nid(ssl, &digest)
-        stat_inc(tls.transport.loop.stats, stats[TLS_SIGALGS + sigalg_row(kind, digest)])
+        stat_inc(tls.stats, stats[TLS_SIGALGS + sigalg_row(kind, digest)])

@@ -108,7 +108,7 @@ cdef void tls_failure_text(Tls *tls) noexcept nogil:
     n = <size_t>snprintf(text, TEXT_MAX, b"TLS_error:")
     while error != 0:
         if ERR_GET_LIB(error) == ERR_LIB_SSL and ERR_GET_REASON(error) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
-            stat_inc(tls.transport.loop.stats, tls.slot.stats[TLS_FAIL_NO_CERT])
+            stat_inc(tls.stats, tls.slot.stats[TLS_FAIL_NO_CERT])
             counted = True
         elif ERR_GET_LIB(error) == ERR_LIB_SSL and ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED:
             counted = tls.verify_detail != FAULT_USAGE     # by io/tls_verify, for what it was
@@ -121,7 +121,7 @@ cdef void tls_failure_text(Tls *tls) noexcept nogil:
         error = ERR_get_error()
     n += <size_t>snprintf(text + n, TEXT_MAX - n, b":TLS_error_end")
     if not counted:
-        stat_inc(tls.transport.loop.stats, tls.slot.stats[TLS_CONNECTION_ERROR])
+        stat_inc(tls.stats, tls.slot.stats[TLS_CONNECTION_ERROR])
     if tls.failure == NULL:
         tls.failure = <char *>malloc(n + 1)
         if tls.failure != NULL:

@@ -391,7 +391,7 @@ cdef int error_for_alert(uint8_t fault, int error) noexcept nogil:
 cdef bint fails(Tls *tls, X509_STORE_CTX *found, uint8_t fault, int stat) noexcept nogil:
     # What untrusted peers are let through with is counted all the same.
     tls.verify_detail = fault
-    stat_inc(tls.transport.loop.stats, tls.slot.stats[stat])
+    stat_inc(tls.stats, tls.slot.stats[stat])
     if tls.context.rules.accept_untrusted:
         return False
     tell(tls, fault, found)

@@ -63,6 +63,7 @@ cdef Origin *origin_copy(const Origin *origin) noexcept nogil:
 cdef TlsNames origin_names(const Origin *origin, const Host *host) noexcept nogil:
     cdef TlsNames names
     names.host = host.hostname
+    names.alpn = span(NULL, 0)
     names.sni = span(NULL, 0) if origin == NULL else origin.sni
     names.san = span(NULL, 0) if origin == NULL else origin.san
     return names
