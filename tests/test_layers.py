@@ -208,6 +208,28 @@ def test_a_call_that_takes_the_gil_does_not_compile_on_the_hot_path(folder: str,
     assert ("performance hint in a hot folder" in done.stdout + done.stderr) != passes
 
 
+ENUM = re.compile(r"^cdef enum[^\n]*:\n((?:    [^\n]*\n|\n)+)", re.MULTILINE)
+WHOLE = re.compile(r"^from ([\w.]+) cimport \*", re.MULTILINE)
+
+
+def enumerators(path: Path) -> set[str]:
+    lines = (line.split("#")[0] for block in ENUM.findall(path.read_text()) for line in block.split("\n"))
+    return {part.split("=")[0].strip() for line in lines for part in line.split(",")} - {""}
+
+
+def test_no_module_takes_one_name_from_two_files() -> None:
+    # Cython lets the second hide the first, and two numbers that mean different things become one.
+    made = {".".join(path.relative_to(ROOT / "src").with_suffix("").parts): enumerators(path) for path in sources(CORE, "*.pxd")}
+    for path in sources(CORE, "*.pyx"):
+        text = path.read_text()
+        own = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
+        seen: dict[str, str] = {}
+        for module in [*WHOLE.findall(text), own]:
+            for name in made.get(module, ()):
+                clash = seen.setdefault(name, module) != module and re.search(rf"\b{name}\b", text)
+                assert not clash, f"{relative(path)}: {name} is in {seen[name]} and in {module}"
+
+
 # --- shape ----------------------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -119,6 +120,9 @@ def test_many_clients_come_and_go_and_nothing_is_left() -> None:
     assert proxy.live_objects() == 0
 
 
+V2_LOCAL = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"
+
+
 def test_version_2_passes_tlvs_on_and_adds_its_own_which_win() -> None:
     tlvs = b"\xc8\x00\x03old\xe1\x00\x02hi"
     addresses = bytes([1, 2, 3, 4, 5, 6, 7, 8, 3, 0xE8, 1, 0xBB])
@@ -135,18 +139,27 @@ def test_version_2_passes_tlvs_on_and_adds_its_own_which_win() -> None:
     assert proxy.live_objects() == 0
 
 
-def test_a_health_check_of_such_a_cluster_and_tls_below_are_refused_by_path() -> None:
+def test_a_health_check_of_such_a_cluster_begins_with_a_header_that_names_nobody() -> None:
+    heads: list[bytes] = []
+    with Upstream(echo(heads, len(V2_LOCAL))) as up:
+        config = bootstrap(up, {"version": "V2"}, http=False)
+        config["static_resources"]["clusters"][0]["health_checks"] = [
+            {"timeout": "5s", "interval": "60s", "unhealthy_threshold": 1, "healthy_threshold": 1, "tcp_health_check": {}}
+        ]
+        with mesh.Proxy(config, concurrency=1) as proxy:
+            end = time.monotonic() + LIMIT_S
+            while not heads and time.monotonic() < end:
+                time.sleep(0.01)
+            assert heads == [V2_LOCAL]
+        assert proxy.live_objects() == 0
+
+
+def test_tls_below_is_refused_by_path() -> None:
     with Upstream() as up:
         config = bootstrap(up, {"version": "V1"}, http=False)
-        cluster = config["static_resources"]["clusters"][0]
-        cluster["health_checks"] = [
-            {"timeout": "1s", "interval": "1s", "unhealthy_threshold": 1, "healthy_threshold": 1, "tcp_health_check": {}}
-        ]
         inner = {"name": "t", "typed_config": {"@type": TYPES + "transport_sockets.tls.v3.UpstreamTlsContext"}}
-        cluster["transport_socket"]["typed_config"]["transport_socket"] = inner
+        config["static_resources"]["clusters"][0]["transport_socket"]["typed_config"]["transport_socket"] = inner
         with pytest.raises(mesh.ConfigError) as refused:
             mesh.Proxy(config)
     at = "static_resources.clusters[0]."
-    assert {problem.path for problem in refused.value.problems} == {
-        at + "health_checks", at + "transport_socket.typed_config.transport_socket.typed_config",
-    }  # fmt: skip
+    assert {problem.path for problem in refused.value.problems} == {at + "transport_socket.typed_config.transport_socket.typed_config"}

@@ -57,7 +57,7 @@ cdef void set_attempts(Stream *stream, uint32_t number) noexcept nogil:
 
 
 cdef void no_host(Stream *stream) noexcept nogil:
-    if stream.bits & STREAM_BYTES:
+    if stream.bits & STREAM_TCP:
         tunnel_unserved(stream)
         return
     charge(stream, 503)
@@ -286,7 +286,7 @@ cdef void attempt_ready(Attempt *attempt, Upstream *upstream) noexcept nogil:
     if transport_is_tls(upstream.transport):
         tls_facts_unref(record.upstream_tls)
         record.upstream_tls = tls_facts_ref(transport_facts(upstream.transport))
-    if stream.cluster.conf.max_stream_ms and stream.bits & STREAM_BYTES == 0:
+    if stream.cluster.conf.max_stream_ms and stream.bits & STREAM_TCP == 0:
         wheel_arm(&stream.engine.loop.wheel, &attempt.duration, clock_ms(&stream.engine.loop.clock) + stream.cluster.conf.max_stream_ms)
     if stream_terminates(stream):
         open_tunnel(stream, attempt, upstream)

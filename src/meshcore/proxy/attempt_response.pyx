@@ -30,7 +30,7 @@ cdef enum:
 
 cdef void attempt_interim(Attempt *attempt, Head *head) noexcept nogil:
     cdef Stream *stream = attempt.stream
-    if stream.bits & STREAM_BYTES:
+    if stream.bits & STREAM_TCP:
         return
     if head.status == 100 and attempt.interim:
         return                     # Envoy takes one 100 per response
@@ -95,7 +95,7 @@ cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
     atomic_add(&attempt.host.stats[HOST_RQ_ERROR if status >= 500 else HOST_RQ_SUCCESS], 1)
     if attempt.cluster.balancer.ops.observe != NULL:
         attempt.cluster.balancer.ops.observe(&attempt.cluster.balancer, attempt.host, now - attempt.started_ns)
-    if stream.bits & STREAM_BYTES:
+    if stream.bits & STREAM_TCP:
         tunnel_answered(attempt, end)
         return
     if not good_enough(stream, attempt, status):
@@ -147,7 +147,7 @@ cdef void response_over(Stream *stream, Attempt *attempt) noexcept nogil:
 
 cdef void attempt_response_data(Attempt *attempt, Span data, bint end) noexcept nogil:
     cdef Stream *stream = attempt.stream
-    if stream.bits & STREAM_BYTES:
+    if stream.bits & STREAM_TCP:
         tunnel_data(attempt, data, end)
         return
     touch_try(attempt)
@@ -161,7 +161,7 @@ cdef void attempt_response_data(Attempt *attempt, Span data, bint end) noexcept 
 
 cdef void attempt_response_trailers(Attempt *attempt) noexcept nogil:
     cdef Stream *stream = attempt.stream
-    if stream.bits & STREAM_BYTES:
+    if stream.bits & STREAM_TCP:
         tunnel_data(attempt, span(b"", 0), True)
         return
     response_over(stream, attempt)

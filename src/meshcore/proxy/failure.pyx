@@ -98,7 +98,7 @@ cdef void attempt_failed(Attempt *attempt, uint8_t reason, Span failure) noexcep
         blame_failed(attempt, STATUS_RESET)
     attempt.upstream = NULL
     drop_attempt(attempt)
-    if stream.bits & STREAM_BYTES:
+    if stream.bits & STREAM_TCP:
         tunnel_failed(stream, reason, failure)
         return
     if not retried:

@@ -241,7 +241,7 @@ cdef enum StreamBits:
     STREAM_OWN = 1 << 26                   # the engine's own (own_stream): it has no client
     STREAM_REDIRECTED = 1 << 27            # the connection manager has seen its head: it is the target of an internal redirect
     STREAM_RETRIED = 1 << 25               # another try followed a failed one
-    STREAM_BYTES = 1 << 28                 # a TCP session's tunnel: no HTTP client, `down` is its TcpSession
+    STREAM_TCP = 1 << 28                 # a TCP session's tunnel: no HTTP client, `down` is its TcpSession
 
 cdef struct Hop:
     # An internal redirect that led to a stream; the names are in its arena.

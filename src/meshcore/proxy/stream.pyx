@@ -393,7 +393,7 @@ cdef void stream_reply(Stream *stream, const LocalReply *reply) noexcept nogil:
     if stream.bits & STREAM_ENDED or (stream.bits & STREAM_LOCAL_REPLY and stream.response_chain.holding == 0):
         return
     if stream.bits & STREAM_OWN:
-        if stream.bits & STREAM_BYTES:
+        if stream.bits & STREAM_TCP:
             tunnel_failed(stream, RESET_LOCAL, span(b"", 0))
         else:
             own_stream_end(stream)

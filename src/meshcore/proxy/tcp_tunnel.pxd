@@ -1,6 +1,6 @@
 # Tunnels of a TCP proxy: HTTP hosts carry a session's bytes, behind a CONNECT or a POST.
 #
-# A tunnel is a stream of the engine's own (own_stream, STREAM_BYTES): it has the pools, codecs and balancers of any other, and no route,
+# A tunnel is a stream of the engine's own (own_stream, STREAM_TCP): it has the pools, codecs and balancers of any other, and no route,
 # filters, retries, timeouts or log. Its tries are the session's: one that is refused or breaks off before the host has agreed is a connect that
 # failed. tcp_proxy starts and ends it and gives it the client's bytes; attempts, failures and responses say here what comes of it. Over
 # HTTP/2 each direction ends alone; over HTTP/1 the end of one is the end of both, as in Envoy. Worker thread.

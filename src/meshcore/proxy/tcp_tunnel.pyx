@@ -79,7 +79,7 @@ cdef Stream *tunnel_new(TcpSession *session) noexcept nogil:
         return NULL
     session.base.ops = &client_ops
     stream.down = &session.base
-    stream.bits |= STREAM_BYTES
+    stream.bits |= STREAM_TCP
     stream.message.framing = BODY_RAW
     tcp_log_facts(session, &stream.record)
     stream.record.upstream_wire_tx = stream.record.upstream_wire_rx = 0

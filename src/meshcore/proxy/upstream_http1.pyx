@@ -212,7 +212,7 @@ cdef void sent(Http1Upstream *upstream, Attempt *attempt, uint64_t n, bint end) 
     attempt.sent_bytes += n
     if end:
         attempt.end_sent = True
-        if attempt.raw or (attempt.stream.bits & STREAM_TUNNEL and attempt.stream.bits & (STREAM_CONNECT | STREAM_BYTES)):
+        if attempt.raw or (attempt.stream.bits & STREAM_TUNNEL and attempt.stream.bits & (STREAM_CONNECT | STREAM_TCP)):
             transport_finish(upstream.base.transport)
     transport_flush(upstream.base.transport)
 
@@ -405,7 +405,7 @@ cdef void fail(Http1Upstream *upstream, uint8_t reason) noexcept nogil:
 cdef void on_end(Transport *transport, int error) noexcept nogil:
     cdef Http1Upstream *upstream = <Http1Upstream *>transport.owner
     cdef Attempt *attempt = upstream.attempt
-    cdef bint bytes = attempt != NULL and attempt.stream.bits & STREAM_BYTES != 0
+    cdef bint bytes = attempt != NULL and attempt.stream.bits & STREAM_TCP != 0
     if upstream.base.state == UP_CLOSED:
         return
     if upstream.base.state == UP_BODY and upstream.body.state == BODY_OPEN and error == 0 and (

@@ -288,7 +288,7 @@ cdef void on_data(Http2Stream *server, Span data) noexcept nogil:
 
 cdef void on_end(Http2Stream *server) noexcept nogil:
     cdef Attempt *attempt = <Attempt *>server.owner
-    if attempt.stream.bits & STREAM_BYTES and not attempt.end_sent:
+    if attempt.stream.bits & STREAM_TCP and not attempt.end_sent:
         attempt.answered = True    # the other direction of a tunnel goes on
     else:
         finish(<Http2Upstream *>server.session.owner, attempt)
