@@ -28,7 +28,14 @@ def test_a_plain_cluster_has_envoys_defaults() -> None:
 def test_each_setting_lands_where_the_engine_reads_it() -> None:
     found = everything().clusters[0]
     assert found.endpoints == (
-        spec.Endpoint(spec.Address("127.0.0.1", 8001), weight=5, hostname="one", health="draining"),
+        spec.Endpoint(
+            spec.Address("127.0.0.1", 8001),
+            weight=5,
+            hostname="one",
+            health="draining",
+            metadata='{"envoy.transport_socket_match":{"tls":false}}',
+            socket_labels=(("tls", "false"),),
+        ),
         spec.Endpoint(spec.Address("/tmp/up.sock", -1)),
         spec.Endpoint(
             spec.Address("127.0.0.1", 8002),
@@ -38,6 +45,7 @@ def test_each_setting_lands_where_the_engine_reads_it() -> None:
             metadata='{"envoy.lb":{"canary":true,"hash_key":"k","stage":"beta"}}',
             canary=True,
             hash_key="k",
+            locality_socket_labels=(("tls", "true"),),
         ),
     )
     assert (found.overprovisioning_factor, found.weighted_priority_health) == (120, True)

@@ -179,6 +179,7 @@ def test_a_healthy_host_that_is_not_named_any_more_stays_until_it_fails(ignored:
     with Host() as one, Host() as other:
         up = cluster("up", one.port, other.port, health_checks=[check()], type="STRICT_DNS", **healthy_only())
         with running(bootstrap(clusters=[{**up, "ignore_health_on_host_removal": ignored}])) as p:
+            wait_flags(p, other, "healthy")
             with p.proxy.published() as publisher:
                 both = publisher.clusters["up"].endpoints
                 publisher.set_hosts("up", both[:1])
