@@ -65,7 +65,7 @@ def test_a_host_has_its_own_limit_of_connections() -> None:
             until(lambda: p.up("upstream_rq_active") == 1, "the first request")
             two.send(REQUEST)
             until(lambda: p.up("upstream_cx_overflow") == 1, "the refused connection")
-            assert len(up.connections) == 1
+            until(lambda: len(up.connections) == 1, "its arrival")
             gate.opened.set()
             assert one.read_response().status == 200
             assert two.read_response().status == 200

@@ -185,7 +185,7 @@ cdef _texts():
     _row("UPSTREAM_DETECTED_CLOSE_TYPE", OP_UPSTREAM_CLOSE_TYPE)
     _row("ROUTE_NAME", OP_SPAN, _at(&blank.route_name))
     _row("VIRTUAL_CLUSTER_NAME", OP_SPAN, _at(&blank.virtual_cluster))
-    _row("REQUESTED_SERVER_NAME", OP_SPAN, _at(&blank.server_name))
+    _row("REQUESTED_SERVER_NAME", OP_SPAN_HOST, _at(&blank.server_name))
     _row("FILTER_CHAIN_NAME", OP_SPAN, _at(&blank.filter_chain))
     _row("UPSTREAM_CLUSTER", OP_SPAN, _at(&blank.cluster_stat_name))
     _row("UPSTREAM_CLUSTER_RAW", OP_SPAN, _at(&blank.cluster))

@@ -14,6 +14,7 @@ cdef enum OperatorKind:
     OP_NUMBER16
     OP_SPAN                        # Span at `offset`; empty = missing
     OP_SPAN_OR_EMPTY               # Span at `offset`; empty = an empty text
+    OP_SPAN_HOST                   # Span at `offset`: a name that a stranger said, with "invalid:" before one that is no host's; empty = missing
     OP_SPAN_UNDERSCORED            # Span at `offset` with white space written as "_"; empty = missing
     OP_ADDRESS                     # IpAddress pointer at `offset` (when NULL and `until` is set: at that); `part` an AddressPart
     OP_DURATION                    # from the uint64_t at `offset` to the one at `until`, in units of `unit` nanoseconds

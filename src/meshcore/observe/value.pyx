@@ -59,6 +59,24 @@ cdef Span underscored(Span text, char *scratch) noexcept nogil:
     return span(scratch, n)
 
 
+cdef inline bint of_host(char c) noexcept nogil:
+    return b'a' <= c <= b'z' or b'A' <= c <= b'Z' or b'0' <= c <= b'9' or c == b'.' or c == b'-'
+
+
+cdef Span host_like(Span text, char *scratch) noexcept nogil:
+    # As Envoy: a client may ask for any bytes, which would begin a line of a log or of a request.
+    cdef size_t n = text.len if text.len < SCRATCH - 8 else SCRATCH - 8
+    cdef bint valid = True
+    cdef size_t i
+    for i in range(n):
+        valid = valid and of_host(text.at[i])
+        scratch[8 + i] = text.at[i] if of_host(text.at[i]) else b'_'
+    if valid:
+        return text
+    memcpy(scratch, b"invalid:", 8)
+    return span(scratch, n + 8)
+
+
 cdef void masked(const IpAddress *address, uint8_t prefix, char *scratch, Value *out) noexcept nogil:
     cdef IpAddress network = address[0]
     cdef int bytes = 4 if address.family == 4 else 16
@@ -319,6 +337,10 @@ cdef void operator_value(const Operator *op, Record *record, char *scratch, Valu
         set_number(out, (<const uint32_t *>field(record, op.offset))[0])
     elif op.kind == OP_NUMBER16:
         set_number(out, (<const uint16_t *>field(record, op.offset))[0])
+    elif op.kind == OP_SPAN_HOST:
+        text = (<const Span *>field(record, op.offset))[0]
+        if text.len > 0:
+            set_text(out, host_like(text, scratch))
     elif op.kind == OP_SPAN or op.kind == OP_SPAN_OR_EMPTY or op.kind == OP_SPAN_UNDERSCORED:
         text = (<const Span *>field(record, op.offset))[0]
         if text.len > 0 or op.kind == OP_SPAN_OR_EMPTY:
