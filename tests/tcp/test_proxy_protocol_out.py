@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import time
 from typing import Any
 
 import pytest
 
 import mesh
+from mesh.testing import until
 from mesh.testing.upstream import Upstream
 from mesh.testing.wire import Ended, Wire
 
@@ -147,9 +147,7 @@ def test_a_health_check_of_such_a_cluster_begins_with_a_header_that_names_nobody
             {"timeout": "5s", "interval": "60s", "unhealthy_threshold": 1, "healthy_threshold": 1, "tcp_health_check": {}}
         ]
         with mesh.Proxy(config, concurrency=1) as proxy:
-            end = time.monotonic() + LIMIT_S
-            while not heads and time.monotonic() < end:
-                time.sleep(0.01)
+            until(lambda: heads, "the check")
             assert heads == [V2_LOCAL]
         assert proxy.live_objects() == 0
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import mesh
+from mesh.testing import until
 from mesh.testing.upstream import Upstream
 from mesh.testing.wire import Wire
 
@@ -69,10 +70,7 @@ def test_all_bytes_arrive_both_ways_through_small_buffers() -> None:
         with dial(proxy, receive_buffer=1 << 16) as wire:
             wire.sendall(payload)
             wire.shutdown(socket.SHUT_WR)
-            limit = time.monotonic() + LIMIT_S
-            while proxy.stats["cluster.up.upstream_flow_control_paused_reading_total"] == 0:
-                assert time.monotonic() < limit, "nobody reads, and still the upstream was never held back"
-                time.sleep(0.001)
+            until(lambda: proxy.stats["cluster.up.upstream_flow_control_paused_reading_total"] > 0, "a pause of the upstream")
             assert everything(wire) == payload
         assert proxy.stats["tcp.main.downstream_cx_rx_bytes_total"] == BYTES
         assert proxy.stats["tcp.main.downstream_cx_tx_bytes_total"] == BYTES
@@ -153,10 +151,7 @@ def test_stopping_ends_refused_connections_that_are_still_kept() -> None:
         config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"].insert(0, refuses("3600s"))
         with mesh.Proxy(config, concurrency=1) as proxy, dial(proxy) as wire:
             wire.sendall(b"hello")
-            limit = time.monotonic() + LIMIT_S
-            while proxy.stats["guard.rbac.denied"] == 0:
-                assert time.monotonic() < limit
-                time.sleep(0.001)
+            until(lambda: proxy.stats["guard.rbac.denied"] > 0, "the refusal")
             proxy.stop()
             with contextlib.suppress(ConnectionResetError):      # what it said was not read
                 assert everything(wire) == b""
