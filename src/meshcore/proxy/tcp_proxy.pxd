@@ -6,19 +6,17 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from meshcore.base.span cimport Span
-from meshcore.io.transport cimport Transport
+from meshcore.io.transport cimport Transport, TransportOps
 from meshcore.proxy.objects cimport ChainLocal, ClusterLocal, Connection, ListenerLocal, TcpSession
-from meshcore.route.hash_policy cimport HashAnswer
 
 cdef void tcp_refuse(Connection *connection, size_t n, Span details) noexcept nogil         # a network filter has read n bytes and ends it
 
-# What tcp_tunnel tells a session.
+# What tcp_dial and tcp_tunnel tell a session.
 cdef void tcp_opened(TcpSession *session) noexcept nogil                      # the host has agreed
-cdef void tcp_try_again(TcpSession *session) noexcept nogil                   # a try failed
-cdef void tcp_unserved(TcpSession *session, uint64_t flags) noexcept nogil    # no host can take it
 cdef void tcp_read(TcpSession *session, Span data) noexcept nogil             # bytes of the host
 cdef void tcp_upstream_end(TcpSession *session) noexcept nogil                # no more of them
+cdef void tcp_give_up(TcpSession *session, uint64_t flags, Span reason) noexcept nogil    # no byte was exchanged and none will be
 cdef void tcp_finish(TcpSession *session, uint64_t flags, bint reset) noexcept nogil
-cdef void tcp_hash(TcpSession *session, HashAnswer *answer) noexcept nogil    # by its hash policy, which it has
 cdef void tcp_start(ChainLocal *chain, Transport *transport) noexcept nogil        # a new connection for a TCP chain
 cdef void tcp_host_failed(ListenerLocal *listener, ClusterLocal *cluster, uint32_t slot) noexcept nogil    # its sessions with that host end
+cdef const TransportOps *tcp_up_ops() noexcept nogil                          # of the transport towards its host

@@ -19,8 +19,9 @@ from meshcore.proxy.attempt cimport RESET_LOCAL, RESET_OVERFLOW, RESET_REMOTE, d
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.own_stream cimport own_stream_end, own_stream_new
 from meshcore.proxy.stream_response cimport deliver_full, deliver_low
+from meshcore.proxy.tcp_dial cimport tcp_hash, tcp_try_again, tcp_unserved
 from meshcore.proxy.tcp_log cimport tcp_log_facts
-from meshcore.proxy.tcp_proxy cimport tcp_finish, tcp_hash, tcp_opened, tcp_read, tcp_try_again, tcp_unserved, tcp_upstream_end
+from meshcore.proxy.tcp_proxy cimport tcp_finish, tcp_opened, tcp_read, tcp_upstream_end
 from meshcore.proxy.upstream cimport upstream_send_span
 from meshcore.route.hash_policy cimport HashAnswer
 from meshcore.route.mutation cimport mutate_request
