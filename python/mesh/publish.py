@@ -18,9 +18,10 @@ from mesh.config import collector
 from mesh.filters.load import bind
 from mesh.logfiles import LogFiles
 from meshcore.bind.cluster_hosts import HostSetRef
+from meshcore.bind.cluster_table import ClusterTable
 from meshcore.bind.spec import Address, Cluster, Endpoint, FilterChain, Listener, Plan
 from meshcore.bind.stats import StatsRegistry
-from meshcore.bind.tables import ClusterTable, ListenerTable
+from meshcore.bind.tables import ListenerTable
 from meshcore.bind.worker import Worker
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from meshcore.bind.cluster_hosts import HEALTH_BITS
+from meshcore.bind.cluster_table import ClusterTable
 from meshcore.bind.spec import Address, Cluster, Endpoint
 from meshcore.bind.stats import StatsRegistry
-from meshcore.bind.tables import ClusterTable
 
 OUTLIER = HEALTH_BITS["failed_outlier_check"]
 PENDING = HEALTH_BITS["pending_active_hc"]

@@ -24,10 +24,10 @@ from mesh.health.detector import Detector
 from mesh.health.events import EventLogs
 from mesh.health.state import FAILED
 from meshcore.bind.cluster_hosts import HEALTH_BITS
+from meshcore.bind.cluster_table import ClusterTable
 from meshcore.bind.outlier import EVENTS, OutlierInbox
 from meshcore.bind.spec import Address, Cluster, Endpoint
 from meshcore.bind.stats import StatsRegistry
-from meshcore.bind.tables import ClusterTable
 
 LOG = logging.getLogger("mesh.health")
 Change = tuple[Address, int, int]

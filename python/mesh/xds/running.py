@@ -19,8 +19,8 @@ from mesh.xds.response import Response, single
 from mesh.xds.subscription import FileSubscription
 from mesh.xds.watch import Watcher
 from meshcore.bind import spec
+from meshcore.bind.cluster_table import name_cluster
 from meshcore.bind.stats import StatsRegistry
-from meshcore.bind.tables import name_cluster
 
 CLUSTER = "envoy.config.cluster.v3.Cluster"
 ASSIGNMENT = "envoy.config.endpoint.v3.ClusterLoadAssignment"

@@ -13,16 +13,16 @@ from meshcore.base.clock cimport Clock, clock_init, monotonic_ns
 from meshcore.base.hash cimport MURMUR_SEED, murmurhash2, xxhash64
 from meshcore.base.random cimport Random, random_seed
 from meshcore.bind.cluster_hosts cimport HostSetRef
+from meshcore.bind.cluster_table cimport ClusterTable
 from meshcore.bind.load_balancer cimport compile_criteria
-from meshcore.bind.tables cimport ClusterTable
 from meshcore.cluster.balancer cimport *
 from meshcore.cluster.breaker cimport RESOURCE_REQUESTS
 from meshcore.cluster.host cimport HOST_RQ_ACTIVE, Host
 from meshcore.cluster.host_set cimport PriorityLoad
 
 from meshcore.bind import stat_names
+from meshcore.bind.cluster_table import ClusterTable as Table
 from meshcore.bind.stats import StatsRegistry
-from meshcore.bind.tables import ClusterTable as Table
 
 LB_NAMES = stat_names.CLUSTER[stat_names.CLUSTER.index("lb_healthy_panic"):][:LB_STATS]
 

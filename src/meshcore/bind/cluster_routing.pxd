@@ -1,7 +1,8 @@
 # What a cluster says in place of the routes that lead to it (retries, mirrors, hash policy), which share of its requests it drops, and when its
 # pools begin anew.
 #
-# Called by bind/tables while a table is built, on the main thread with the GIL. What it makes lives in the table's arena and ends with it.
+# Called by bind/cluster_table (of mirrors, bind/tables) while a table is built, on the main thread with the GIL. What it makes lives in the
+# table's arena and ends with it.
 from libc.stdint cimport uint32_t
 
 from meshcore.bind.runtime cimport RuntimeCells

@@ -71,7 +71,7 @@ cdef int fill_rate_rules(Arena *arena, Regex **regexes, RuntimeCells cells, obje
 
 
 cdef int fill_rate_service(Arena *arena, dict cluster_index, object spec, RateLimitService *out) except -1:
-    from meshcore.bind.tables import local_address
+    from meshcore.bind.http_conf import local_address
 
     out.domain = keep(arena, spec.domain)
     out.timeout_ms = spec.timeout_ms

@@ -1,7 +1,7 @@
 """The part of the plan that says how much of a cluster may be in use, and what else than one try a route may make.
 
-Immutable values, part of spec.py, which is the only one that imports them. Filled by mesh.config, read by bind/tables and bind/resilience
-when tables are built; times are milliseconds.
+Immutable values, part of spec.py, which is the only one that imports them. Filled by mesh.config, read by bind/cluster_table and
+bind/resilience when tables are built; times are milliseconds.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The plan: what the engine can be told to do, as plain Python values.
 
-`mesh.config` lowers an Envoy bootstrap to one `Plan`; `meshcore.bind.tables` compiles a `Plan` to the engine's immutable tables.
-Nothing here knows protobuf or YAML, and nothing here validates: a `Plan` that reaches the engine is right, because the config
-layer refused everything else by its field path. Field names are Envoy's. Times are milliseconds (0 = off unless said), sizes are
-bytes, fractions are (numerator, denominator). Two specs that compare equal compile to the same behaviour: `apply` compares
-them to find out what changed, so order matters wherever the engine's behaviour depends on it.
+`mesh.config` lowers an Envoy bootstrap to one `Plan`; `meshcore.bind.tables` and `cluster_table` compile a `Plan` to the engine's
+immutable tables. Nothing here knows protobuf or YAML, and nothing here validates: a `Plan` that reaches the engine is right, because the
+config layer refused everything else by its field path. Field names are Envoy's. Times are milliseconds (0 = off unless said), sizes are
+bytes, fractions are (numerator, denominator). Two specs that compare equal compile to the same behaviour: `apply` compares them to find
+out what changed, so order matters wherever the engine's behaviour depends on it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-# Tables built from a plan, held by Python until they are published. Main thread, with the GIL.
+# The table of a listener, held by Python until it is published. Main thread, with the GIL; publication is bind/worker.
 from libc.stdint cimport uint32_t
 
-from meshcore.bind.cluster_hosts cimport ClusterHosts
 from meshcore.bind.stats cimport StatsRegistry
-from meshcore.conf.tables cimport ChainConf, ClusterConf, ListenerConf, RouteSet
+from meshcore.conf.tables cimport ChainConf, ListenerConf, RouteSet
 from meshcore.conf.tls cimport TlsSlot
 
 cdef class ListenerTable:
@@ -18,10 +17,3 @@ cdef class ListenerTable:
     cdef int fill_thrift(self, spec, ChainConf *chain, StatsRegistry registry, dict cluster_index, dict files, tuple node) except -1
     cdef int fill_http(self, spec, int chain, StatsRegistry registry, dict cluster_index, dict files, tuple node,
                        list keep_on) except -1
-
-cdef class ClusterTable:
-    cdef ClusterConf *conf         # one reference
-    cdef readonly ClusterHosts hosts
-    cdef tuple track_remaining     # (default, high)
-    cdef tuple limits              # spec.Thresholds (default, high)
-    cdef readonly list owned       # prefixes of statistics that end with it

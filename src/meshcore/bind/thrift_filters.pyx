@@ -1,10 +1,29 @@
 """Compiles the filters and retries of Thrift proxies. See thrift_filters.pxd for the law."""
+from libc.stdint cimport uint8_t
+
 from meshcore.bind.matchers cimport compile_regex, keep, keep_lower, take
 from meshcore.bind.rate_limits cimport fill_rate_service
+from meshcore.codec.thrift cimport *
 from meshcore.filter.rate_limit_service cimport ThriftRateLimit
 from meshcore.filter.thrift_metadata cimport *
 
 from meshcore.bind.spec import RuntimeFraction
+
+TRANSPORTS = {
+    "auto": THRIFT_TRANSPORT_AUTO, "framed": THRIFT_FRAMED, "unframed": THRIFT_UNFRAMED, "header": THRIFT_HEADER,
+}
+PROTOCOLS = {
+    "auto": THRIFT_PROTOCOL_AUTO, "binary": THRIFT_BINARY, "binary/non-strict": THRIFT_BINARY_LAX, "compact": THRIFT_COMPACT,
+    "twitter": THRIFT_TWITTER,
+}
+
+
+cdef uint8_t thrift_transport_of(str name) except? 255:
+    return TRANSPORTS[name]
+
+
+cdef uint8_t thrift_protocol_of(str name) except? 255:
+    return PROTOCOLS[name]
 
 
 cdef ThriftFact *compile_fact(Arena *arena, Regex **regexes, object spec) except? NULL:

@@ -1,6 +1,8 @@
 from collections.abc import Sequence
 
-from meshcore.bind.tables import ClusterTable, HostSetRef, ListenerTable
+from meshcore.bind.cluster_hosts import HostSetRef
+from meshcore.bind.cluster_table import ClusterTable
+from meshcore.bind.tables import ListenerTable
 
 class Worker:
     embedded: bool

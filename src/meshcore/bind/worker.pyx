@@ -12,8 +12,9 @@ from libc.stdlib cimport calloc, free
 
 from meshcore.base.atomics cimport atomic_ref
 from meshcore.bind.cluster_hosts cimport HostSetRef
+from meshcore.bind.cluster_table cimport ClusterTable
 from meshcore.bind.pyfilter cimport pyfilter_attach, pyfilter_detach
-from meshcore.bind.tables cimport ClusterTable, ListenerTable
+from meshcore.bind.tables cimport ListenerTable
 from meshcore.io.loop cimport loop_fd, loop_timeout_ms
 from meshcore.proxy.objects cimport Engine
 from meshcore.run.mailbox cimport *

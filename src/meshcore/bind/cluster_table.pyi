@@ -1,0 +1,26 @@
+from meshcore.bind.cluster_hosts import ClusterHosts
+from meshcore.bind.outlier import OutlierInbox
+from meshcore.bind.runtime import RuntimeCells
+from meshcore.bind.spec import Cluster, TlsContext
+from meshcore.bind.stats import StatsRegistry
+from meshcore.bind.tls_slot import OldContext
+
+def name_cluster(registry: StatsRegistry, prefix: str) -> None: ...
+
+class ClusterTable:
+    def follow_runtime(self, runtime: RuntimeCells) -> None: ...
+    hosts: ClusterHosts
+    @property
+    def owned(self) -> list[str]: ...
+    def __init__(
+        self,
+        spec: Cluster,
+        index: int,
+        registry: StatsRegistry,
+        inbox: OutlierInbox | None = None,
+        cluster_index: dict[str, int] | None = None,
+    ) -> None: ...
+    def swap_tls(self, spec: TlsContext, registry: StatsRegistry, match: int = -1) -> OldContext: ...
+    def in_use(self) -> bool: ...
+    def gauges(self) -> dict[str, int]: ...
+    def breaker_gauges(self) -> dict[str, int]: ...

@@ -1,0 +1,3 @@
+from typing import Any
+
+def flag_bits(names: Any) -> int: ...
