@@ -123,7 +123,8 @@ CASES: dict[str, tuple[dict[str, Any], Talk]] = {
     "old": ({"cluster": "up", "max_downstream_connection_duration": "0.4s"}, nobody_speaks),
     "connected_line": ({"cluster": "up", "access_log_options": {"flush_access_log_on_connected": True}}, client_ends_first),
     "weighted": (
-        {"weighted_clusters": {"clusters": [{"name": "dead", "weight": 1}, {"name": "dead", "weight": 3}]}}, only_listens,
+        {"weighted_clusters": {"clusters": [{"name": "dead", "weight": 1}, {"name": "dead", "weight": 3}]}},
+        only_listens,
     ),
     "refused": ({"cluster": "dead"}, only_listens),
     "refused_three_times": ({"cluster": "dead", "max_connect_attempts": 3}, only_listens),
