@@ -4,6 +4,7 @@ from libc.stdint cimport INT64_MAX
 from meshcore.base.clock cimport monotonic_ns
 from meshcore.base.span cimport Span
 from meshcore.base.token_bucket cimport bucket_init
+from meshcore.bind.filter_scope cimport nearest
 from meshcore.bind.matchers cimport compile_headers, keep
 from meshcore.bind.metadata cimport metadata_value
 from meshcore.bind.stats cimport Group, Layout
@@ -18,13 +19,9 @@ cdef Layout fault_layout = Layout(filter_stats.FAULT)
 cdef Layout bandwidth_layout = Layout(filter_stats.BANDWIDTH_LIMIT)
 
 
-cdef object most_specific(tuple specs):
-    return specs[len(specs) - 1]
-
-
 cdef void *compile_buffer(FilterScope scope, tuple specs) except NULL:
     cdef BufferConf *conf = <BufferConf *>scope.room(sizeof(BufferConf))
-    spec = most_specific(specs)
+    spec = nearest(specs)
     conf.off = spec.disabled
     conf.max_bytes = spec.max_request_bytes
     return conf
@@ -58,7 +55,7 @@ cdef int fill_fault_kinds(FilterScope scope, object spec, FaultConf *conf) excep
 
 cdef void *compile_fault(FilterScope scope, tuple specs) except NULL:
     cdef FaultConf *conf = <FaultConf *>scope.room(sizeof(FaultConf))
-    spec = most_specific(specs)
+    spec = nearest(specs)
     scope.stats(scope.prefix + "fault.", fault_layout, FAULT_STATS, conf.stats)
     conf.active_max = INT64_MAX if spec.max_active_faults is None else spec.max_active_faults
     conf.active_max_cell = scope.cell(spec.max_active_key)
@@ -83,7 +80,7 @@ cdef void *compile_bandwidth_limit(FilterScope scope, tuple specs) except NULL:
     cdef BandwidthConf *conf = <BandwidthConf *>scope.room(sizeof(BandwidthConf))
     cdef Group group
     cdef double rate
-    spec = most_specific(specs)
+    spec = nearest(specs)
     group = scope.stats(spec.stat_prefix + ".http_bandwidth_limit.", bandwidth_layout, 2 * BANDWIDTH_STATS, conf.stats)
     conf.durations[0] = group.slot_of("request_transfer_duration")
     conf.durations[1] = group.slot_of("response_transfer_duration")

@@ -1,8 +1,10 @@
 """Settings of the compressor; see filter_compressor.pxd."""
+from dataclasses import replace
+
 from libc.stdint cimport uint16_t, uint32_t
 from libc.string cimport memcpy
 
-from meshcore.bind.filter_scope cimport FilterScope
+from meshcore.bind.filter_scope cimport FilterScope, nearest
 from meshcore.bind.load_balancer cimport keep_all
 from meshcore.bind.stats cimport Layout
 from meshcore.filter.compressor cimport ACCEPT_STATS, COMPRESSED_STATS, CompressorConf
@@ -17,12 +19,12 @@ cdef Layout both_layout = Layout(filter_stats.COMPRESSED + filter_stats.COMPRESS
 cdef void *compile_compressor(FilterScope scope, tuple specs) except NULL:
     cdef CompressorConf *conf = <CompressorConf *>scope.room(sizeof(CompressorConf))
     cdef uint32_t both[COMPRESSED_STATS + ACCEPT_STATS]
-    spec = specs[len(specs) - 1]
+    spec = nearest(specs)
+    if scope.own is not None:
+        kept = scope.own.remove_accept_encoding if spec.remove_accept_encoding is None else spec.remove_accept_encoding
+        spec = replace(scope.own, disabled=spec.disabled, remove_accept_encoding=kept)
     conf.disabled = spec.disabled
-    conf.changes_accept = spec.remove_accept_encoding is not None
     conf.drops_accept = bool(spec.remove_accept_encoding)
-    if not spec.library:
-        return conf
     prefix = f"{scope.prefix}compressor.{spec.library}.gzip."
     if spec.stats_of_response:
         scope.stats(f"{prefix}response.", compressed_layout, COMPRESSED_STATS, conf.stats)

@@ -1,6 +1,6 @@
 """Settings of set_metadata and set_filter_state; see filter_facts.pxd."""
 from meshcore.base.arena cimport Arena
-from meshcore.bind.filter_scope cimport FilterScope
+from meshcore.bind.filter_scope cimport FilterScope, nearest
 from meshcore.bind.format cimport compile_json, compile_text
 from meshcore.bind.matchers cimport keep, take
 from meshcore.bind.metadata cimport metadata_value
@@ -15,7 +15,7 @@ cdef Layout set_metadata_layout = Layout(filter_stats.SET_METADATA)
 
 cdef void *compile_set_metadata(FilterScope scope, tuple specs) except NULL:
     cdef SetMetadataConf *conf = <SetMetadataConf *>scope.room(sizeof(SetMetadataConf))
-    spec = specs[len(specs) - 1]
+    spec = nearest(specs)
     scope.stats(scope.prefix + "set_metadata.", set_metadata_layout, SET_METADATA_STATS, conf.stats)
     conf.entries_len = len(spec.entries)
     conf.entries = <MetadataEntry *>scope.room(sizeof(MetadataEntry) * conf.entries_len)
@@ -44,4 +44,5 @@ cdef SetFilterStateConf *compile_state_values(Arena *arena, object values) excep
 
 
 cdef void *compile_set_filter_state(FilterScope scope, tuple specs) except NULL:
-    return compile_state_values(scope.arena, [one for spec in specs for one in spec.on_request_headers])
+    cdef tuple levels = specs if scope.own is None else (scope.own, *specs)
+    return compile_state_values(scope.arena, [one for spec in levels for one in spec.on_request_headers])

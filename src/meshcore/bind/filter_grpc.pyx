@@ -2,7 +2,7 @@
 from libc.stdint cimport uint32_t
 
 from meshcore.base.span cimport Span
-from meshcore.bind.filter_scope cimport FilterScope
+from meshcore.bind.filter_scope cimport FilterScope, nearest
 from meshcore.bind.matchers cimport keep
 from meshcore.filter.grpc_stats cimport GrpcMethod, GrpcStatsConf, grpc_method_hash
 
@@ -15,7 +15,7 @@ cdef void *compile_grpc_stats(FilterScope scope, tuple specs) except NULL:
     cdef GrpcStatsConf *conf = <GrpcStatsConf *>scope.room(sizeof(GrpcStatsConf))
     cdef Span service, method
     cdef uint32_t at
-    spec = specs[0]
+    spec = nearest(specs)
     conf.every_method = spec.every_method
     conf.times = spec.upstream_times
     conf.undotted = spec.replace_dots

@@ -1,7 +1,7 @@
 """Settings of header mutation, CORS, CSRF and health check; see filter_heads.pxd."""
 from libc.stdint cimport uint16_t
 
-from meshcore.bind.filter_scope cimport FilterScope
+from meshcore.bind.filter_scope cimport FilterScope, nearest
 from meshcore.bind.matchers cimport compile_headers, compile_string, keep
 from meshcore.bind.routes cimport compile_mutation
 from meshcore.bind.stats cimport Layout
@@ -47,6 +47,8 @@ cdef int fill_changes(FilterScope scope, object specs, Changes *out) except -1:
 cdef void *compile_header_mutation(FilterScope scope, tuple specs) except NULL:
     cdef HeaderMutationConf *conf = <HeaderMutationConf *>scope.room(sizeof(HeaderMutationConf))
     cdef MutationLevel *level
+    if scope.own is not None:
+        specs = (scope.own, *(specs if scope.own.most_specific_wins else reversed(specs)))
     conf.levels_len = len(specs)
     conf.levels = <MutationLevel *>scope.room(sizeof(MutationLevel) * conf.levels_len)
     for i, spec in enumerate(specs):
@@ -55,7 +57,6 @@ cdef void *compile_header_mutation(FilterScope scope, tuple specs) except NULL:
         fill_changes(scope, spec.response, &level.response)
         fill_changes(scope, spec.request_trailers, &level.request_trailers)
         fill_changes(scope, spec.response_trailers, &level.response_trailers)
-        conf.most_specific_wins = spec.most_specific_wins
         conf.trailers = conf.trailers or spec.request_trailers or spec.response_trailers
     return conf
 
@@ -98,7 +99,7 @@ cdef void *compile_cors(FilterScope scope, tuple specs) except NULL:
 
 cdef void *compile_csrf(FilterScope scope, tuple specs) except NULL:
     cdef CsrfConf *conf = <CsrfConf *>scope.room(sizeof(CsrfConf))
-    spec = specs[len(specs) - 1]
+    spec = nearest(specs)
     scope.stats(scope.prefix + "csrf.", csrf_layout, CSRF_STATS, conf.stats)
     scope.fraction(spec.filter_enabled, &conf.enabled)
     if spec.shadow_enabled is not None:
@@ -113,7 +114,7 @@ cdef void *compile_csrf(FilterScope scope, tuple specs) except NULL:
 
 cdef void *compile_health_check(FilterScope scope, tuple specs) except NULL:
     cdef HealthCheckConf *conf = <HealthCheckConf *>scope.room(sizeof(HealthCheckConf))
-    spec = specs[len(specs) - 1]
+    spec = nearest(specs)
     conf.pass_through = spec.pass_through
     conf.cache_ms = spec.cache_ms
     conf.headers = compile_headers(scope.arena, scope.regexes, spec.headers, False, &conf.headers_len)

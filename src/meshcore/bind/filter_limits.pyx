@@ -2,7 +2,7 @@
 from libc.stdint cimport uint32_t
 
 from meshcore.base.clock cimport monotonic_ns
-from meshcore.bind.filter_scope cimport FilterScope
+from meshcore.bind.filter_scope cimport FilterScope, nearest
 from meshcore.bind.stats cimport Group, Layout
 from meshcore.filter.adaptive_concurrency cimport CONCURRENCY_STATS, ConcurrencyConf, concurrency_law
 from meshcore.filter.admission cimport AdmissionSlice, admission_slices
@@ -21,7 +21,7 @@ KEYS = "adaptive_concurrency.gradient_controller."
 
 cdef void *compile_admission_control(FilterScope scope, tuple specs) except NULL:
     cdef AdmissionConf *conf = <AdmissionConf *>scope.room(sizeof(AdmissionConf))
-    spec = specs[len(specs) - 1]
+    spec = nearest(specs)
     scope.stats(scope.prefix + "admission_control.", admission_layout, ADMISSION_STATS, conf.stats)
     conf.enabled = spec.enabled.value
     conf.enabled_cell = scope.cell(spec.enabled.key)
@@ -72,7 +72,7 @@ cdef void *compile_adaptive_concurrency(FilterScope scope, tuple specs) except N
     cdef Group group
     cdef GradientLaw law
     cdef int i
-    spec = specs[len(specs) - 1]
+    spec = nearest(specs)
     prefix = scope.prefix + KEYS
     group = scope.stats(prefix, gradient_layout, CONCURRENCY_STATS, conf.stats)
     conf.enabled = spec.enabled.value

@@ -1,16 +1,19 @@
 """Settings of the rate limits, local and by a service; see filter_ratelimit.pxd."""
+from dataclasses import replace
+
 from libc.stdint cimport uint32_t, uint64_t
 
 from meshcore.base.bucket_table cimport BUCKET_WAYS, BucketSlot, BucketTable
+from meshcore.bind.filter_scope cimport nearest
 from meshcore.bind.matchers cimport keep
 from meshcore.bind.rate_limits cimport fill_rate_rules, fill_rate_service
 from meshcore.bind.routes cimport compile_adds
 from meshcore.bind.stats cimport Layout
 from meshcore.filter.local_ratelimit cimport *
-from meshcore.filter.ratelimit cimport REQUEST_BOTH, REQUEST_EXTERNAL, REQUEST_INTERNAL, RateLimitConf, RateLimitRoute
+from meshcore.filter.ratelimit cimport REQUEST_BOTH, REQUEST_EXTERNAL, REQUEST_INTERNAL, RateLimitConf
 from meshcore.route.rate_limit cimport RateEntry, rate_hash
 
-from meshcore.bind import filter_spec, filter_stats
+from meshcore.bind import filter_stats
 
 KEYS = 16384                       # client keys of a descriptor that have a bucket at one time, unless the configuration says more
 HOST_RATES = {"override": HOST_RATES_OVERRIDE, "include": HOST_RATES_INCLUDE, "ignore": HOST_RATES_IGNORE}
@@ -72,20 +75,18 @@ cdef int fill_descriptors(FilterScope scope, object spec, LocalRateLimitConf *co
     return 0
 
 
-cdef void *compile_ratelimit_route(FilterScope scope, object spec) except NULL:
-    cdef RateLimitRoute *conf = <RateLimitRoute *>scope.room(sizeof(RateLimitRoute))
-    conf.host_rates = HOST_RATES[spec.vh_rate_limits]
-    conf.domain = keep(scope.arena, spec.domain)
-    fill_rate_rules(scope.arena, scope.regexes, scope.registry.runtime, spec.rate_limits, scope.node_cluster, "http", &conf.rules)
-    return conf
+def laid_over(own, route):
+    """The filter's settings as RateLimitPerRoute changes them."""
+    service = replace(own.service, domain=route.domain) if route.domain else own.service
+    return replace(own, service=service, rate_limits=route.rate_limits or own.rate_limits)
 
 
 cdef void *compile_ratelimit(FilterScope scope, tuple specs) except NULL:
-    cdef RateLimitConf *conf
-    spec = specs[len(specs) - 1]
-    if isinstance(spec, filter_spec.RateLimitPerRoute):
-        return compile_ratelimit_route(scope, spec)
-    conf = <RateLimitConf *>scope.room(sizeof(RateLimitConf))
+    cdef RateLimitConf *conf = <RateLimitConf *>scope.room(sizeof(RateLimitConf))
+    spec = nearest(specs)
+    if scope.own is not None:
+        conf.host_rates = HOST_RATES[spec.vh_rate_limits]
+        spec = laid_over(scope.own, spec)
     fill_rate_service(scope.arena, scope.cluster_index, spec.service, &conf.service)
     conf.stage = spec.stage
     conf.request_type = REQUEST_TYPES[spec.request_type]
@@ -105,7 +106,7 @@ cdef void *compile_ratelimit(FilterScope scope, tuple specs) except NULL:
 
 cdef void *compile_local_ratelimit(FilterScope scope, tuple specs) except NULL:
     cdef LocalRateLimitConf *conf = <LocalRateLimitConf *>scope.room(sizeof(LocalRateLimitConf))
-    spec = specs[len(specs) - 1]
+    spec = nearest(specs)
     scope.stats(spec.stat_prefix + ".http_local_rate_limit.", layout, RATE_LIMIT_STATS, conf.stats)
     scope.fraction(spec.filter_enabled, &conf.enabled_part)
     scope.fraction(spec.filter_enforced, &conf.enforced_part)

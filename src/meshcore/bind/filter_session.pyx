@@ -1,5 +1,5 @@
 """Settings of stateful session and header to metadata; see filter_session.pxd."""
-from meshcore.bind.filter_scope cimport FilterScope
+from meshcore.bind.filter_scope cimport FilterScope, nearest
 from meshcore.bind.matchers cimport compile_regex, keep, keep_lower
 from meshcore.bind.stats cimport Layout
 from meshcore.filter.header_to_metadata cimport (
@@ -15,7 +15,7 @@ cdef Layout session_layout = Layout(filter_stats.STATEFUL_SESSION)
 
 cdef void *compile_stateful_session(FilterScope scope, tuple specs) except NULL:
     cdef SessionConf *conf = <SessionConf *>scope.room(sizeof(SessionConf))
-    spec = specs[len(specs) - 1]
+    spec = nearest(specs)
     conf.disabled = spec.disabled
     conf.strict = spec.strict
     conf.is_cookie = bool(spec.cookie)
@@ -58,7 +58,7 @@ cdef int fill_rules(FilterScope scope, object specs, HeaderRules *out) except -1
 
 cdef void *compile_header_to_metadata(FilterScope scope, tuple specs) except NULL:
     cdef HeaderToMetadataConf *conf = <HeaderToMetadataConf *>scope.room(sizeof(HeaderToMetadataConf))
-    spec = specs[len(specs) - 1]
+    spec = nearest(specs)
     fill_rules(scope, spec.request_rules, &conf.request)
     fill_rules(scope, spec.response_rules, &conf.response)
     return conf

@@ -16,7 +16,7 @@ cdef class FilterSet:
     cdef list links                # spec.HttpFilter, the router left out
     cdef tuple levels              # spec.FilterOverride of each level entered so far, the least specific first
 
-    cdef FilterScope scope(self, Arena *arena, Regex **regexes, str name)
+    cdef FilterScope scope(self, Arena *arena, Regex **regexes, object link, bint of_route)
     cdef FilterSet within(self, tuple level)                          # the same set, one level further in
     # What these levels change; NULL: nothing.
     cdef RouteFilters *of_route(self, Arena *arena, Regex **regexes) except? NULL

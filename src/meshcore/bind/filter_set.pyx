@@ -44,7 +44,7 @@ cdef struct Native:
     Compile compile
 
 cdef enum:
-    NATIVE_MAX = 32
+    NATIVE_MAX = 64
 
 cdef Native[NATIVE_MAX] natives
 KINDS = {}                         # kind -> place in natives
@@ -85,13 +85,14 @@ cdef class FilterSet:
         self.levels = ()
         self.node_cluster = ""
 
-    cdef FilterScope scope(self, Arena *arena, Regex **regexes, str name):
+    cdef FilterScope scope(self, Arena *arena, Regex **regexes, object link, bint of_route):
         cdef FilterScope scope = FilterScope.__new__(FilterScope)
         scope.arena = arena
         scope.regexes = regexes
         scope.registry = self.registry
         scope.prefix = self.prefix
-        scope.filter_name = name
+        scope.filter_name = link.name
+        scope.own = link.settings if of_route else None
         scope.cluster_index = self.cluster_index
         scope.owned = self.owned
         scope.node_cluster = self.node_cluster
@@ -129,7 +130,7 @@ cdef class FilterSet:
                 continue
             if filters.settings == NULL:
                 filters.settings = <void **>take(arena, sizeof(void *) * len(self.links))
-            filters.settings[<int>n] = natives[<int>KINDS[link.kind]].compile(self.scope(arena, regexes, link.name), settings)
+            filters.settings[<int>n] = natives[<int>KINDS[link.kind]].compile(self.scope(arena, regexes, link, True), settings)
         return filters
 
     cdef int fill(self, Arena *arena, HcmConf *hcm, list keep_on) except -1:
@@ -144,7 +145,7 @@ cdef class FilterSet:
             conf.name = keep(arena, spec.name)
             if spec.kind in KINDS:
                 conf.ops = natives[<int>KINDS[spec.kind]].ops
-                conf.settings = natives[<int>KINDS[spec.kind]].compile(self.scope(arena, &hcm.regexes, spec.name), (spec.settings,))
+                conf.settings = natives[<int>KINDS[spec.kind]].compile(self.scope(arena, &hcm.regexes, spec, False), (spec.settings,))
             elif spec.kind == "python":
                 conf.ops = python_filter(spec, keep_on, &conf.settings)
             else:

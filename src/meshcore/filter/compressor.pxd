@@ -32,7 +32,6 @@ cdef struct CompressorConf:
     uint32_t request_stats[COMPRESSED_STATS]
     uint32_t accept_stats[ACCEPT_STATS]
     bint disabled                  # on a route
-    bint changes_accept            # on a route: `drops_accept` counts
     bint drops_accept              # the host does not see accept-encoding
     bint enabled
     const RuntimeCell *enabled_cell

@@ -185,13 +185,12 @@ cdef void add_vary(HttpStream *stream) noexcept nogil:
 # --- hooks --------------------------------------------------------------------------------------------------------------
 
 
-cdef const CompressorConf *own(HttpStream *stream, uint8_t n) noexcept nogil:
-    return <const CompressorConf *>stream.settings[n]
+cdef inline const CompressorConf *conf_of(HttpStream *stream, uint8_t n) noexcept nogil:
+    return <const CompressorConf *>filter_settings(stream, n)
 
 
 cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil:
-    cdef const CompressorConf *conf = own(stream, n)
-    cdef const CompressorConf *here = <const CompressorConf *>filter_settings(stream, n)
+    cdef const CompressorConf *conf = conf_of(stream, n)
     cdef Work *work = <Work *>arena_take(stream.arena, sizeof(Work))
     stat_inc(stream.stats, conf.request_stats[NOT_COMPRESSED])
     stream.state[n] = work
@@ -200,15 +199,15 @@ cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil
     memset(work, 0, sizeof(Work))
     work.accepts = value_of(stream.request, span(b"accept-encoding", 15))
     work.asked = head_find_name(stream.request, span(b"accept-encoding", 15)) != NULL
-    if here.drops_accept if here.changes_accept else conf.drops_accept:
+    if conf.drops_accept:
         head_drop_name(stream.request, span(b"accept-encoding", 15))
     return FILTER_CONTINUE
 
 
 cdef int on_response_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil:
-    cdef const CompressorConf *conf = own(stream, n)
+    cdef const CompressorConf *conf = conf_of(stream, n)
     cdef Work *work = <Work *>stream.state[n]
-    cdef bint on = not (<const CompressorConf *>filter_settings(stream, n)).disabled and runtime_boolean(conf.enabled_cell, conf.enabled)
+    cdef bint on = not conf.disabled and runtime_boolean(conf.enabled_cell, conf.enabled)
     cdef bint type_fits
     cdef bint fits
     stream.response_bodies &= ~(<uint32_t>1 << n)
@@ -231,7 +230,7 @@ cdef int on_response_head(HttpStream *stream, uint8_t n, bint end) noexcept nogi
 
 
 cdef void compress(HttpStream *stream, uint8_t n, Work *work, Buffer *data, bint end) noexcept nogil:
-    cdef const CompressorConf *conf = own(stream, n)
+    cdef const CompressorConf *conf = conf_of(stream, n)
     cdef Buffer packed
     buffer_init(&packed)
     stat_add(stream.stats, conf.stats[TOTAL_UNCOMPRESSED], data.len)

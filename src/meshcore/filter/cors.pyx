@@ -68,7 +68,6 @@ cdef void answer(HttpStream *stream, const CorsConf *conf, const CorsState *stat
 
 cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil:
     cdef const CorsConf *conf = <const CorsConf *>filter_settings(stream, n)
-    cdef const CorsConf *own = <const CorsConf *>stream.settings[n]
     cdef CorsState *state
     cdef Span origin
     cdef bint preflight
@@ -84,12 +83,12 @@ cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil
     preflight = span_is(stream.request.method, b"OPTIONS", 7) and \
         value_of(stream.request, b"access-control-request-method", 29).len > 0
     if not allowed(conf, origin):
-        stat_inc(stream.stats, own.stats[CORS_INVALID])
+        stat_inc(stream.stats, conf.stats[CORS_INVALID])
         if on and preflight and not conf.forward_preflights:
             answer(stream, conf, NULL)
             return FILTER_STOP
         return FILTER_CONTINUE
-    stat_inc(stream.stats, own.stats[CORS_VALID])
+    stat_inc(stream.stats, conf.stats[CORS_VALID])
     if not on:
         return FILTER_CONTINUE
     state = <CorsState *>arena_take(stream.arena, sizeof(CorsState))

@@ -57,7 +57,6 @@ cdef void refuse(HttpStream *stream) noexcept nogil:
 
 cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil:
     cdef const CsrfConf *conf = <const CsrfConf *>filter_settings(stream, n)
-    cdef const uint32_t *stats = (<const CsrfConf *>stream.settings[n]).stats
     cdef Span source
     cdef bint on = runtime_hits(&conf.enabled, random_u64(stream.random))
     if not on and not (conf.shadow_given and runtime_hits(&conf.shadow, random_u64(stream.random))):
@@ -66,12 +65,12 @@ cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil
         return FILTER_CONTINUE
     source = source_of(stream.request)
     if source.len == 0:
-        stat_inc(stream.stats, stats[CSRF_MISSING])
+        stat_inc(stream.stats, conf.stats[CSRF_MISSING])
     elif trusted(conf, source, host_and_port(stream.request.authority)):
-        stat_inc(stream.stats, stats[CSRF_VALID])
+        stat_inc(stream.stats, conf.stats[CSRF_VALID])
         return FILTER_CONTINUE
     else:
-        stat_inc(stream.stats, stats[CSRF_INVALID])
+        stat_inc(stream.stats, conf.stats[CSRF_INVALID])
     if not on:
         return FILTER_CONTINUE
     refuse(stream)

@@ -21,10 +21,9 @@ cdef struct MutationLevel:
     Changes response_trailers
 
 cdef struct HeaderMutationConf:
-    # The filter's own settings have one level; a route's those of the table, the virtual host, the route, the weighted cluster.
+    # That of the filter itself, and for a route those of the table, the virtual host, the route, the weighted cluster, in the filter's order.
     MutationLevel *levels
     uint16_t levels_len
-    bint most_specific_wins        # the order of a route's levels; the filter's own word
     bint trailers                  # some level changes trailers
 
 cdef const HttpFilterOps *header_mutation_filter() noexcept nogil

@@ -40,26 +40,14 @@ cdef void change(HttpStream *stream, const MutationLevel *level, int part, Head 
 
 
 cdef void change_all(HttpStream *stream, uint8_t n, int part, Head *head) noexcept nogil:
-    cdef const HeaderMutationConf *own = <const HeaderMutationConf *>stream.settings[n]
-    cdef const HeaderMutationConf *route = NULL
+    cdef const HeaderMutationConf *conf = <const HeaderMutationConf *>filter_settings(stream, n)
     cdef uint16_t i
-    if stream.overrides != NULL:
-        route = <const HeaderMutationConf *>stream.overrides[n]
-    change(stream, &own.levels[0], part, head)
-    if route == NULL:
-        return
-    for i in range(route.levels_len):
-        change(stream, &route.levels[i if own.most_specific_wins else route.levels_len - 1 - i], part, head)
-
-
-cdef bint has_trailers(HttpStream *stream, uint8_t n) noexcept nogil:
-    if (<const HeaderMutationConf *>stream.settings[n]).trailers:
-        return True
-    return stream.overrides != NULL and stream.overrides[n] != NULL and (<const HeaderMutationConf *>stream.overrides[n]).trailers
+    for i in range(conf.levels_len):
+        change(stream, &conf.levels[i], part, head)
 
 
 cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil:
-    if not has_trailers(stream, n):
+    if not (<const HeaderMutationConf *>filter_settings(stream, n)).trailers:
         stream.request_bodies &= ~(<uint32_t>1 << n)
         stream.response_bodies &= ~(<uint32_t>1 << n)
     change_all(stream, n, REQUEST, stream.request)

@@ -6,7 +6,6 @@
 from libc.stdint cimport uint8_t, uint16_t
 
 from meshcore.base.runtime cimport RuntimeFraction
-from meshcore.base.span cimport Span
 from meshcore.filter.http cimport HttpFilterOps
 from meshcore.filter.local_ratelimit cimport HostRates
 from meshcore.filter.rate_limit_service cimport RateLimitService
@@ -30,14 +29,9 @@ cdef struct RateLimitConf:
     uint8_t grpc                   # as LocalReply.grpc
     uint16_t status
     uint16_t error_status
+    uint8_t host_rates             # HostRates
     RateRules rules                # in place of the route's; none: the route's
     HeaderAdd *response_add        # of what is refused
     uint16_t response_add_len
-
-cdef struct RateLimitRoute:
-    # RateLimitPerRoute.
-    uint8_t host_rates             # HostRates
-    RateRules rules                # in place of all others; none: those
-    Span domain                    # empty: the filter's
 
 cdef const HttpFilterOps *ratelimit_filter() noexcept nogil

@@ -9,7 +9,7 @@ from libc.string cimport memcpy, memset
 from meshcore.base.arena cimport Arena, arena_take
 from meshcore.base.random cimport random_u64
 from meshcore.base.runtime cimport runtime_hits
-from meshcore.base.span cimport span, span_is, span_is_nocase, write_u64
+from meshcore.base.span cimport Span, span, span_is, span_is_nocase, write_u64
 from meshcore.codec.head cimport *
 from meshcore.filter.grpc_call cimport GrpcCall
 from meshcore.filter.http cimport *
@@ -41,27 +41,23 @@ cdef struct RateState:
 
 
 cdef inline const RateLimitConf *conf_of(HttpStream *stream, uint8_t n) noexcept nogil:
-    return <const RateLimitConf *>stream.settings[n]
+    return <const RateLimitConf *>filter_settings(stream, n)
 
 
 cdef void add(HttpStream *stream, RateDescriptors *list, const RateRules *rules, int stage) noexcept nogil:
     rate_descriptors_add(list, rules, stage, stream.random, stream.request, stream.record, stream.arena)
 
 
-cdef void describe(HttpStream *stream, const RateLimitConf *conf, const RateLimitRoute *own, RateDescriptors *list) noexcept nogil:
+cdef void describe(HttpStream *stream, const RateLimitConf *conf, RateDescriptors *list) noexcept nogil:
     cdef const Route *route = stream.route
-    cdef uint8_t host_rates = HOST_RATES_OVERRIDE if own == NULL else own.host_rates
-    if own != NULL and own.rules.len > 0:
-        add(stream, list, &own.rules, -1)
-        return
     if conf.rules.len > 0:
         add(stream, list, &conf.rules, -1)
         return
     if route.rate_rules != NULL:
         add(stream, list, route.rate_rules, conf.stage)
     if route.host.rate_rules != NULL and (
-            route.include_host_rates or host_rates == HOST_RATES_INCLUDE or
-            host_rates == HOST_RATES_OVERRIDE and route.rate_rules == NULL):
+            route.include_host_rates or conf.host_rates == HOST_RATES_INCLUDE or
+            conf.host_rates == HOST_RATES_OVERRIDE and route.rate_rules == NULL):
         add(stream, list, route.host.rate_rules, conf.stage)
 
 
@@ -74,18 +70,17 @@ cdef bint concerns(HttpStream *stream, const RateLimitConf *conf) noexcept nogil
 
 cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil:
     cdef const RateLimitConf *conf = conf_of(stream, n)
-    cdef const RateLimitRoute *own = <const RateLimitRoute *>(stream.overrides[n] if stream.overrides != NULL else NULL)
     cdef RateDescriptors list
     cdef RateState *state
     cdef Span message
     if not runtime_hits(&conf.enabled, random_u64(stream.random)) or not concerns(stream, conf):
         return FILTER_CONTINUE
     memset(&list, 0, sizeof(RateDescriptors))
-    describe(stream, conf, own, &list)
+    describe(stream, conf, &list)
     if list.len == 0:
         return FILTER_CONTINUE
     state = <RateState *>arena_take(stream.arena, sizeof(RateState))
-    message = rate_request_write(conf.service.domain if own == NULL or own.domain.len == 0 else own.domain, &list, stream.arena)
+    message = rate_request_write(conf.service.domain, &list, stream.arena)
     if state == NULL or message.len == 0:
         return FILTER_CONTINUE
     memset(state, 0, sizeof(RateState))

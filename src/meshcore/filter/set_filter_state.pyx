@@ -29,16 +29,11 @@ cdef void state_entry_set(const StateEntry *entry, const Record *record, FilterS
         item.read_only = True
 
 
-cdef void set_all(HttpStream *stream, const SetFilterStateConf *conf) noexcept nogil:
+cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil:
+    cdef const SetFilterStateConf *conf = <const SetFilterStateConf *>filter_settings(stream, n)
     cdef uint16_t i
     for i in range(conf.entries_len):
         state_entry_set(&conf.entries[i], stream.record, &stream.record.filter_state, stream.arena)
-
-
-cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil:
-    set_all(stream, <const SetFilterStateConf *>stream.settings[n])
-    if stream.overrides != NULL and stream.overrides[n] != NULL:
-        set_all(stream, <const SetFilterStateConf *>stream.overrides[n])
     return FILTER_CONTINUE
 
 
