@@ -104,11 +104,11 @@ def test_without_a_config_a_python_filter_gets_an_empty_one() -> None:
             [
                 {
                     "name": "c",
-                    "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"},
+                    "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"},
                 },
                 ROUTER,
             ],
-            "http_filters[0].typed_config: 'envoy.extensions.filters.http.rbac.v3.RBAC' is not implemented yet in mesh",
+            "http_filters[0].typed_config: 'envoy.extensions.filters.http.lua.v3.Lua' is not implemented yet in mesh",
         ),
         (
             [{"name": "r", "typed_config": {"@type": ROUTER_TYPE, "upstream_log": [{}]}}],

@@ -212,10 +212,10 @@ def test_a_table_keeps_its_flags_and_hosts() -> None:
 
 
 def test_a_setting_per_route_other_than_disabled_is_refused() -> None:
-    config = {"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute"}
+    config = {"@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute"}
     with pytest.raises(ConfigError) as caught:
-        route(route={"typed_per_filter_config": {"rbac": config}})
-    assert f'{ROUTE_PATH}.typed_per_filter_config["rbac"]: ' in str(caught.value)
+        route(route={"typed_per_filter_config": {"lua": config}})
+    assert f'{ROUTE_PATH}.typed_per_filter_config["lua"]: ' in str(caught.value)
 
 
 def test_clusters_are_looked_up_unless_told_not_to() -> None:

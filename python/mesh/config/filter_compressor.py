@@ -1,6 +1,6 @@
-"""envoy.extensions.filters.http.compressor.v3.Compressor with gzip, of responses.
+"""envoy.extensions.filters.http.compressor.v3.Compressor with gzip.
 
-A route says whether, and whether the host sees accept-encoding. Requests are not compressed; a configuration that wants it is refused.
+A route says whether, and whether the host sees accept-encoding. Requests are compressed when `request_direction_config` says so.
 The older fields of the filter itself mean the same as those of `response_direction_config`. Called by native_filter.py.
 """
 
@@ -47,7 +47,6 @@ TYPES = (
 
 def lower(message: Any, low: Lowering, path: str) -> filter_spec.Compressor:
     COMPRESSOR.check(message, low.report, path)
-    _no_requests(message, low, path)
     library = message.compressor_library
     at = join(path, "compressor_library.typed_config")
     found, _ = low.unpack(library.typed_config, at, LIBRARIES, "a compressor library")
@@ -61,14 +60,16 @@ def lower(message: Any, low: Lowering, path: str) -> filter_spec.Compressor:
     RESPONSE.check(response, low.report, here)
     COMMON.check(response.common_config, low.report, join(here, "common_config"))
     body = response.common_config if newer else message
-    types = tuple(body.content_type)
     return filter_spec.Compressor(
         library=library.name,
         stats_of_response=newer,
-        enabled=lower_flag(body, "enabled" if newer else "runtime_enabled", low, join(here, "common_config") if newer else path),
         remove_accept_encoding=(response if newer else message).remove_accept_encoding_header,
-        min_content_length=wrapped_or(body, "min_content_length" if newer else "content_length", 30),
-        content_types=types or TYPES,
+        request=_requests(message, low, path),
+        response=filter_spec.CompressedBodies(
+            enabled=lower_flag(body, "enabled" if newer else "runtime_enabled", low, join(here, "common_config") if newer else path),
+            min_content_length=wrapped_or(body, "min_content_length" if newer else "content_length", 30),
+            content_types=tuple(body.content_type) or TYPES,
+        ),
         disable_on_etag=(response if newer else message).disable_on_etag_header,
         uncompressible_codes=tuple(response.uncompressible_response_codes),
         level=gzip.compression_level or -1,
@@ -78,12 +79,19 @@ def lower(message: Any, low: Lowering, path: str) -> filter_spec.Compressor:
     )
 
 
-def _no_requests(message: Any, low: Lowering, path: str) -> None:
+def _requests(message: Any, low: Lowering, path: str) -> filter_spec.CompressedBodies:
+    """They are compressed if there is a request_direction_config that does not say otherwise."""
+    if not message.HasField("request_direction_config"):
+        return filter_spec.CompressedBodies(filter_spec.RuntimeFlag(False))
     at = join(path, "request_direction_config")
     REQUEST.check(message.request_direction_config, low.report, at)
-    enabled = message.request_direction_config.common_config.enabled
-    if enabled.runtime_key or wrapped_or(enabled, "default_value", False):
-        low.refuse(join(at, "common_config.enabled"), "requests are not compressed in mesh yet; only responses are")
+    body = message.request_direction_config.common_config
+    COMMON.check(body, low.report, join(at, "common_config"))
+    return filter_spec.CompressedBodies(
+        enabled=lower_flag(body, "enabled", low, join(at, "common_config")),
+        min_content_length=wrapped_or(body, "min_content_length", 30),
+        content_types=tuple(body.content_type) or TYPES,
+    )
 
 
 def lower_per_route(message: Any, low: Lowering, path: str) -> filter_spec.Compressor:

@@ -3,7 +3,7 @@
 What an action may be is the caller's business: `lower` gets a function that turns an action into a number. Inputs are
 those of a request and its connection; one that nothing here can know is refused. Envoy's route tables accept
 request headers, filter state and environment variables alone, here all inputs are accepted everywhere. Called by
-virtual_host.py, listener.py and rbac.py."""
+virtual_host.py, listener.py and access_rules.py."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from mesh.config import (
     filter_compressor,
     filter_cors,
     filter_csrf,
+    filter_decompressor,
     filter_fault,
     filter_grpc,
     filter_header_mutation,
@@ -25,6 +26,7 @@ from mesh.config import (
     filter_health_check,
     filter_local_ratelimit,
     filter_ratelimit,
+    filter_rbac,
     filter_set_filter_state,
     filter_set_metadata,
     filter_stateful_session,
@@ -57,6 +59,8 @@ FILTERS: dict[str, tuple[str, Lower]] = {
     filter_compressor.COMPRESSOR.message: ("compressor", filter_compressor.lower),
     filter_stateful_session.SESSION.message: ("stateful_session", filter_stateful_session.lower),
     filter_header_to_metadata.CONFIG.message: ("header_to_metadata", filter_header_to_metadata.lower),
+    filter_rbac.FILTER.message: ("rbac", filter_rbac.lower),
+    filter_decompressor.DECOMPRESSOR.message: ("decompressor", filter_decompressor.lower),
 }
 PER_ROUTE: dict[str, tuple[str, Lower]] = {
     filter_buffer.PER_ROUTE.message: ("buffer", filter_buffer.lower_per_route),
@@ -71,6 +75,7 @@ PER_ROUTE: dict[str, tuple[str, Lower]] = {
     filter_compressor.PER_ROUTE.message: ("compressor", filter_compressor.lower_per_route),
     filter_stateful_session.PER_ROUTE.message: ("stateful_session", filter_stateful_session.lower_per_route),
     filter_header_to_metadata.CONFIG.message: ("header_to_metadata", filter_header_to_metadata.lower),
+    filter_rbac.PER_ROUTE.message: ("rbac", filter_rbac.lower_per_route),
 }
 WRAPPED: dict[str, tuple[str, Lower] | None] = {**PER_ROUTE, FILTER_CONFIG.message: None}
 

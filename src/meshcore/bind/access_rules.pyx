@@ -2,15 +2,18 @@
 from libc.stdint cimport uint16_t
 
 from meshcore.bind.match_trees cimport compile_tree
-from meshcore.bind.matchers cimport compile_string, keep, take
-from meshcore.bind.stream_matchers cimport compile_cidrs
+from meshcore.bind.matchers cimport compile_headers, compile_string, keep, take
+from meshcore.bind.stream_matchers cimport compile_cidrs, compile_filter_state, compile_metadata_match
 from meshcore.route.access_rules cimport *
 from meshcore.route.matcher cimport StringMatcher
+from meshcore.route.stream_matcher cimport FilterStateMatcher, MetadataMatcher
 
 TESTS = {
     "any": ACCESS_ANY, "all_of": ACCESS_ALL_OF, "one_of": ACCESS_ONE_OF, "not": ACCESS_NOT, "destination_ip": ACCESS_DESTINATION_IP,
-    "destination_port": ACCESS_DESTINATION_PORT, "server_name": ACCESS_SERVER_NAME, "remote_ip": ACCESS_REMOTE_IP,
-    "direct_remote_ip": ACCESS_DIRECT_REMOTE_IP, "authenticated": ACCESS_AUTHENTICATED, "filter_state": ACCESS_FILTER_STATE,
+    "destination_port": ACCESS_DESTINATION_PORT, "server_name": ACCESS_SERVER_NAME, "source_ip": ACCESS_SOURCE_IP,
+    "remote_ip": ACCESS_REMOTE_IP, "direct_remote_ip": ACCESS_DIRECT_REMOTE_IP, "authenticated": ACCESS_AUTHENTICATED,
+    "filter_state": ACCESS_FILTER_STATE, "header": ACCESS_HEADER, "path": ACCESS_PATH, "metadata": ACCESS_METADATA,
+    "route_metadata": ACCESS_ROUTE_METADATA,
 }
 ACTIONS = {"allow": ACCESS_ALLOW, "deny": ACCESS_DENY, "log": ACCESS_LOG}
 
@@ -25,10 +28,17 @@ cdef int fill_rule(Arena *arena, Regex **regexes, object spec, AccessRule *out) 
     if spec.block[0]:
         out.block = compile_cidrs(arena, (spec.block,), &one)[0]
     out.first, out.last = spec.ports
-    out.key = keep(arena, spec.key)
     if spec.text is not None:
         out.text = <StringMatcher *>take(arena, sizeof(StringMatcher))
         compile_string(arena, regexes, spec.text, out.text)
+    if spec.state is not None:
+        out.state = <FilterStateMatcher *>take(arena, sizeof(FilterStateMatcher))
+        compile_filter_state(arena, regexes, spec.state, out.state)
+    if spec.header is not None:
+        out.header = compile_headers(arena, regexes, (spec.header,), False, &one)
+    if spec.metadata is not None:
+        out.metadata = <MetadataMatcher *>take(arena, sizeof(MetadataMatcher))
+        compile_metadata_match(arena, regexes, spec.metadata, out.metadata)
     return 0
 
 
@@ -49,4 +59,5 @@ cdef AccessRules *compile_access(Arena *arena, Regex **regexes, object spec) exc
     for i, (name, action) in enumerate(spec.verdicts):
         rules.verdicts[<int>i].name = keep(arena, name)
         rules.verdicts[<int>i].action = ACTIONS[action]
+        rules.hints = rules.hints or action == "log"
     return rules

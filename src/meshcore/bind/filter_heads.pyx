@@ -77,13 +77,13 @@ cdef void *compile_cors(FilterScope scope, tuple specs) except NULL:
         return conf
     conf.present = True
     conf.origins = strings(scope, said(levels, "allow_origin") or (), &conf.origins_len)
-    nearest = levels[len(levels) - 1]
-    if nearest.filter_enabled is not None:
+    last = levels[len(levels) - 1]
+    if last.filter_enabled is not None:
         conf.enabled_given = True
-        scope.fraction(nearest.filter_enabled, &conf.enabled)
-    if nearest.shadow_enabled is not None:
+        scope.fraction(last.filter_enabled, &conf.enabled)
+    if last.shadow_enabled is not None:
         conf.shadow_given = True
-        scope.fraction(nearest.shadow_enabled, &conf.shadow)
+        scope.fraction(last.shadow_enabled, &conf.shadow)
     conf.methods = keep(scope.arena, said(levels, "allow_methods") or "")
     conf.headers = keep(scope.arena, said(levels, "allow_headers") or "")
     conf.expose = keep(scope.arena, said(levels, "expose_headers") or "")

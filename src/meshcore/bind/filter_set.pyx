@@ -6,12 +6,13 @@ A native filter's compile function makes an immutable struct of its settings: of
 from libc.stdint cimport uint32_t
 
 from meshcore.bind.filter_compile cimport *
-from meshcore.bind.filter_compressor cimport compile_compressor
+from meshcore.bind.filter_compressor cimport compile_compressor, compile_decompressor
 from meshcore.bind.filter_facts cimport *
 from meshcore.bind.filter_grpc cimport compile_grpc_stats, compile_grpc_web
 from meshcore.bind.filter_heads cimport *
 from meshcore.bind.filter_limits cimport *
 from meshcore.bind.filter_ratelimit cimport compile_local_ratelimit, compile_ratelimit
+from meshcore.bind.filter_rbac cimport compile_rbac_filter
 from meshcore.bind.filter_scope cimport FilterScope
 from meshcore.bind.filter_session cimport *
 from meshcore.bind.matchers cimport keep, take
@@ -22,6 +23,7 @@ from meshcore.filter.admission_control cimport admission_control_filter
 from meshcore.filter.bandwidth_limit cimport bandwidth_limit_filter
 from meshcore.filter.buffer cimport buffer_filter
 from meshcore.filter.compressor cimport compressor_filter
+from meshcore.filter.decompressor cimport decompressor_filter
 from meshcore.filter.fault cimport fault_filter
 from meshcore.filter.cors cimport cors_filter
 from meshcore.filter.csrf cimport csrf_filter
@@ -33,6 +35,7 @@ from meshcore.filter.health_check cimport health_check_filter
 from meshcore.filter.local_ratelimit cimport local_ratelimit_filter
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
 from meshcore.filter.ratelimit cimport ratelimit_filter
+from meshcore.filter.rbac cimport rbac_filter
 from meshcore.filter.set_filter_state cimport set_filter_state_filter
 from meshcore.filter.set_metadata cimport set_metadata_filter
 from meshcore.filter.stateful_session cimport stateful_session_filter
@@ -77,6 +80,8 @@ native("adaptive_concurrency", adaptive_concurrency_filter(), compile_adaptive_c
 native("stateful_session", stateful_session_filter(), compile_stateful_session)
 native("compressor", compressor_filter(), compile_compressor)
 native("header_to_metadata", header_to_metadata_filter(), compile_header_to_metadata)
+native("decompressor", decompressor_filter(), compile_decompressor)
+native("rbac", rbac_filter(), compile_rbac_filter)
 
 
 cdef class FilterSet:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from meshcore.bind.record import record
-from meshcore.bind.spec import HeaderAdd, HeaderMatch, HeaderMutation, RateLimit, RuntimeFraction, StringMatch
+from meshcore.bind.spec import AccessRules, HeaderAdd, HeaderMatch, HeaderMutation, RateLimit, RuntimeFraction, StringMatch
 
 NEVER = RuntimeFraction(0)
 ALWAYS = RuntimeFraction(100)
@@ -355,6 +355,17 @@ class HeaderToMetadata:
 
 
 @record
+class Rbac:
+    """envoy.extensions.filters.http.rbac.v3.RBAC, and RBACPerRoute."""
+
+    rules: AccessRules | None = None
+    shadow_rules: AccessRules | None = None
+    rules_stat_prefix: str = ""
+    shadow_rules_stat_prefix: str = ""
+    track_per_rule_stats: bool = False
+
+
+@record
 class GrpcStats:
     """envoy.extensions.filters.http.grpc_stats.v3.FilterConfig. `methods`: (service, method) of those with their own names, each once."""
 
@@ -365,20 +376,49 @@ class GrpcStats:
 
 
 @record
+class CompressedBodies:
+    """CommonDirectionConfig of the compressor."""
+
+    enabled: RuntimeFlag = ON
+    min_content_length: int = 30
+    content_types: tuple[str, ...] = ()
+
+
+@record
 class Compressor:
-    """envoy.extensions.filters.http.compressor.v3.Compressor with gzip. `library` "": what a route says, which is `disabled` and
-    `remove_accept_encoding` alone. `level` -1: zlib's choice; `strategy` as zlib counts them."""
+    """envoy.extensions.filters.http.compressor.v3.Compressor with gzip. A route says `disabled` and `remove_accept_encoding` alone.
+    `level` -1: zlib's choice; `strategy` as zlib counts them."""
 
     library: str = ""
     stats_of_response: bool = False  # below `response.`
     disabled: bool = False
-    enabled: RuntimeFlag = ON
     remove_accept_encoding: bool | None = None
-    min_content_length: int = 30
-    content_types: tuple[str, ...] = ()
+    request: CompressedBodies = CompressedBodies(RuntimeFlag(False))
+    response: CompressedBodies = CompressedBodies()
     disable_on_etag: bool = False
     uncompressible_codes: tuple[int, ...] = ()
     level: int = -1
     strategy: int = 0
     window_bits: int = 12
     memory_level: int = 5
+
+
+@record
+class Decompressed:
+    """CommonDirectionConfig of the decompressor."""
+
+    enabled: RuntimeFlag = ON
+    ignore_no_transform: bool = False
+
+
+@record
+class Decompressor:
+    """envoy.extensions.filters.http.decompressor.v3.Decompressor with gzip."""
+
+    library: str
+    request: Decompressed = Decompressed()
+    response: Decompressed = Decompressed()
+    advertise_accept_encoding: bool = True
+    window_bits: int = 15
+    chunk_size: int = 4096
+    max_inflate_ratio: int = 100

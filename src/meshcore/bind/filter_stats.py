@@ -38,6 +38,10 @@ COMPRESSOR_ACCEPT = _members(
     "no_accept_header", "header_identity", "header_compressor_used", "header_compressor_overshadowed", "header_wildcard",
     "header_not_valid", "not_compressed_etag",
 )  # fmt: skip
+DECOMPRESSED = _members("decompressed", "not_decompressed", "total_uncompressed_bytes", "total_compressed_bytes")
+GUNZIP_ERRORS = _members(
+    "zlib_stream_error", "zlib_data_error", "zlib_mem_error", "zlib_buf_error", "zlib_version_error", "zlib_errno"
+)
 ADMISSION_CONTROL = _members("rq_rejected", "rq_success", "rq_failure")
 GRADIENT_GAUGES = (
     "burst_queue_size", "concurrency_limit", "gradient", "min_rtt_calculation_active", "min_rtt_msecs", "sample_rtt_msecs",

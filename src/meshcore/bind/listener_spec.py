@@ -12,7 +12,7 @@ from meshcore.bind.record import record
 if TYPE_CHECKING:
     from meshcore.bind.filter_spec import FilterStateValue, RuntimeFlag, TokenBucket
     from meshcore.bind.lb_spec import HashRule
-    from meshcore.bind.match_spec import StringMatch
+    from meshcore.bind.match_spec import FilterStateMatch, HeaderMatch, MetadataMatch, StringMatch
     from meshcore.bind.socket_spec import SocketOption
     from meshcore.bind.spec import AccessLog, Address, Hcm, HeaderMutation, MatchTree
     from meshcore.bind.thrift_spec import ThriftProxy
@@ -102,15 +102,18 @@ class ListenerFilter:
 @record
 class AccessRule:
     """Permission or Principal of envoy.config.rbac.v3. `test`: any | all_of, one_of (`parts`) | not (the only one of `parts`) |
-    destination_ip, remote_ip, direct_remote_ip (`block`) | destination_port (`ports`, first and last) | server_name, authenticated (`text`;
-    None: any certificate) | filter_state (`key`, `text`)."""
+    destination_ip, source_ip, remote_ip, direct_remote_ip (`block`) | destination_port (`ports`, first and last) | server_name,
+    authenticated (`text`; None: any certificate) | filter_state (`state`); and of requests: header | path (`text`) | metadata,
+    route_metadata (`metadata`)."""
 
     test: str
     parts: tuple[AccessRule, ...] = ()
     block: tuple[str, int] = ("", 0)
     ports: tuple[int, int] = (0, 0)
-    key: str = ""
     text: StringMatch | None = None
+    state: FilterStateMatch | None = None
+    header: HeaderMatch | None = None
+    metadata: MetadataMatch | None = None
 
 
 @record

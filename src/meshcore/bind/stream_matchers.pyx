@@ -7,7 +7,7 @@ from meshcore.base.span cimport Span
 from meshcore.bind.matchers cimport compile_string, keep, take
 from meshcore.route.stream_matcher cimport (
     ASKED_NO, ASKED_NOTHING, ASKED_YES, TEST_ANY_ITEM, TEST_ANY_OF, TEST_BOOL, TEST_NULL, TEST_NUMBER, TEST_PRESENT, TEST_RANGE,
-    TEST_STRING, FilterStateMatcher, ValueMatcher,
+    TEST_STRING, ValueMatcher,
 )
 
 VALUE_TESTS = {

@@ -1,4 +1,5 @@
-# Compressor: responses are compressed with gzip for clients that take it, by Envoy's conditions. Worker thread.
+# Compressor: bodies are compressed with gzip by Envoy's conditions, responses for clients that take it, requests when they are told to be.
+# Worker thread.
 #
 # The head decides: the route and runtime, the length, the type, the status, what the host says of caching and encoding, and accept-encoding
 # with its qualities. Each piece of the body is compressed as it comes and goes on at once; the last bytes follow the end.
@@ -27,18 +28,22 @@ cdef enum:                         # AcceptStat: the same names' rest, of respon
     ACCEPT_ETAG                    # not_compressed_etag
     ACCEPT_STATS
 
-cdef struct CompressorConf:
+cdef struct CompressedBodies:
+    # Of one direction.
     uint32_t stats[COMPRESSED_STATS]
-    uint32_t request_stats[COMPRESSED_STATS]
-    uint32_t accept_stats[ACCEPT_STATS]
-    bint disabled                  # on a route
-    bint drops_accept              # the host does not see accept-encoding
     bint enabled
     const RuntimeCell *enabled_cell
     uint32_t least                 # bytes of a body that is worth it
-    bint not_with_etag
     Span *types                    # of content, without parameters
     uint16_t types_len
+
+cdef struct CompressorConf:
+    CompressedBodies request
+    CompressedBodies response
+    uint32_t accept_stats[ACCEPT_STATS]
+    bint disabled                  # on a route: responses stay as they are
+    bint drops_accept              # the host does not see accept-encoding
+    bint not_with_etag
     uint16_t *statuses             # that stay as they are
     uint16_t statuses_len
     GzipSettings gzip

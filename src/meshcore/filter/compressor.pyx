@@ -15,6 +15,8 @@ from meshcore.observe.counters cimport stat_add, stat_inc
 cdef enum:
     NUMBER_MAX = 32
 
+cdef Span CONTENT_ENCODING = span(b"content-encoding", 16)
+
 cdef enum Choice:
     CHOOSE_NOTHING
     CHOOSE_IDENTITY
@@ -24,7 +26,8 @@ cdef enum Choice:
 cdef struct Work:
     Span accepts                   # accept-encoding
     bint asked                     # there was one
-    void *writer                   # NULL: the response stays as it is
+    void *request_writer           # NULL: the request stays as it is
+    void *writer                   # NULL: the response does
 
 
 cdef Span value_of(Head *head, Span name) noexcept nogil:
@@ -104,28 +107,28 @@ cdef bint accepted(HttpStream *stream, const CompressorConf *conf, Work *work, b
     return choice == CHOOSE_GZIP or choice == CHOOSE_ANYTHING and type_allowed
 
 
-# --- the response's head ------------------------------------------------------------------------------------------------
+# --- heads --------------------------------------------------------------------------------------------------------------
 
 
-cdef bint long_enough(HttpStream *stream, const CompressorConf *conf) noexcept nogil:
+cdef bint long_enough(HttpStream *stream, const CompressedBodies *bodies, Head *head) noexcept nogil:
     cdef uint64_t length
-    if not head_has(stream.response, H_CONTENT_LENGTH):
+    if not head_has(head, H_CONTENT_LENGTH):
         return True
-    if parse_u64(head_value(stream.response, H_CONTENT_LENGTH), &length) and length >= conf.least:
+    if parse_u64(head_value(head, H_CONTENT_LENGTH), &length) and length >= bodies.least:
         return True
-    stat_inc(stream.stats, conf.stats[CONTENT_TOO_SMALL])
+    stat_inc(stream.stats, bodies.stats[CONTENT_TOO_SMALL])
     return False
 
 
-cdef bint type_allowed(HttpStream *stream, const CompressorConf *conf) noexcept nogil:
-    cdef Span type = head_value(stream.response, H_CONTENT_TYPE)
+cdef bint type_allowed(const CompressedBodies *bodies, Head *head) noexcept nogil:
+    cdef Span type = head_value(head, H_CONTENT_TYPE)
     cdef int64_t at = span_find(type, 59)
     cdef uint16_t i
-    if not head_has(stream.response, H_CONTENT_TYPE):
+    if not head_has(head, H_CONTENT_TYPE):
         return True
     type = span_trim(type if at < 0 else span(type.at, <size_t>at))
-    for i in range(conf.types_len):
-        if span_equal_nocase(type, conf.types[i]):
+    for i in range(bodies.types_len):
+        if span_equal_nocase(type, bodies.types[i]):
             return True
     return False
 
@@ -145,12 +148,17 @@ cdef bint etag_allowed(HttpStream *stream, const CompressorConf *conf) noexcept 
     return False
 
 
+cdef void mark(Head *head) noexcept nogil:
+    head_drop(head, H_CONTENT_LENGTH)
+    head_add(head, CONTENT_ENCODING, span(b"gzip", 4), H_OTHER)
+
+
 cdef bint compressible(HttpStream *stream, const CompressorConf *conf, bint type_fits) noexcept nogil:
     if stream.response.status == 101 or not type_fits or not status_allowed(stream, conf):
         return False
     if list_has(value_of(stream.response, span(b"cache-control", 13)), b"no-transform", 12):
         return False
-    return etag_allowed(stream, conf) and head_find_name(stream.response, span(b"content-encoding", 16)) == NULL
+    return etag_allowed(stream, conf) and head_find_name(stream.response, CONTENT_ENCODING) == NULL
 
 
 cdef void drop_strong_etag(Head *head) noexcept nogil:
@@ -189,14 +197,31 @@ cdef inline const CompressorConf *conf_of(HttpStream *stream, uint8_t n) noexcep
     return <const CompressorConf *>filter_settings(stream, n)
 
 
+cdef void begin_request(HttpStream *stream, uint8_t n, const CompressorConf *conf, Work *work) noexcept nogil:
+    cdef Head *head = stream.request
+    if not runtime_boolean(conf.request.enabled_cell, conf.request.enabled):
+        return
+    if not long_enough(stream, &conf.request, head) or not type_allowed(&conf.request, head):
+        return
+    if head_find_name(head, CONTENT_ENCODING) != NULL:
+        return
+    work.request_writer = gzip_begin(&conf.gzip)
+    if work.request_writer != NULL:
+        stream.request_bodies |= <uint32_t>1 << n
+        mark(head)
+
+
 cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil:
     cdef const CompressorConf *conf = conf_of(stream, n)
     cdef Work *work = <Work *>arena_take(stream.arena, sizeof(Work))
-    stat_inc(stream.stats, conf.request_stats[NOT_COMPRESSED])
+    stream.request_bodies &= ~(<uint32_t>1 << n)
     stream.state[n] = work
     if work == NULL:
         return FILTER_CONTINUE
     memset(work, 0, sizeof(Work))
+    if not end:
+        begin_request(stream, n, conf, work)
+    stat_inc(stream.stats, conf.request.stats[NOT_COMPRESSED if work.request_writer == NULL else COMPRESSED])
     work.accepts = value_of(stream.request, span(b"accept-encoding", 15))
     work.asked = head_find_name(stream.request, span(b"accept-encoding", 15)) != NULL
     if conf.drops_accept:
@@ -207,43 +232,62 @@ cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil
 cdef int on_response_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil:
     cdef const CompressorConf *conf = conf_of(stream, n)
     cdef Work *work = <Work *>stream.state[n]
-    cdef bint on = not conf.disabled and runtime_boolean(conf.enabled_cell, conf.enabled)
+    cdef bint on = not conf.disabled and runtime_boolean(conf.response.enabled_cell, conf.response.enabled)
     cdef bint type_fits
     cdef bint fits
     stream.response_bodies &= ~(<uint32_t>1 << n)
-    on = on and long_enough(stream, conf)
-    type_fits = type_allowed(stream, conf)
+    on = on and long_enough(stream, &conf.response, stream.response)
+    type_fits = type_allowed(&conf.response, stream.response)
     fits = on and compressible(stream, conf, type_fits)
     if not end and on and work != NULL and accepted(stream, conf, work, type_fits) and fits:
         work.writer = gzip_begin(&conf.gzip)
     if work == NULL or work.writer == NULL:
-        stat_inc(stream.stats, conf.stats[NOT_COMPRESSED])
+        stat_inc(stream.stats, conf.response.stats[NOT_COMPRESSED])
     else:
-        stat_inc(stream.stats, conf.stats[COMPRESSED])
+        stat_inc(stream.stats, conf.response.stats[COMPRESSED])
         stream.response_bodies |= <uint32_t>1 << n
         drop_strong_etag(stream.response)
-        head_drop(stream.response, H_CONTENT_LENGTH)
-        head_add(stream.response, span(b"content-encoding", 16), span(b"gzip", 4), H_OTHER)
+        mark(stream.response)
     if fits:
         add_vary(stream)
     return FILTER_CONTINUE
 
 
-cdef void compress(HttpStream *stream, uint8_t n, Work *work, Buffer *data, bint end) noexcept nogil:
-    cdef const CompressorConf *conf = conf_of(stream, n)
+# --- bodies -------------------------------------------------------------------------------------------------------------
+
+
+cdef void compress(HttpStream *stream, const CompressedBodies *bodies, void *writer, Buffer *data, bint end) noexcept nogil:
     cdef Buffer packed
     buffer_init(&packed)
-    stat_add(stream.stats, conf.stats[TOTAL_UNCOMPRESSED], data.len)
-    gzip_write(work.writer, stream.buffers, data, &packed, end)
-    stat_add(stream.stats, conf.stats[TOTAL_COMPRESSED], packed.len)
+    stat_add(stream.stats, bodies.stats[TOTAL_UNCOMPRESSED], data.len)
+    gzip_write(writer, stream.buffers, data, &packed, end)
+    stat_add(stream.stats, bodies.stats[TOTAL_COMPRESSED], packed.len)
     buffer_fini(stream.buffers, data)
     buffer_move(data, &packed)
+
+
+cdef int on_request_data(HttpStream *stream, uint8_t n, Buffer *data, bint end) noexcept nogil:
+    cdef Work *work = <Work *>stream.state[n]
+    if work != NULL and work.request_writer != NULL:
+        compress(stream, &conf_of(stream, n).request, work.request_writer, data, end)
+    return FILTER_CONTINUE
+
+
+cdef int on_request_trailers(HttpStream *stream, uint8_t n, Head *trailers) noexcept nogil:
+    cdef Work *work = <Work *>stream.state[n]
+    cdef Buffer rest
+    if work == NULL or work.request_writer == NULL:
+        return FILTER_CONTINUE
+    buffer_init(&rest)
+    compress(stream, &conf_of(stream, n).request, work.request_writer, &rest, True)
+    stream.ops.inject_request(stream, n, &rest, False)
+    return FILTER_CONTINUE
 
 
 cdef int on_response_data(HttpStream *stream, uint8_t n, Buffer *data, bint end) noexcept nogil:
     cdef Work *work = <Work *>stream.state[n]
     if work != NULL and work.writer != NULL:
-        compress(stream, n, work, data, end)
+        compress(stream, &conf_of(stream, n).response, work.writer, data, end)
     return FILTER_CONTINUE
 
 
@@ -253,7 +297,7 @@ cdef int on_response_trailers(HttpStream *stream, uint8_t n, Head *trailers) noe
     if work == NULL or work.writer == NULL:
         return FILTER_CONTINUE
     buffer_init(&rest)
-    compress(stream, n, work, &rest, True)
+    compress(stream, &conf_of(stream, n).response, work.writer, &rest, True)
     stream.ops.inject_response(stream, n, &rest, False)
     return FILTER_CONTINUE
 
@@ -261,15 +305,16 @@ cdef int on_response_trailers(HttpStream *stream, uint8_t n, Head *trailers) noe
 cdef void on_destroy(HttpStream *stream, uint8_t n) noexcept nogil:
     cdef Work *work = <Work *>stream.state[n]
     if work != NULL:
+        gzip_end(work.request_writer)
         gzip_end(work.writer)
-        work.writer = NULL
+        work.request_writer = work.writer = NULL
 
 
 cdef HttpFilterOps ops
 ops.kind = b"envoy.filters.http.compressor"
 ops.on_request_head = on_request_head
-ops.on_request_data = NULL
-ops.on_request_trailers = NULL
+ops.on_request_data = on_request_data
+ops.on_request_trailers = on_request_trailers
 ops.on_response_head = on_response_head
 ops.on_response_data = on_response_data
 ops.on_response_trailers = on_response_trailers

@@ -23,7 +23,7 @@ from meshcore.base.span cimport Span
 from meshcore.base.wheel cimport Wheel
 from meshcore.codec.head cimport Head
 from meshcore.filter.grpc_call cimport GrpcCall
-from meshcore.observe.record cimport Record
+from meshcore.observe.record cimport IpAddress, Record
 from meshcore.route.table cimport Route
 
 cdef enum FilterAnswer:
@@ -95,6 +95,7 @@ cdef struct StreamOps:
     void (*reply)(HttpStream *stream, const LocalReply *reply) noexcept nogil
     # How many hosts a cluster has, and how many of them are healthy or degraded; False: there is no such cluster.
     bint (*cluster_members)(HttpStream *stream, int64_t index, uint32_t *total, uint32_t *available) noexcept nogil
+    const IpAddress *(*connection_source)(HttpStream *stream) noexcept nogil    # who the connection says the client is
     bint (*server_failed)(HttpStream *stream) noexcept nogil        # told to fail its health checks (/healthcheck/fail)
     Span (*cluster_stat_name)(HttpStream *stream) noexcept nogil    # of the cluster that the route names; empty: there is none
     void (*clear_route)(HttpStream *stream) noexcept nogil          # the route is looked up again before the next filter

@@ -1,6 +1,6 @@
 """Network RBAC and set_filter_state; see network_rules.pxd for the law."""
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from meshcore.base.arena cimport arena_take
 from meshcore.base.clock cimport clock_ms
@@ -18,11 +18,10 @@ from meshcore.proxy.connection cimport (
 from meshcore.proxy.connection_state cimport ConnectionState, connection_state_new
 from meshcore.proxy.objects cimport Connection, Engine
 from meshcore.proxy.tcp_proxy cimport tcp_refuse
-from meshcore.route.access_rules cimport AccessFacts, access_allowed
+from meshcore.route.access_rules cimport AccessAnswer, AccessFacts, access_ask, access_details
 
 ctypedef void (*ReadHook)(Transport *transport, const char *at, size_t n) noexcept nogil
 
-cdef Span DENIED = span(b"rbac_access_denied_matched_policy[", 34)
 cdef Span TLS = span(b"tls", 3)
 cdef Span RAW_BUFFER = span(b"raw_buffer", 10)
 
@@ -36,24 +35,23 @@ cdef ConnectionState *state_of(Connection *connection) noexcept nogil:
 # --- rules ----------------------------------------------------------------------------------------------------------
 
 
-cdef bint passes(const NetworkFilter *filter, const AccessFacts *facts, uint64_t *stats, Span *policy) noexcept nogil:
+cdef bint passes(const NetworkFilter *filter, const AccessFacts *facts, uint64_t *stats, AccessAnswer *answer) noexcept nogil:
     cdef const RbacConf *conf = <const RbacConf *>filter.settings
-    cdef bint allowed
     if conf.shadow != NULL:
-        allowed = access_allowed(conf.shadow, facts, policy)
-        stat_inc(stats, filter.stats[RBAC_SHADOW_ALLOWED if allowed else RBAC_SHADOW_DENIED])
+        access_ask(conf.shadow, facts, answer)
+        stat_inc(stats, filter.stats[RBAC_SHADOW_ALLOWED if answer.allowed else RBAC_SHADOW_DENIED])
     if conf.rules == NULL:
         return True
-    allowed = access_allowed(conf.rules, facts, policy)
-    stat_inc(stats, filter.stats[RBAC_ALLOWED if allowed else RBAC_DENIED])
-    return allowed
+    access_ask(conf.rules, facts, answer)
+    stat_inc(stats, filter.stats[RBAC_ALLOWED if answer.allowed else RBAC_DENIED])
+    return answer.allowed
 
 
 cdef inline bint asks_record(const RbacConf *conf) noexcept nogil:
     return conf.rules != NULL and conf.rules.tree != NULL or conf.shadow != NULL and conf.shadow.tree != NULL
 
 
-cdef const NetworkFilter *refusing(Connection *connection, bint first, Span *policy) noexcept nogil:
+cdef const NetworkFilter *refusing(Connection *connection, bint first, AccessAnswer *answer) noexcept nogil:
     # The filter that does not let it pass; NULL: all do. What is asked once only is asked `first`.
     cdef const NetworkFilter *filter
     cdef const RbacConf *conf
@@ -61,11 +59,12 @@ cdef const NetworkFilter *refusing(Connection *connection, bint first, Span *pol
     cdef Record record
     cdef uint32_t i
     facts.local = connection_local(connection)
-    facts.remote = &connection.remote
+    facts.source = facts.remote = &connection.remote
     facts.direct_remote = connection_direct_remote(connection)
     facts.server_name = connection_server_name(connection)
     facts.tls = transport_facts(connection.transport)
     facts.state = &connection.state.objects
+    facts.request = NULL
     facts.record = NULL
     for i in range(connection.chain.conf.filters_len):
         filter = &connection.chain.conf.filters[i]
@@ -77,7 +76,7 @@ cdef const NetworkFilter *refusing(Connection *connection, bint first, Span *pol
         if facts.record == NULL and asks_record(conf):
             describe(connection, &record)
             facts.record = &record
-        if not passes(filter, &facts, connection.chain.listener.engine.stats, policy):
+        if not passes(filter, &facts, connection.chain.listener.engine.stats, answer):
             return filter
     return NULL
 
@@ -95,19 +94,12 @@ cdef bint continuous(Connection *connection) noexcept nogil:
 # --- a refusal --------------------------------------------------------------------------------------------------------
 
 
-cdef void refuse(Connection *connection, size_t n, Span policy) noexcept nogil:
-    cdef char *text
-    if policy.len == 0:
-        policy = span(b"none", 4)
-    text = <char *>arena_take(&connection.state.arena, DENIED.len + policy.len + 1)
-    if connection.chain.conf.kind != CHAIN_TCP or text == NULL:
+cdef void refuse(Connection *connection, size_t n, const AccessAnswer *answer) noexcept nogil:
+    cdef Span details = access_details(answer, &connection.state.arena)
+    if connection.chain.conf.kind != CHAIN_TCP or details.len == 0:
         connection.ops.abort(connection)
-        return
-    memcpy(text, DENIED.at, DENIED.len)
-    if policy.len:
-        memcpy(text + DENIED.len, policy.at, policy.len)
-    text[DENIED.len + policy.len] = 93
-    tcp_refuse(connection, n, span(text, DENIED.len + policy.len + 1))
+    else:
+        tcp_refuse(connection, n, details)
 
 
 cdef struct Denial:
@@ -115,7 +107,7 @@ cdef struct Denial:
     TransportOps ops               # must be first: the transport's
     Connection *connection
     size_t n                       # bytes read
-    Span policy
+    AccessAnswer answer
     Timer timer
 
 
@@ -123,7 +115,7 @@ cdef void on_denied(Timer *timer) noexcept nogil:
     cdef Denial *denial = <Denial *>timer.owner
     denial.connection.transport.ops = denial.connection.state.behind
     if not denial.connection.transport.closing:
-        refuse(denial.connection, denial.n, denial.policy)
+        refuse(denial.connection, denial.n, &denial.answer)
 
 
 cdef void on_denied_end(Transport *transport, int error) noexcept nogil:
@@ -140,7 +132,7 @@ cdef void on_denied_closed(Transport *transport) noexcept nogil:
     transport.ops.on_closed(transport)
 
 
-cdef void deny(Connection *connection, const NetworkFilter *filter, size_t n, Span policy) noexcept nogil:
+cdef void deny(Connection *connection, const NetworkFilter *filter, size_t n, const AccessAnswer *answer) noexcept nogil:
     cdef Engine *engine = connection.chain.listener.engine
     cdef uint64_t delay_ms = (<const RbacConf *>filter.settings).delay_ms
     cdef Denial *denial = NULL
@@ -148,14 +140,14 @@ cdef void deny(Connection *connection, const NetworkFilter *filter, size_t n, Sp
     if delay_ms:
         denial = <Denial *>arena_take(&connection.state.arena, sizeof(Denial))
     if denial == NULL:
-        refuse(connection, n, policy)
+        refuse(connection, n, answer)
         return
     denial.ops = connection.state.behind[0]
     denial.ops.on_end = on_denied_end
     denial.ops.on_closed = on_denied_closed
     denial.connection = connection
     denial.n = n
-    denial.policy = policy
+    denial.answer = answer[0]
     timer_init(&denial.timer, on_denied, denial)
     connection.transport.ops = &denial.ops
     transport_read_stop(connection.transport)
@@ -176,37 +168,37 @@ cdef void pass_on(Transport *transport, const char *at, size_t n, bint again) no
 
 cdef void on_first_bytes(Transport *transport, const char *at, size_t n) noexcept nogil:
     cdef Connection *connection = <Connection *>transport.owner
-    cdef Span policy
-    cdef const NetworkFilter *filter = refusing(connection, True, &policy)
+    cdef AccessAnswer answer
+    cdef const NetworkFilter *filter = refusing(connection, True, &answer)
     if filter == NULL:
         pass_on(transport, at, n, continuous(connection))
     else:
-        deny(connection, filter, n, policy)
+        deny(connection, filter, n, &answer)
 
 
 cdef void on_more_bytes(Transport *transport, const char *at, size_t n) noexcept nogil:
     cdef Connection *connection = <Connection *>transport.owner
-    cdef Span policy
-    cdef const NetworkFilter *filter = refusing(connection, False, &policy)
+    cdef AccessAnswer answer
+    cdef const NetworkFilter *filter = refusing(connection, False, &answer)
     if filter == NULL:
         pass_on(transport, at, n, True)
     else:
-        deny(connection, filter, n, policy)
+        deny(connection, filter, n, &answer)
 
 
 cdef void on_early_end(Transport *transport, int error) noexcept nogil:
     # A FIN without a byte is something that the client says, too.
     cdef Connection *connection = <Connection *>transport.owner
     cdef const NetworkFilter *filter = NULL
-    cdef Span policy
+    cdef AccessAnswer answer
     cdef bint first = transport.ops.on_read == on_first_bytes
     if error == 0 and (first or connection.chain.conf.kind == CHAIN_TCP):
-        filter = refusing(connection, first, &policy)
+        filter = refusing(connection, first, &answer)
     transport.ops = connection.state.behind
     if filter == NULL:
         transport.ops.on_end(transport, error)
     else:
-        deny(connection, filter, 0, policy)
+        deny(connection, filter, 0, &answer)
 
 
 cdef void stand_before(Connection *connection, ReadHook on_read) noexcept nogil:

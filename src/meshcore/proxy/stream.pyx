@@ -470,6 +470,10 @@ cdef bint cluster_members(HttpStream *http, int64_t index, uint32_t *total, uint
     return True
 
 
+cdef const IpAddress *connection_source(HttpStream *http) noexcept nogil:
+    return &(<Stream *>http).down.conn.remote
+
+
 cdef bint server_failed(HttpStream *http) noexcept nogil:
     return (<Stream *>http).engine.unhealthy
 
@@ -516,6 +520,7 @@ ops.inject_response = inject_response
 ops.hold_back = hold_back
 ops.reply = reply_of
 ops.cluster_members = cluster_members
+ops.connection_source = connection_source
 ops.server_failed = server_failed
 ops.cluster_stat_name = cluster_stat_name
 ops.clear_route = clear_route

@@ -1,16 +1,20 @@
-# Access rules: policies of role-based access control (envoy.config.rbac.v3) over what is known of a connection.
+# Access rules: policies of role-based access control (envoy.config.rbac.v3) over what is known of a connection, and of a request if there is one.
 #
-# Compiled on the main thread, immutable; asked by workers. A policy holds when one of its permissions and one of its principals do; policies
-# are asked in the order of their names, as Envoy keeps them. A match tree may say it in their place; what it does not know is refused.
-from libc.stdint cimport uint8_t, uint16_t
+# Compiled on the main thread, immutable; asked by workers, for the network filter and the HTTP filter alike. A policy holds when one of its
+# permissions and one of its principals do; policies are asked in the order of their names, as Envoy keeps them. A match tree may say it in
+# their place; what it does not know is refused.
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
 
+from meshcore.base.arena cimport Arena
 from meshcore.base.span cimport Span
+from meshcore.codec.head cimport Head
 from meshcore.observe.ip cimport Cidr
 from meshcore.observe.metadata cimport FilterState
 from meshcore.observe.record cimport IpAddress, Record
 from meshcore.observe.tls_facts cimport TlsFacts
 from meshcore.route.match_tree cimport MatchTree
-from meshcore.route.matcher cimport StringMatcher
+from meshcore.route.matcher cimport HeaderMatcher, StringMatcher
+from meshcore.route.stream_matcher cimport FilterStateMatcher, MetadataMatcher
 
 cdef enum AccessTest:
     # What one node of a rule asks.
@@ -21,10 +25,15 @@ cdef enum AccessTest:
     ACCESS_DESTINATION_IP
     ACCESS_DESTINATION_PORT        # from `first` until `last`, both included
     ACCESS_SERVER_NAME
-    ACCESS_REMOTE_IP               # as a listener filter said
+    ACCESS_SOURCE_IP               # as a listener filter said
+    ACCESS_REMOTE_IP               # ... or the request
     ACCESS_DIRECT_REMOTE_IP        # the peer
     ACCESS_AUTHENTICATED           # by a certificate; `text` NULL: any
-    ACCESS_FILTER_STATE            # the object `key`
+    ACCESS_FILTER_STATE
+    ACCESS_HEADER                  # from here on of requests alone
+    ACCESS_PATH                    # without its query
+    ACCESS_METADATA
+    ACCESS_ROUTE_METADATA
 
 cdef struct AccessRule:
     uint8_t test                   # AccessTest
@@ -33,8 +42,10 @@ cdef struct AccessRule:
     Cidr block
     uint16_t first
     uint16_t last
-    Span key
     StringMatcher *text
+    FilterStateMatcher *state
+    HeaderMatcher *header
+    MetadataMatcher *metadata
 
 cdef enum AccessAction:
     ACCESS_ALLOW                   # who matches may, nobody else
@@ -53,19 +64,30 @@ cdef struct AccessVerdict:
 
 cdef struct AccessRules:
     uint8_t action                 # AccessAction
+    bint hints                     # some verdict is ACCESS_LOG
     AccessPolicy *policies
-    uint16_t policies_len
+    uint32_t policies_len
     const MatchTree *tree          # in their place, its actions are numbers of `verdicts`; NULL: policies decide
     AccessVerdict *verdicts
 
 cdef struct AccessFacts:
     const IpAddress *local
+    const IpAddress *source        # of the connection
     const IpAddress *remote
     const IpAddress *direct_remote
     Span server_name
     TlsFacts *tls                  # NULL: plain bytes
     const FilterState *state
-    const Record *record           # for a tree alone
+    Head *request                  # NULL: there is none, and no rule asks for one
+    const Record *record           # for a tree, and for requests
 
-# `policy`: the name of the one that decided; empty: none matched.
-cdef bint access_allowed(const AccessRules *rules, const AccessFacts *facts, Span *policy) noexcept nogil
+cdef struct AccessAnswer:
+    bint allowed
+    int32_t place                  # of the policy or verdict that decided; -1: none matched
+    Span policy                    # its name
+    bint hinted                    # an action LOG has looked: `hint` is what access logs are told
+    bint hint
+
+cdef void access_ask(const AccessRules *rules, const AccessFacts *facts, AccessAnswer *answer) noexcept nogil
+# Of a refusal, in response-code and termination details; empty: no memory.
+cdef Span access_details(const AccessAnswer *answer, Arena *arena) noexcept nogil

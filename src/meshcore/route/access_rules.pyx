@@ -1,12 +1,18 @@
 """Access rules; see access_rules.pxd for the law."""
-from libc.stdint cimport uint16_t, uint32_t
+from libc.string cimport memcpy, memset
 
-from meshcore.base.span cimport Span, span
+from meshcore.base.arena cimport arena_take
+from meshcore.base.span cimport span
 from meshcore.observe.ip cimport cidr_holds
-from meshcore.observe.metadata cimport FilterStateItem, filter_state_find
-from meshcore.observe.tls_facts cimport FACT_DNS_NAMES, FACT_SUBJECT, FACT_URI_NAMES, TlsFacts, tls_fact, tls_next_name
+from meshcore.observe.tls_facts cimport FACT_DNS_NAMES, FACT_SUBJECT, FACT_URI_NAMES, tls_fact, tls_next_name
 from meshcore.route.match_tree cimport match_tree_find
-from meshcore.route.matcher cimport StringMatcher, string_matches
+from meshcore.route.matcher cimport header_matches, string_matches
+from meshcore.route.stream_matcher cimport filter_state_accepted, metadata_accepted
+
+cdef Span DENIED = span(b"rbac_access_denied_matched_policy[", 34)
+
+
+# --- rules --------------------------------------------------------------------------------------------------------------
 
 
 cdef bint one_of_names(const StringMatcher *matcher, Span names) noexcept nogil:
@@ -25,9 +31,23 @@ cdef bint is_authenticated(const StringMatcher *matcher, TlsFacts *tls) noexcept
             or string_matches(matcher, tls_fact(tls, FACT_SUBJECT)))
 
 
-cdef bint state_holds(const AccessRule *rule, const AccessFacts *facts) noexcept nogil:
-    cdef const FilterStateItem *item = filter_state_find(facts.state, rule.key) if facts.state != NULL else NULL
-    return item != NULL and string_matches(rule.text, item.text)
+cdef Span path_alone(Span path) noexcept nogil:
+    # Without its query and fragment.
+    cdef uint32_t i
+    for i in range(path.len):
+        if path.at[i] == b'?' or path.at[i] == b'#':
+            return span(path.at, i)
+    return path
+
+
+cdef bint holds_of_request(const AccessRule *rule, const AccessFacts *facts) noexcept nogil:
+    if rule.test == ACCESS_HEADER:
+        return header_matches(rule.header, facts.request)
+    if rule.test == ACCESS_PATH:
+        return string_matches(rule.text, path_alone(facts.request.path))
+    if rule.test == ACCESS_METADATA:
+        return metadata_accepted(rule.metadata, &facts.record.metadata)
+    return facts.record.route_metadata != NULL and metadata_accepted(rule.metadata, facts.record.route_metadata)
 
 
 cdef bint one_holds(const AccessRule *rule, const AccessFacts *facts, bint wanted) noexcept nogil:
@@ -54,26 +74,67 @@ cdef bint holds(const AccessRule *rule, const AccessFacts *facts) noexcept nogil
         return rule.first <= facts.local.port <= rule.last
     if rule.test == ACCESS_SERVER_NAME:
         return string_matches(rule.text, facts.server_name)
+    if rule.test == ACCESS_SOURCE_IP:
+        return cidr_holds(&rule.block, facts.source)
     if rule.test == ACCESS_REMOTE_IP:
         return cidr_holds(&rule.block, facts.remote)
     if rule.test == ACCESS_DIRECT_REMOTE_IP:
         return cidr_holds(&rule.block, facts.direct_remote)
     if rule.test == ACCESS_AUTHENTICATED:
         return is_authenticated(rule.text, facts.tls)
-    return state_holds(rule, facts)
+    if rule.test == ACCESS_FILTER_STATE:
+        return filter_state_accepted(rule.state, facts.state)
+    return holds_of_request(rule, facts)
 
 
-cdef bint access_allowed(const AccessRules *rules, const AccessFacts *facts, Span *policy) noexcept nogil:
+# --- the answer -----------------------------------------------------------------------------------------------------------
+
+
+cdef void ask_tree(const AccessRules *rules, const AccessFacts *facts, AccessAnswer *answer) noexcept nogil:
     cdef uint32_t found = 0
-    cdef uint16_t i
-    policy[0] = span(NULL, 0)
+    cdef const AccessVerdict *verdict
+    if not match_tree_find(rules.tree, facts.request, facts.record, &found):
+        return
+    verdict = &rules.verdicts[found]
+    answer.place = <int32_t>found
+    answer.policy = verdict.name
+    answer.allowed = verdict.action != ACCESS_DENY
+    answer.hinted = rules.hints
+    answer.hint = verdict.action == ACCESS_LOG
+
+
+cdef void access_ask(const AccessRules *rules, const AccessFacts *facts, AccessAnswer *answer) noexcept nogil:
+    cdef const AccessPolicy *policy
+    cdef uint32_t i
+    memset(answer, 0, sizeof(AccessAnswer))
+    answer.place = -1
     if rules.tree != NULL:
-        if not match_tree_find(rules.tree, NULL, facts.record, &found):
-            return False
-        policy[0] = rules.verdicts[found].name
-        return rules.verdicts[found].action != ACCESS_DENY
+        ask_tree(rules, facts, answer)
+        return
+    answer.allowed = rules.action != ACCESS_ALLOW
+    answer.hinted = rules.action == ACCESS_LOG
     for i in range(rules.policies_len):
-        if holds(&rules.policies[i].permission, facts) and holds(&rules.policies[i].principal, facts):
-            policy[0] = rules.policies[i].name
-            return rules.action != ACCESS_DENY
-    return rules.action != ACCESS_ALLOW
+        policy = &rules.policies[i]
+        if holds(&policy.permission, facts) and holds(&policy.principal, facts):
+            answer.place = <int32_t>i
+            answer.policy = policy.name
+            answer.allowed = rules.action != ACCESS_DENY
+            answer.hint = answer.hinted
+            return
+
+
+cdef Span access_details(const AccessAnswer *answer, Arena *arena) noexcept nogil:
+    # A name may hold blanks, which would end a field of a log line.
+    cdef Span name = answer.policy if answer.policy.len > 0 else span(b"none", 4)
+    cdef uint32_t n = DENIED.len + name.len + 1
+    cdef char *text = <char *>arena_take(arena, n)
+    cdef uint32_t i
+    if text == NULL:
+        return span(NULL, 0)
+    memcpy(text, DENIED.at, DENIED.len)
+    memcpy(text + DENIED.len, name.at, name.len)
+    for i in range(DENIED.len, n - 1):
+        if text[i] == b' ' or 9 <= text[i] <= 13:
+            text[i] = b'_'
+    text[n - 1] = b']'
+    return span(text, n)

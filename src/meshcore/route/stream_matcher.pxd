@@ -7,7 +7,7 @@ from libc.stdint cimport uint8_t, uint16_t
 
 from meshcore.base.span cimport Span
 from meshcore.observe.ip cimport Cidr
-from meshcore.observe.metadata cimport Metadata, MetaValue
+from meshcore.observe.metadata cimport FilterState, Metadata, MetaValue
 from meshcore.observe.record cimport Record
 from meshcore.route.matcher cimport StringMatcher
 
@@ -59,4 +59,5 @@ cdef struct StreamMatcher:
 
 cdef bint value_accepted(const ValueMatcher *matcher, const MetaValue *value) noexcept nogil       # NULL: there is none
 cdef bint metadata_accepted(const MetadataMatcher *matcher, const Metadata *store) noexcept nogil
+cdef bint filter_state_accepted(const FilterStateMatcher *matcher, const FilterState *store) noexcept nogil
 cdef bint stream_matches(const StreamMatcher *matcher, const Record *record) noexcept nogil        # all of its conditions

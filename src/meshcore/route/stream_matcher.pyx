@@ -44,9 +44,9 @@ cdef bint metadata_accepted(const MetadataMatcher *matcher, const Metadata *stor
     return value_accepted(&matcher.value, metadata_find(store, matcher.namespace, matcher.path, matcher.path_len)) != matcher.invert
 
 
-cdef bint filter_state_accepted(const FilterStateMatcher *matcher, const Record *record) noexcept nogil:
+cdef bint filter_state_accepted(const FilterStateMatcher *matcher, const FilterState *store) noexcept nogil:
     # An object that is not there, or is no address where one is asked for, is not accepted.
-    cdef const FilterStateItem *item = filter_state_find(&record.filter_state, matcher.key)
+    cdef const FilterStateItem *item = filter_state_find(store, matcher.key)
     cdef IpAddress address
     if item == NULL:
         return False
@@ -65,6 +65,6 @@ cdef bint stream_matches(const StreamMatcher *matcher, const Record *record) noe
         if not metadata_accepted(&matcher.metadata[i], &record.metadata):
             return False
     for i in range(matcher.filter_state_len):
-        if not filter_state_accepted(&matcher.filter_state[i], record):
+        if not filter_state_accepted(&matcher.filter_state[i], &record.filter_state):
             return False
     return True
