@@ -7,3 +7,5 @@ from meshcore.codec.http1 cimport Http1Message, Http1Options
 cdef int http1_take_target(Head *head, Http1Message *message, const Http1Options *options, bint connect) noexcept nogil
 # The bytes are those that a Host may have; says nothing about the shape.
 cdef bint http1_authority_valid(Span authority) noexcept nogil
+# A URL without user information and fragment, or a relative reference without fragment (RFC 9110, 10.1.3).
+cdef bint http1_referer_valid(Span text) noexcept nogil

@@ -17,6 +17,7 @@ cdef enum:
     STAR = 42
     QUESTION = 63
     AT = 64
+    FRAGMENT = 35
     OPEN = 91
     CLOSE = 93
     PORT_MAX = 65535
@@ -192,3 +193,42 @@ cdef int http1_take_target(Head *head, Http1Message *message, const Http1Options
         # Without the option the URL is not looked into: it stays a path, which no route has.
         return HTTP1_NO_ERROR if span_find(target, COLON) > 0 and alpha(target.at[0]) else HTTP1_BAD_SYNTAX
     return take_absolute(head, message)
+
+
+cdef uint32_t scheme_end(Span text) noexcept nogil:
+    # Behind "://"; 0: the text does not begin with a scheme (RFC 3986, 3.1).
+    cdef uint32_t i = 1
+    if text.len == 0 or not alpha(text.at[0]):
+        return 0
+    while i < text.len and (alpha(text.at[i]) or (text.at[i] >= 48 and text.at[i] <= 57) or text.at[i] == 43 or
+                            text.at[i] == 45 or text.at[i] == 46):
+        i += 1
+    return i + 3 if i + 3 <= text.len and text.at[i] == COLON and text.at[i + 1] == SLASH and text.at[i + 2] == SLASH else 0
+
+
+cdef bint is_url(Span text, uint32_t start) noexcept nogil:
+    cdef uint32_t end = start
+    cdef uint32_t i
+    if start < text.len and text.at[start] == AT:
+        start += 1                          # empty user information is none
+    while end < text.len and text.at[end] != SLASH and text.at[end] != QUESTION:
+        end += 1
+    if not is_host_port(span(text.at + start, end - start if end > start else 0), False):
+        return False
+    for i in range(end, text.len):
+        if <uint8_t>text.at[i] <= 32 or <uint8_t>text.at[i] >= 127 or (text.at[i] == FRAGMENT and i + 1 < text.len):
+            return False
+    return True
+
+
+cdef bint http1_referer_valid(Span text) noexcept nogil:
+    cdef uint32_t start = scheme_end(text)
+    cdef bint slash = False
+    cdef uint32_t i
+    if start > 0 and is_url(text, start):
+        return True
+    for i in range(text.len):
+        slash = slash or text.at[i] == SLASH
+        if not target_bytes[<uint8_t>text.at[i]] or text.at[i] == OPEN or text.at[i] == CLOSE or (text.at[i] == COLON and not slash):
+            return False
+    return True

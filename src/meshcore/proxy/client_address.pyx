@@ -158,6 +158,8 @@ cdef bint client_identify(Stream *stream, uint16_t *reject) noexcept nogil:
             stream.remote = peer[0]
         if not head_has(head, H_X_FORWARDED_PROTO):
             head_set(head, H_X_FORWARDED_PROTO, scheme_of(stream))
+        if hcm.append_x_forwarded_port and not head_has(head, H_X_FORWARDED_PORT):
+            set_port(stream)
     set_scheme(stream)
     internal = trusted_check and found and address_internal(hcm, &stream.remote)
     if internal:

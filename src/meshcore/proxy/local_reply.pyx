@@ -4,7 +4,7 @@ for gRPC requests a 200 with the error in grpc-status and grpc-message.
 from libc.stdint cimport uint8_t, uint16_t, uint64_t
 
 from meshcore.base.arena cimport arena_take
-from meshcore.base.span cimport Span, span, span_is, write_u64
+from meshcore.base.span cimport Span, span, span_equal, span_is, write_u64
 from meshcore.codec.head cimport *
 from meshcore.codec.status cimport grpc_status_of
 from meshcore.conf.tables cimport ReplyMapper
@@ -62,6 +62,7 @@ cdef Span local_reply_fill(Stream *stream, const LocalReply *reply) noexcept nog
     cdef Span body = reply.body
     cdef uint16_t status = reply.status
     cdef uint8_t told
+    cdef Span typed
     cdef bint too_long = span_is(reply.details, b"max_duration_timeout", 20)
     cdef uint16_t i
     stream.record.flags |= reply.flag
@@ -84,8 +85,9 @@ cdef Span local_reply_fill(Stream *stream, const LocalReply *reply) noexcept nog
         set_number(head, H_ENVOY_ATTEMPT_COUNT, stream.tries)
     if type.len == 0 or format == NULL:
         type = span(b"text/plain", 10)
-    if reply.content_type.len > 0:
-        type = reply.content_type
+    if reply.content_type.len > 0 and not head_has(head, H_CONTENT_TYPE):
+        head_set(head, H_CONTENT_TYPE, reply.content_type)
+    typed = head_value(head, H_CONTENT_TYPE)
     mapper = find_mapper(stream)
     if mapper != NULL:
         if mapper.new_status:
@@ -112,8 +114,11 @@ cdef Span local_reply_fill(Stream *stream, const LocalReply *reply) noexcept nog
         if body.len > 0:
             head_set(head, H_GRPC_MESSAGE, body)
         return span(b"", 0)
-    if body.len > 0:
-        set_number(head, H_CONTENT_LENGTH, body.len)
-        if not head_has(head, H_CONTENT_TYPE) or reply.head == NULL:
-            head_set(head, H_CONTENT_TYPE, type)
+    if body.len == 0:
+        head_drop(head, H_CONTENT_TYPE)
+        return body
+    set_number(head, H_CONTENT_LENGTH, body.len)
+    # A type that was given stays, unless the mappers or the format made another body and said nothing about its type.
+    if not head_has(head, H_CONTENT_TYPE) or (not span_equal(body, reply.body) and span_equal(typed, head_value(head, H_CONTENT_TYPE))):
+        head_set(head, H_CONTENT_TYPE, type)
     return body

@@ -8,6 +8,7 @@ from meshcore.base.arena cimport arena_take
 from meshcore.base.random cimport random_u64
 from meshcore.base.span cimport Span, list_has, span_find, parse_u64, span
 from meshcore.codec.head cimport *
+from meshcore.codec.http1_target cimport http1_referer_valid
 from meshcore.conf.stat_ids cimport *
 from meshcore.conf.tables cimport *
 from meshcore.observe.counters cimport stat_inc
@@ -20,6 +21,7 @@ from meshcore.proxy.objects cimport *
 from meshcore.proxy.path_normal cimport *
 from meshcore.proxy.stream cimport stream_reply, stream_reply_simple
 from meshcore.filter.http cimport LocalReply
+from meshcore.io.transport cimport transport_is_tls
 from meshcore.route.mutation cimport mutate_request
 
 
@@ -50,20 +52,32 @@ cdef bint refuse_and_close(Stream *stream, uint16_t status, Span details) noexce
     return refuse(stream, status, details)
 
 
+cdef bint refuse_as_codec(Stream *stream, uint16_t status, Span details, Span body) noexcept nogil:
+    # To Envoy this is an error of the codec: the request was never complete.
+    stream.record.request = NULL
+    stream.record.protocol = HTTP_11
+    stream.record.request_end_ns = 0
+    stream.bits &= ~<uint32_t>STREAM_REQUEST_END
+    stat_inc(stream.engine.stats, stream.hcm.stats[HCM_CX_PROTOCOL_ERROR])
+    client_no_more(stream)
+    stream_reply_simple(stream, status, FLAG_DPE, details, body)
+    return False
+
+
+cdef bint check_scheme(Stream *stream) noexcept nogil:
+    # Who faces clients knows better than they how they came: https in a target that came in the clear is not believed.
+    if not stream.message.absolute or not stream.hcm.use_remote_address or stream.hcm.trusted_hops > 0 or \
+            stream.request.scheme.len != 5 or transport_is_tls(stream.down.conn.transport):
+        return True
+    return refuse_as_codec(stream, 403, span(b"http1.https_url_on_plaintext_connection", 39), span(b"Forbidden", 9))
+
+
 cdef bint check_version(Stream *stream) noexcept nogil:
     cdef Head *head = &stream.request
     if head.version != HTTP_10:
         return True
     if not stream.hcm.accept_http_10:
-        # To Envoy this is an error of the codec: the request was never complete.
-        stream.record.request = NULL
-        stream.record.protocol = HTTP_11
-        stream.record.request_end_ns = 0
-        stream.bits &= ~<uint32_t>STREAM_REQUEST_END
-        stat_inc(stream.engine.stats, stream.hcm.stats[HCM_CX_PROTOCOL_ERROR])
-        client_no_more(stream)
-        stream_reply_simple(stream, 426, FLAG_DPE, span(b"low_version", 11), span(b"Upgrade Required", 16))
-        return False
+        return refuse_as_codec(stream, 426, span(b"low_version", 11), span(b"Upgrade Required", 16))
     stream.bits |= STREAM_HTTP10
     if head.authority.len == 0:
         head.authority = stream.hcm.default_host
@@ -110,7 +124,7 @@ cdef void strip_host(Stream *stream) noexcept nogil:
     if hcm.strip_any_port or hcm.strip_matching_port:
         while i > 0 and host.at[i - 1] >= 48 and host.at[i - 1] <= 57:
             i -= 1
-        if i > 1 and i < host.len and host.at[i - 1] == 58 and (span_has_no_colon(host, i - 1) or host.at[i - 2] == 93):
+        if i > 0 and i < host.len and host.at[i - 1] == 58 and (span_has_no_colon(host, i - 1) or host.at[i - 2] == 93):
             text = span(host.at + i, host.len - i)
             if hcm.strip_any_port or (parse_u64(text, &port) and port == connection_local(&stream.down.conn).port):
                 host.len = i - 1
@@ -290,6 +304,8 @@ cdef bint request_head_prepare(Stream *stream) noexcept nogil:
     cdef uint16_t reject = 0
     cdef uint16_t i
     cdef bint edge
+    if not check_scheme(stream):
+        return False
     if stream.message.expect_continue and not hcm.proxy_100_continue:
         stat_inc(stream.engine.stats, hcm.stats[HCM_RQ_1XX])
         stat_inc(stream.engine.stats, stream.hcm.listener_stats[LISTENER_HTTP_1XX])
@@ -315,6 +331,9 @@ cdef bint request_head_prepare(Stream *stream) noexcept nogil:
     merge_lines(head, H_X_FORWARDED_FOR)
     merge_lines(head, H_X_REQUEST_ID)
     merge_lines(head, H_X_FORWARDED_CLIENT_CERT)
+    merge_lines(head, H_REFERER)
+    if head_has(head, H_REFERER) and not http1_referer_valid(head_value(head, H_REFERER)):
+        head_drop(head, H_REFERER)
     edge = client_identify(stream, &reject)
     if reject:
         stat_inc(stream.engine.stats, hcm.stats[HCM_RQ_REJECTED_VIA_IP_DETECTION])

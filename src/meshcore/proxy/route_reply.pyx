@@ -49,6 +49,7 @@ cdef void route_reply(Stream *stream, Route *route) noexcept nogil:
     if route.kind == ROUTE_REDIRECT and route.rewrite.path.len == 0:
         route_head_set_path(stream, route)        # logs show the new path, as Envoy's
     extra.status = route.status
+    stream.record.details = span(b"direct_response", 15)
     stream.record.response = &extra
     route_mutate_response(route, NULL, &extra, &stream.record)
     if route.body_format != NULL:

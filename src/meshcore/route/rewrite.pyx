@@ -106,7 +106,7 @@ cdef Span redirect_path(const Route *route, Head *request, Arena *arena) noexcep
     return path
 
 
-cdef Span location(Span scheme, Span host, uint32_t port, Span path, Arena *arena) noexcept nogil:
+cdef Span location(Span scheme, Span host, uint32_t port, bint slash, Span path, Arena *arena) noexcept nogil:
     cdef Span parts[5]
     cdef char digits[24]
     cdef size_t n = 0
@@ -115,6 +115,9 @@ cdef Span location(Span scheme, Span host, uint32_t port, Span path, Arena *aren
     if port != 0:
         digits[0] = 58
         n = 1 + write_u64(digits + 1, port)
+    if slash:
+        digits[n] = 47
+        n += 1
     parts[0] = scheme
     parts[1] = span(b"://", 3)
     parts[2] = host
@@ -127,12 +130,15 @@ cdef Span redirect_location(const Route *route, Head *request, Arena *arena) noe
     cdef Span scheme = route.scheme if route.scheme.len > 0 else request.scheme
     cdef Span host = route.redirect_host
     cdef Span path = redirect_path(route, request, arena)
+    cdef bint slash
     if path.at == NULL and request.path.at != NULL:
         return path
     if host.len == 0:
         host = host_without_port(request, scheme, route.redirect_port != 0)
-    return location(scheme, host, route.redirect_port, path, arena)
+    # What a rewrite leaves without a slash must not run into the host; path_redirect is taken at its word.
+    slash = route.rewrite.path.len == 0 and path.len > 0 and path.at[0] != 47
+    return location(scheme, host, route.redirect_port, slash, path, arena)
 
 
 cdef Span tls_location(Head *request, Arena *arena) noexcept nogil:
-    return location(span(b"https", 5), request.authority, 0, request.path, arena)
+    return location(span(b"https", 5), request.authority, 0, False, request.path, arena)
