@@ -76,7 +76,7 @@ def build_bootstrap(
     clusters = [_cluster(case, name, ports[case.name].upstreams) for case in cases for name in case.upstreams]
     return {
         "admin": {"address": _address(admin_port)},
-        "node": {"id": "differential", "cluster": "differential"},
+        "node": {"id": "differential", "cluster": "differential", "locality": {"zone": "home"}},
         "layered_runtime": {"layers": [{"name": "cases", "static_layer": _runtime(cases)}]},
         "static_resources": {
             "listeners": [_listener(case, ports[case.name].listener, logs, with_log) for case in cases],

@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.peers.envoy import envoy_peer
 from tests.peers.ports import PortReservation
+from tests.peers.process import Peer
 
 ANSWER_S = 10.0
 TYPE = "type.googleapis.com/envoy.extensions."
@@ -132,6 +133,7 @@ async def _observe(
     hcm: dict[str, Any],
     flushed: Callable[[str], bool] | None,
     extend: Callable[[dict[str, Any]], None] | None,
+    start: Callable[[Path, Path, int], Peer],
 ) -> Observed:
     seen = Observed()
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
@@ -148,17 +150,17 @@ async def _observe(
         if extend is not None:
             extend(config)
         path.write_text(json.dumps(config))
-        async with server, envoy_peer(path, directory, seen.ports["admin"]) as envoy:
+        async with server, start(path, directory, seen.ports["admin"]) as peer:
             for raw in requests:
                 await send(seen.ports["listener"], raw)
             limit = time.monotonic() + ANSWER_S
             while flushed is not None and time.monotonic() < limit:
-                if flushed((await envoy.admin("/stats")).body.decode()):
+                if flushed((await peer.admin("/stats")).body.decode()):
                     break
-                # Envoy flushes by its own timer: nothing here to await but time.
+                # It flushes by its own timer: nothing here to await but time.
                 await asyncio.sleep(0.05)
             for page in pages:
-                seen.pages[page] = (await envoy.admin(page)).body.decode()
+                seen.pages[page] = (await peer.admin(page)).body.decode()
     seen.logs = {name: file.read_bytes().decode("latin-1") for name, (file, _) in logs.items()}
     return seen
 
@@ -172,8 +174,9 @@ def observe(
     hcm: dict[str, Any] | None = None,
     flushed: Callable[[str], bool] | None = None,
     extend: Callable[[dict[str, Any]], None] | None = None,
+    start: Callable[[Path, Path, int], Peer] = envoy_peer,
 ) -> Observed:
     """One run of Envoy. `flushed`: the pages are asked once it says so of the text of /stats. `extend` changes the
-    bootstrap.
+    bootstrap. `start`: whom to ask instead.
     """
-    return asyncio.run(_observe(directory, formats or {}, requests, pages or [], hcm or {}, flushed, extend))
+    return asyncio.run(_observe(directory, formats or {}, requests, pages or [], hcm or {}, flushed, extend, start))

@@ -29,7 +29,7 @@ from mesh.config import (
     upstream_http,
 )
 from mesh.config.errors import join
-from mesh.config.fields import Fields, unset
+from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, metadata, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
@@ -46,14 +46,15 @@ CLUSTER = Fields(
         "outlier_detection", "wait_for_warm_on_init", "ignore_health_on_host_removal", "metadata",
         "original_dst_lb_config", "cleanup_interval", "connection_pool_per_downstream_connection",
         "close_connections_on_host_health_failure", "transport_socket_matches", "upstream_http_protocol_options",
+        "track_cluster_stats", "track_timeout_budgets",
     }
     | cluster_dns.CLUSTER_FIELDS,
     harmless={
-        "track_cluster_stats": unset,
         "preconnect_policy": lambda value: _no_preconnect(value),
         "upstream_config": lambda value: schema.type_name(value.typed_config) == GENERIC_POOL,
     },
 )  # fmt: skip
+TRACK = Fields("envoy.config.cluster.v3.TrackClusterStats", {"timeout_budgets", "request_response_sizes"})
 CONNECTION = Fields("envoy.config.cluster.v3.UpstreamConnectionOptions", {"tcp_keepalive", "happy_eyeballs_config"})
 EYEBALLS = Fields(
     "envoy.config.cluster.v3.UpstreamConnectionOptions.HappyEyeballsConfig",
@@ -103,6 +104,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
         pool_per_connection=message.connection_pool_per_downstream_connection,
         drains_on_change=message.common_lb_config.close_connections_on_host_set_change,
         cuts_on_failure=message.close_connections_on_host_health_failure,
+        **_tracking(message, low, path),
         own_locality=low.locality,
         local_cluster="" if local else low.local_cluster,
         **dns_options.named(),
@@ -138,6 +140,15 @@ def _health(message: Any, low: Lowering, path: str) -> dict[str, Any]:
         "wait_for_warm_on_init": wrapped_or(message, "wait_for_warm_on_init", True),
         "ignore_health_on_host_removal": message.ignore_health_on_host_removal,
         "ignore_new_hosts_until_first_hc": message.common_lb_config.ignore_new_hosts_until_first_hc,
+    }
+
+
+def _tracking(message: Any, low: Lowering, path: str) -> dict[str, Any]:
+    wanted = message.track_cluster_stats
+    TRACK.check(wanted, low.report, join(path, "track_cluster_stats"))
+    return {
+        "track_timeout_budgets": message.track_timeout_budgets or wanted.timeout_budgets,
+        "track_sizes": wanted.request_response_sizes,
     }
 
 

@@ -20,6 +20,7 @@ from meshcore.bind.stat_groups cimport take_stats
 from meshcore.bind.stats cimport Group, Layout, StatsRegistry
 from meshcore.bind.thrift_filters cimport thrift_protocol_of, thrift_transport_of
 from meshcore.bind.tls_slot cimport cluster_tls_fill, tls_slot_replace
+from meshcore.bind.tracking cimport fill_tracking
 from meshcore.cluster.breaker cimport *
 from meshcore.conf.stat_ids cimport CLUSTER_LB_HEALTHY_PANIC
 from meshcore.conf.tables cimport *
@@ -113,6 +114,7 @@ cdef class ClusterTable:
         conf.index = index
         conf.name = keep(&conf.arena, spec.name)
         conf.stat_name = keep(&conf.arena, spec.alt_stat_name or spec.name)
+        conf.from_zone = keep(&conf.arena, spec.own_locality.zone)
         if spec.metadata is not None:
             metadata_fill(&conf.arena, spec.metadata, &conf.metadata)
         prefix = f"cluster.{spec.alt_stat_name or spec.name}."
@@ -178,6 +180,7 @@ cdef class ClusterTable:
         self.track_remaining = (spec.default.track_remaining, spec.high.track_remaining)
         self.limits = (spec.default, spec.high)
         fill_routing(conf, spec, registry.runtime, cluster_index)
+        fill_tracking(conf, spec, registry, prefix, self.owned)
         conf.use_retry = registry.runtime.cell("upstream.use_retry")
         conf.base_backoff_ms = registry.runtime.cell("upstream.base_retry_backoff_ms")
         if registry.runtime.values:

@@ -618,6 +618,8 @@ class Cluster:
     pool_per_connection: bool = False  # each client's connection has connections of its own
     drains_on_change: bool = False  # close_connections_on_host_set_change
     cuts_on_failure: bool = False  # close_connections_on_host_health_failure
+    track_timeout_budgets: bool = False  # histograms: how much of their timeouts requests use
+    track_sizes: bool = False  # ... how large requests and responses are
     own_locality: Locality = NOWHERE  # of the node: its hosts come first
     eds: FileSource | None = None  # where the hosts of kind eds come from, under the name `eds_name`
     eds_name: str = ""

@@ -186,6 +186,11 @@ LATE = (
         ),
         ("upstream_rq_time", "histogram", True),
     ),
+    (
+        *((f"upstream_rq_{name}", "counter", True) for name in ("completed", "1xx", "2xx", "3xx", "4xx", "5xx", "unknown")),
+        ("upstream_rq_", "code family", True),
+        ("upstream_rq_time", "histogram", True),
+    ),
 )
 HCM_TIMES = ("downstream_rq_time", "downstream_cx_length_ms")
 THRIFT_TIMES = ("request_time_ms",)

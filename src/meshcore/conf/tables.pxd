@@ -13,11 +13,13 @@ from meshcore.cluster.host cimport Host
 from meshcore.codec.http1 cimport Http1Options
 from meshcore.codec.http2 cimport HTTP2_COUNTS, Http2Options
 from meshcore.conf.dial cimport Dial, Tally
+from meshcore.conf.preconnect cimport Preconnect
 from meshcore.conf.proxy_out cimport ProxyOut
 from meshcore.conf.stat_ids cimport (
     CLUSTER_STATS, HCM_STATS, LISTENER_FILTER_STATS, LISTENER_HTTP_STATS, LISTENER_STATS, NETWORK_FILTER_STATS, TCP_STATS, THRIFT_STATS,
 )
 from meshcore.conf.tls cimport TlsSlot
+from meshcore.conf.tracking cimport Tracking
 from meshcore.conf.tunnel cimport TunnelConf
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
 from meshcore.filter.thrift_metadata cimport ThriftFilter
@@ -397,6 +399,7 @@ cdef struct ClusterConf:
     uint32_t index                 # its slot in every worker
     Span name
     Span stat_name
+    Span from_zone                 # of the node: answers count by zone too; empty: none
     Metadata metadata
     uint32_t stats[CLUSTER_STATS]
     uint32_t codes                 # first of CODE_BLOCKS: upstream_rq_100 ... upstream_rq_599
@@ -412,6 +415,8 @@ cdef struct ClusterConf:
     uint32_t thrift_rq_time
     uint32_t thrift_rq_size
     uint32_t thrift_rs_size
+    const Tracking *tracking       # histograms that somebody asked for; NULL: none
+    const Preconnect *preconnect   # NULL: a connection per request that waits
     uint8_t thrift_transport       # of its hosts; AUTO: as the client speaks
     uint8_t thrift_protocol
     LbConf lb

@@ -7,9 +7,10 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from meshcore.base.span cimport Span
+from meshcore.observe.counters cimport CODE_BLOCKS
 
 cdef enum:
-    LATE_MAX = 1 << 14             # names
+    LATE_MAX = 1 << 16             # names
     LATE_CELLS = 2 * LATE_MAX
     LATE_NAME_MAX = 1024           # bytes of a name
 
@@ -17,6 +18,7 @@ cdef enum LateKind:
     # What stands below a name; the registry has a layout for each.
     LATE_COUNTER                   # the name itself is a counter
     LATE_GRPC                      # GrpcStat
+    LATE_ANSWERS                   # AnswerStat
     LATE_KINDS
 
 cdef enum GrpcStat:
@@ -30,6 +32,15 @@ cdef enum GrpcStat:
 
 cdef enum:
     GRPC_STATUSES = 17
+
+cdef enum AnswerStat:
+    # What the answers to requests add below a name of theirs, in slots.
+    ANSWER_COMPLETED
+    ANSWER_1XX                     # and the four other classes
+    ANSWER_UNKNOWN = ANSWER_1XX + 5
+    # ... and in pointer slots.
+    ANSWER_CODES = 0
+    ANSWER_TIME = CODE_BLOCKS      # a histogram
 
 cdef struct LateStat:
     # Immutable once it is in the table.

@@ -39,6 +39,7 @@ from meshcore.proxy.route_head cimport route_head_set_host
 from meshcore.proxy.stream cimport *
 from meshcore.proxy.tcp_tunnel cimport tunnel_unserved
 from meshcore.proxy.terminate cimport stream_terminates
+from meshcore.proxy.track cimport track_try
 from meshcore.proxy.upstream cimport *
 from meshcore.proxy.upstream_http1 cimport upstream_send_raw
 from meshcore.route.criteria_merge cimport criteria_merge
@@ -60,7 +61,7 @@ cdef void no_host(Stream *stream) noexcept nogil:
     if stream.bits & STREAM_TCP:
         tunnel_unserved(stream)
         return
-    charge(stream, 503)
+    charge(stream, 503, NULL)
     stream_reply_simple(stream, 503, FLAG_UH, span(b"no_healthy_upstream", 19), span(b"no healthy upstream", 19))
 
 
@@ -221,6 +222,8 @@ cdef void drop_attempt(Attempt *attempt) noexcept nogil:
         breaker_give(breaker_of(stream), RESOURCE_RETRIES)
     if attempt.full:
         attempt_upload_low(attempt)
+    if stream.cluster.conf.tracking != NULL:
+        track_try(attempt)
     unlink(stream, attempt)
     keep_host(stream, attempt.host)
     cluster_unuse(attempt.cluster)

@@ -21,6 +21,7 @@ from meshcore.proxy.route_hash cimport route_hash_cookies
 from meshcore.proxy.retry cimport retry_wants_response
 from meshcore.proxy.stream cimport *
 from meshcore.proxy.tcp_tunnel cimport tunnel_answered, tunnel_data
+from meshcore.proxy.track cimport track_head, track_request
 from meshcore.route.finalize cimport route_mutate_response
 from meshcore.route.table cimport SCOPE_RQ_RETRY_SUCCESS
 
@@ -32,9 +33,11 @@ cdef void attempt_interim(Attempt *attempt, Head *head) noexcept nogil:
     cdef Stream *stream = attempt.stream
     if stream.bits & STREAM_TCP:
         return
+    if stream.cluster.conf.tracking != NULL:
+        track_head(attempt, head)
     if head.status == 100 and attempt.interim:
         return                     # Envoy takes one 100 per response
-    charge(stream, head.status)
+    charge(stream, head.status, attempt.host)
     attempt.interim = True
     stream.retry_on = 0            # a part of this try's answer was taken: there is no other try
     if stream.hcm.proxy_100_continue:
@@ -88,6 +91,8 @@ cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
     cdef size_t n
     cdef uint64_t now = clock_ns(&stream.engine.loop.clock)
     timer_cancel(&stream.engine.loop.wheel, &attempt.timer)
+    if stream.cluster.conf.tracking != NULL:
+        track_head(attempt, head)
     if status != 101 and status < 400 and stream.record.upstream_protocol < HTTP_2 and stream_wants_websocket(stream):
         refuse_handshake(stream, attempt, end)
         return
@@ -108,8 +113,8 @@ cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
         hedge_won(stream, attempt)
     if stream.http.route.internal_redirect != NULL and internal_redirect(stream, attempt, end):
         return
-    charge(stream, status)
-    charge_canary(stream, head)
+    charge_note_canary(stream, attempt.host)
+    charge(stream, status, attempt.host)
     attempt.response_started = True
     if stream.bits & STREAM_OWN:
         if end:
@@ -141,7 +146,9 @@ cdef void attempt_response_head(Attempt *attempt, bint end) noexcept nogil:
 cdef void response_over(Stream *stream, Attempt *attempt) noexcept nogil:
     # Charged before the last byte goes downstream, because that ends the stream.
     stream.bits |= STREAM_UPSTREAM_DONE
-    charge_time(stream)
+    charge_time(stream, attempt.host)
+    if stream.cluster.conf.tracking != NULL:
+        track_request(stream)
     drop_attempt(attempt)
 
 
@@ -151,6 +158,7 @@ cdef void attempt_response_data(Attempt *attempt, Span data, bint end) noexcept 
         tunnel_data(attempt, data, end)
         return
     touch_try(attempt)
+    attempt.received_bytes += data.len
     if end:
         response_over(stream, attempt)
     if stream.bits & STREAM_OWN:

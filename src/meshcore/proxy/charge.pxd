@@ -3,16 +3,17 @@
 # The router calls these; the stream has its cluster and route. Names and rules are those of Envoy's CodeStats.
 from libc.stdint cimport int64_t, uint16_t
 
-from meshcore.codec.head cimport Head
+from meshcore.cluster.host cimport Host
 from meshcore.conf.tables cimport ClusterConf
 from meshcore.observe.counters cimport gauge_add, stat_add
 from meshcore.proxy.objects cimport Engine, Stream
 
-cdef void charge(Stream *stream, uint16_t status) noexcept nogil                       # a response that the client gets
+# A response that the client gets, of this host; NULL: ours alone.
+cdef void charge(Stream *stream, uint16_t status, const Host *host) noexcept nogil
 cdef void charge_retried(Stream *stream, uint16_t status) noexcept nogil               # one that is tried again instead
-cdef void charge_canary(Stream *stream, Head *response) noexcept nogil                 # of a host that calls itself a canary
+cdef void charge_note_canary(Stream *stream, const Host *host) noexcept nogil          # whether a canary answers; before it is charged
 cdef void charge_local(Engine *engine, ClusterConf *conf, uint16_t status) noexcept nogil        # ours, for a request that did not go there
-cdef void charge_time(Stream *stream) noexcept nogil
+cdef void charge_time(Stream *stream, const Host *host) noexcept nogil
 cdef void charge_scopes(Stream *stream, int stat) noexcept nogil                       # a ScopeStat of route and virtual cluster
 
 cdef inline void count(Stream *stream, int stat, int64_t n) noexcept nogil:

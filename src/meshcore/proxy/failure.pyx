@@ -21,6 +21,7 @@ from meshcore.proxy.retry cimport *
 from meshcore.proxy.route_timeouts cimport route_timeouts_expect
 from meshcore.proxy.stream cimport stream_reply_simple, stream_reset
 from meshcore.proxy.tcp_tunnel cimport tunnel_failed
+from meshcore.proxy.track cimport track_request
 from meshcore.route.table cimport SCOPE_RQ_RETRY, SCOPE_RQ_RETRY_LIMIT_EXCEEDED, SCOPE_RQ_RETRY_OVERFLOW
 
 
@@ -118,7 +119,7 @@ cdef void attempt_failed(Attempt *attempt, uint8_t reason, Span failure) noexcep
     if wants and stream.retries_left == 0:
         limit_exceeded(stream)
     if another_may_answer(stream):
-        charge(stream, 502 if reason == RESET_PROTOCOL or reason == RESET_HEADERS_TOO_LARGE else 503)
+        charge(stream, 502 if reason == RESET_PROTOCOL or reason == RESET_HEADERS_TOO_LARGE else 503, stream.used_host)
         return
     reply_reset(stream, reason, failure, interim)
 
@@ -151,6 +152,8 @@ cdef uint16_t timeout_status(Stream *stream) noexcept nogil:
 
 
 cdef void timed_out(Stream *stream, Span details) noexcept nogil:
+    if stream.cluster.conf.tracking != NULL:
+        track_request(stream)
     stream_reply_simple(stream, timeout_status(stream), FLAG_UT, details,
                         span(b"", 0) if stream.alt_response else span(b"upstream request timeout", 24))
 
@@ -194,7 +197,7 @@ cdef void end_try(Attempt *attempt, Span details) noexcept nogil:
     stream.record.flags |= FLAG_UT
     if wants and stream.retries_left == 0:
         limit_exceeded(stream)
-    charge(stream, timeout_status(stream))
+    charge(stream, timeout_status(stream), stream.used_host)
     if not another_may_answer(stream):
         timed_out(stream, details)
 

@@ -241,6 +241,7 @@ cdef enum StreamBits:
     STREAM_OWN = 1 << 26                   # the engine's own (own_stream): it has no client
     STREAM_REDIRECTED = 1 << 27            # the connection manager has seen its head: it is the target of an internal redirect
     STREAM_RETRIED = 1 << 25               # another try followed a failed one
+    STREAM_CANARY = 1 << 29                # a canary has answered
     STREAM_TCP = 1 << 28                 # a TCP session's tunnel: no HTTP client, `down` is its TcpSession
 
 cdef struct Hop:
@@ -289,6 +290,8 @@ cdef struct Stream:
     ClusterLocal *cluster          # a use of it; NULL: none chosen
     ClusterChoice *choice
     VirtualCluster *vcluster       # NULL: none, or not routed yet
+    bint alt_named                 # answers count below this name too:
+    Span alt_stat                  # ... x-envoy-upstream-alt-stat-name
     Stream *next                   # in engine.ended
     uint32_t bits                  # StreamBits
     uint8_t filters_len
@@ -467,6 +470,8 @@ cdef struct Pool:
     Attempt *pending               # first come, first served
     Attempt **pending_last
     uint32_t pending_len
+    uint32_t active                # attempts on its connections, and how many more those have room for, connecting ones included:
+    int64_t spare                  # ... kept while its cluster preconnects (preconnect.pxd)
 
 cdef struct Attempt:
     Stream *stream
@@ -500,7 +505,10 @@ cdef struct Attempt:
     bint raw                       # a terminated CONNECT: no HTTP on its connection
     bint interim                   # a 1xx of it went downstream: there is no other try
     uint64_t started_ns
-    uint64_t sent_bytes            # of this try
+    uint64_t sent_bytes            # of its body, and of its answer's
+    uint64_t received_bytes
+    uint32_t answer_head_bytes     # names and values, and how many; kept while its cluster tracks sizes
+    uint32_t answer_head_len
     Timer timer                    # per-try timeout
     Timer idle                     # per-try idle timeout
     Timer duration                 # the cluster's max_stream_duration
@@ -536,6 +544,8 @@ cdef struct Upstream:
     Upstream **link
     uint32_t streams               # attempts on it
     uint32_t room                  # how many it can have at once
+    uint32_t counted_active        # what of Pool.active and Pool.spare is its part
+    uint32_t counted_spare
     uint32_t requests
     uint8_t state                  # UpState
     uint8_t version                # Version

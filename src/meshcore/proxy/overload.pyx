@@ -22,7 +22,7 @@ cdef enum:
 cdef void refuse(Stream *stream, uint64_t flag, Span details, Span body, Span header) noexcept nogil:
     cdef LocalReply reply
     cdef Head head
-    charge(stream, 503)
+    charge(stream, 503, NULL)
     memset(&reply, 0, sizeof(LocalReply))
     reply.status = 503
     reply.flag = flag

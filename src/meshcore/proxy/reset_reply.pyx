@@ -87,7 +87,7 @@ cdef void reply_reset(Stream *stream, uint8_t reason, Span failure, bint interim
     # A copy: the text may be of a connection that goes before the log line is written.
     stream.record.upstream_failure = join(stream, failure, span(b"", 0), span(b"", 0), span(b"", 0)) if failure.len > 0 else failure
     if not interim:
-        charge(stream, status)
+        charge(stream, status, stream.used_host)
     head_init(&extra, &stream.arena, True)
     if reason == RESET_OVERFLOW and not stream.hcm.router.suppress_envoy_headers:
         head_set(&extra, H_ENVOY_OVERLOADED, span(b"true", 4))

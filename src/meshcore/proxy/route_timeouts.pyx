@@ -43,7 +43,6 @@ cdef void route_timeouts_set(Stream *stream, Route *route) noexcept nogil:
         stream.try_timeout_ms = 0
     stream.alt_response = head_has(head, H_ENVOY_UPSTREAM_RQ_TIMEOUT_ALT_RESPONSE)
     head_drop(head, H_ENVOY_UPSTREAM_RQ_TIMEOUT_ALT_RESPONSE)
-    head_drop(head, H_ENVOY_UPSTREAM_ALT_STAT_NAME)
     route_timeouts_expect(stream)
 
 

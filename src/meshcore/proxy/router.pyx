@@ -98,6 +98,10 @@ cdef void router_request_head(Stream *stream, bint end) noexcept nogil:
     if stream.hcm.router.strict and not strict_headers_hold(stream, &blamed, &value):
         refuse_header(stream, blamed, value)
         return
+    if head_has(&stream.request, H_ENVOY_UPSTREAM_ALT_STAT_NAME):
+        stream.alt_stat = head_join(&stream.request, head_find(&stream.request, H_ENVOY_UPSTREAM_ALT_STAT_NAME))
+        stream.alt_named = True
+        head_drop(&stream.request, H_ENVOY_UPSTREAM_ALT_STAT_NAME)
     if (atomic_load(&cluster.conf.maintenance) > 0 or cluster.conf.drop_share > 0) and overload_refuses(stream, cluster):
         return
     hedge_prepare(stream, route)
@@ -158,7 +162,7 @@ cdef void charge_timeout(Stream *stream, Attempt *attempt) noexcept nogil:
     if not attempt.retried:
         blame_slow(attempt, timeout_status(stream))
     if not attempt.response_started:
-        charge(stream, timeout_status(stream))
+        charge(stream, timeout_status(stream), attempt.host)
 
 
 cdef void on_timeout(Timer *timer) noexcept nogil:

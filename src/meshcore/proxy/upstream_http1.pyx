@@ -185,6 +185,7 @@ cdef void send_span(Upstream *base, Attempt *attempt, Span data, bint end) noexc
             transport_copy(transport, b"0\r\n\r\n", 5)
     else:
         append(transport, data.at, data.len)
+    attempt.sent_bytes += data.len
     sent(upstream, attempt, transport.out.len - before, end)
 
 
@@ -203,13 +204,13 @@ cdef void send_buffer(Upstream *base, Attempt *attempt, Buffer *data, bint end) 
             transport_copy(transport, b"0\r\n\r\n", 5)
     else:
         transport_move(transport, data)
+    attempt.sent_bytes += len
     sent(upstream, attempt, transport.out.len - before, end)
 
 
 cdef void sent(Http1Upstream *upstream, Attempt *attempt, uint64_t n, bint end) noexcept nogil:
     count(upstream, CLUSTER_CX_TX_BYTES, <int64_t>n)
     attempt.stream.record.upstream_wire_tx += n
-    attempt.sent_bytes += n
     if end:
         attempt.end_sent = True
         if attempt.raw or (attempt.stream.bits & STREAM_TUNNEL and attempt.stream.bits & (STREAM_CONNECT | STREAM_TCP)):
