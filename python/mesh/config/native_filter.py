@@ -24,6 +24,8 @@ from mesh.config import (
     filter_header_mutation,
     filter_header_to_metadata,
     filter_health_check,
+    filter_ip_tagging,
+    filter_json_to_metadata,
     filter_local_ratelimit,
     filter_ratelimit,
     filter_rbac,
@@ -61,6 +63,8 @@ FILTERS: dict[str, tuple[str, Lower]] = {
     filter_header_to_metadata.CONFIG.message: ("header_to_metadata", filter_header_to_metadata.lower),
     filter_rbac.FILTER.message: ("rbac", filter_rbac.lower),
     filter_decompressor.DECOMPRESSOR.message: ("decompressor", filter_decompressor.lower),
+    filter_ip_tagging.TAGGING.message: ("ip_tagging", filter_ip_tagging.lower),
+    filter_json_to_metadata.CONFIG.message: ("json_to_metadata", filter_json_to_metadata.lower),
 }
 PER_ROUTE: dict[str, tuple[str, Lower]] = {
     filter_buffer.PER_ROUTE.message: ("buffer", filter_buffer.lower_per_route),
@@ -76,6 +80,8 @@ PER_ROUTE: dict[str, tuple[str, Lower]] = {
     filter_stateful_session.PER_ROUTE.message: ("stateful_session", filter_stateful_session.lower_per_route),
     filter_header_to_metadata.CONFIG.message: ("header_to_metadata", filter_header_to_metadata.lower),
     filter_rbac.PER_ROUTE.message: ("rbac", filter_rbac.lower_per_route),
+    filter_ip_tagging.TAGGING.message: ("ip_tagging", filter_ip_tagging.lower),
+    filter_json_to_metadata.CONFIG.message: ("json_to_metadata", filter_json_to_metadata.lower),
 }
 WRAPPED: dict[str, tuple[str, Lower] | None] = {**PER_ROUTE, FILTER_CONFIG.message: None}
 

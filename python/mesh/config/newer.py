@@ -63,6 +63,8 @@ IMPLEMENTED_TYPES = (
     "envoy.extensions.filters.http.compressor.v3.Compressor",
     "envoy.extensions.filters.http.compressor.v3.CompressorPerRoute",
     "envoy.extensions.filters.http.decompressor.v3.Decompressor",
+    "envoy.extensions.filters.http.ip_tagging.v3.IPTagging",
+    "envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata",
     "envoy.extensions.compression.gzip.decompressor.v3.Gzip",
     "envoy.extensions.compression.gzip.compressor.v3.Gzip",
     "envoy.extensions.filters.http.header_to_metadata.v3.Config",

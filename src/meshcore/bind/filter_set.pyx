@@ -15,6 +15,7 @@ from meshcore.bind.filter_ratelimit cimport compile_local_ratelimit, compile_rat
 from meshcore.bind.filter_rbac cimport compile_rbac_filter
 from meshcore.bind.filter_scope cimport FilterScope
 from meshcore.bind.filter_session cimport *
+from meshcore.bind.filter_tags cimport *
 from meshcore.bind.matchers cimport keep, take
 from meshcore.bind.pyfilter cimport python_filter
 from meshcore.conf.tables cimport FilterConf
@@ -32,6 +33,8 @@ from meshcore.filter.grpc_web cimport grpc_web_filter
 from meshcore.filter.header_mutation cimport header_mutation_filter
 from meshcore.filter.header_to_metadata cimport header_to_metadata_filter
 from meshcore.filter.health_check cimport health_check_filter
+from meshcore.filter.ip_tagging cimport ip_tagging_filter
+from meshcore.filter.json_to_metadata cimport json_to_metadata_filter
 from meshcore.filter.local_ratelimit cimport local_ratelimit_filter
 from meshcore.filter.http cimport FILTERS_MAX, HttpFilterOps
 from meshcore.filter.ratelimit cimport ratelimit_filter
@@ -81,6 +84,8 @@ native("stateful_session", stateful_session_filter(), compile_stateful_session)
 native("compressor", compressor_filter(), compile_compressor)
 native("header_to_metadata", header_to_metadata_filter(), compile_header_to_metadata)
 native("decompressor", decompressor_filter(), compile_decompressor)
+native("ip_tagging", ip_tagging_filter(), compile_ip_tagging)
+native("json_to_metadata", json_to_metadata_filter(), compile_json_to_metadata)
 native("rbac", rbac_filter(), compile_rbac_filter)
 
 

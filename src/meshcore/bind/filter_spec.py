@@ -422,3 +422,54 @@ class Decompressor:
     window_bits: int = 15
     chunk_size: int = 4096
     max_inflate_ratio: int = 100
+
+
+ALWAYS_TAGGING = RuntimeFraction(100, key="ip_tagging.http_filter_enabled")
+
+
+@record
+class IpTagging:
+    """envoy.extensions.filters.http.ip_tagging.v3.IPTagging. `request_type`: both | internal | external. `tags`: names, and the ranges of
+    each. `header` "": x-envoy-ip-tags."""
+
+    request_type: str = "both"
+    tags: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = ()
+    header: str = ""
+    append: bool = False
+
+
+@record
+class JsonFact:
+    """KeyValuePair of json_to_metadata. `type`: value | string | number. `fixed`: a value in place of the body's, in a tuple of one."""
+
+    key: str
+    namespace: str
+    type: str = "value"
+    preserve: bool = False
+    fixed: tuple[Any] | None = None
+
+
+@record
+class JsonRule:
+    """`path`: names of members, from the outermost in."""
+
+    path: tuple[str, ...]
+    present: JsonFact | None = None
+    missing: JsonFact | None = None
+    error: JsonFact | None = None
+
+
+@record
+class JsonRules:
+    rules: tuple[JsonRule, ...] = ()
+    content_types: tuple[str, ...] = ()
+    allow_empty_type: bool = False
+    content_types_regex: str | None = None
+
+
+@record
+class JsonToMetadata:
+    """envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata."""
+
+    request: JsonRules = JsonRules()
+    response: JsonRules = JsonRules()

@@ -42,6 +42,7 @@ DECOMPRESSED = _members("decompressed", "not_decompressed", "total_uncompressed_
 GUNZIP_ERRORS = _members(
     "zlib_stream_error", "zlib_data_error", "zlib_mem_error", "zlib_buf_error", "zlib_version_error", "zlib_errno"
 )
+JSON_TO_METADATA = _members("success", "mismatched_content_type", "no_body", "invalid_json_body")
 ADMISSION_CONTROL = _members("rq_rejected", "rq_success", "rq_failure")
 GRADIENT_GAUGES = (
     "burst_queue_size", "concurrency_limit", "gradient", "min_rtt_calculation_active", "min_rtt_msecs", "sample_rtt_msecs",

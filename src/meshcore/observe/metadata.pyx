@@ -2,6 +2,7 @@
 
 Lists all the way down: a stream carries a handful of namespaces with a handful of keys, written once and read a few times.
 """
+from libc.stdint cimport uint32_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport malloc, strtod
 from libc.string cimport memcpy, memset
@@ -148,12 +149,28 @@ cdef char *put(const char *text, size_t n, char *out, char *end) noexcept nogil:
     return out + n
 
 
+cdef uint32_t piece_of(Span text, size_t room) noexcept nogil:
+    # How many of its bytes fit for sure once they are escaped; no character is split.
+    cdef uint32_t n = text.len if json_bound(text) <= room else <uint32_t>(room // json_bound(span(NULL, 1)))
+    while 0 < n < text.len and <uint8_t>text.at[n] >> 6 == 2:
+        n -= 1
+    return n
+
+
 cdef char *put_text(Span text, char *out, char *end) noexcept nogil:
-    # A text that might not fit once it is escaped ends the whole value.
-    if json_bound(text) + 2 > <size_t>(end - out):
-        return end
+    # A text that does not fit ends the whole value, with dots.
+    cdef uint32_t n
+    if end - out < 2:
+        return put(b"..", 2, out, end)
     out[0] = b'"'
-    out = json_write(text, out + 1)
+    out += 1
+    while text.len > 0:
+        n = piece_of(text, <size_t>(end - out) - 1)
+        if n == 0:
+            memset(out, b'.', end - out)
+            return end
+        out = json_write(span(text.at, n), out)
+        text = span(text.at + n, text.len - n)
     out[0] = b'"'
     return out + 1
 

@@ -198,6 +198,8 @@ cdef void find_route(Stream *stream) noexcept nogil:
     cdef Head *head = &stream.request
     stream.host = host_of(stream.routes.table, head)
     stream.http.route = NULL
+    stream.record.cluster = stream.record.cluster_stat_name = span(NULL, 0)
+    stream.record.route_metadata = NULL
     if stream.host != NULL:
         stream.http.route = route_find(stream.host, head, &stream.record, stream.random)
         stream.record.virtual_host = stream.host.name
