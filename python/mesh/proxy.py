@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from mesh.health import Health
     from mesh.xds.running import Resources
-    from meshcore.bind.spec import SecretRef
+    from meshcore.bind.spec import SecretRef, TlsContext
 
 POLL_S = 0.01
 ABORT_S = 5.0
@@ -338,32 +338,39 @@ class Proxy:
         """Makes a plan run. `hosts`: of its clusters of type EDS."""
         before = server_stats.specs(self)
         known = {**self._resolved(plan), **hosts}
+        changed = self._follow_secrets(plan)
         self._warm(plan, known)
         try:
             with self._lock:
-                self._publish_secrets(plan, known)
+                running = self._running()
+                running.publish(plan, known)
+                if running.secrets is not None:
+                    running.secrets.forget_unused(plan)
+                    running.swap_secrets(changed)
         finally:
             if self.health is not None:
                 self.health.forget_warm()
         if self.state != "INITIALIZING":
             server_stats.count_changes(self, before)
 
-    def _publish_secrets(self, plan: Plan, known: dict[str, tuple[Endpoint, ...]]) -> None:
-        """Publishes a plan with the secrets that it names."""
-        running = self._running()
-        if running.secrets is None:
-            chains = (chain for listener in plan.listeners for chain in listener.chains)
-            used = (*(chain.tls for chain in chains), *(one for cluster in plan.clusters for one in cluster.tls_contexts))
-            if not any(context is not None and context.secrets for context in used):
-                running.publish(plan, known)
-                return
-            from mesh.secrets import Secrets
+    def _follow_secrets(self, plan: Plan) -> set[SecretRef]:
+        """Follows the secrets that a plan names, before health checks and tables need them; which have other contents now."""
+        with self._lock:
+            running = self._running()
+            if running.secrets is None:
+                chains = (chain for listener in plan.listeners for chain in listener.chains)
+                used = (*(chain.tls for chain in chains), *(one for cluster in plan.clusters for one in cluster.tls_contexts))
+                if not any(context is not None and context.secrets for context in used):
+                    return set()
+                from mesh.secrets import Secrets
 
-            running.secrets = Secrets(self.loaded.low, self.registry, self._swap_secrets, self._lock)
-        changed = running.secrets.follow(plan, self.loaded.low)
-        running.publish(plan, known)
-        running.secrets.forget_unused(plan)
-        running.swap_secrets(changed)
+                running.secrets = Secrets(self.loaded.low, self.registry, self._swap_secrets, self._lock)
+            return running.secrets.follow(plan, self.loaded.low)
+
+    def _secure(self, context: TlsContext) -> TlsContext:
+        """For health checks."""
+        secrets = self._running().secrets
+        return context if secrets is None else secrets.context(context)
 
     def _swap_secrets(self, refs: set[SecretRef]) -> None:
         with self._lock:
@@ -377,6 +384,7 @@ class Proxy:
             from mesh.health import Health
 
             self.health = self._running().health = Health(self.published, self.registry)
+            self.health.secure = self._secure
         fresh = [cluster for cluster in plan.clusters if cluster.health_check and self._running().is_new(cluster)]
         self.health.warm((cluster, known.get(cluster.name, cluster.endpoints)) for cluster in fresh)
 

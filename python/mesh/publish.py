@@ -83,6 +83,7 @@ class Publisher:
         self._listener_index: dict[str, int] = {}
         self._retired: list[ListenerTable | ClusterTable] = []
         self._runtime_named = True  # whether some runtime key may have named a cluster
+        self._ends: tuple[int | None, int | None] | None = None  # None: not looked up since something changed
 
     def publish(self, plan: Plan, resolved: dict[str, tuple[Endpoint, ...]] | None = None) -> None:
         """Makes `plan` the running configuration. `resolved`: endpoints that DNS clusters have now.
@@ -92,6 +93,7 @@ class Publisher:
             self._publish(plan, resolved or {})
 
     def _publish(self, plan: Plan, resolved: dict[str, tuple[Endpoint, ...]]) -> None:
+        self._ends = None
         fresh_clusters = self._new_clusters(plan, resolved)
         prepared = self._prepare_listeners(plan)
         try:
@@ -236,6 +238,7 @@ class Publisher:
         """New connections of every context that uses one of these secrets use its content of now; old ones live on."""
         if self.secrets is None or not refs:
             return
+        self._ends = None
         old = []
         for listener in self.listeners.values():
             for place, chain in enumerate(listener.spec.chains):
@@ -250,6 +253,15 @@ class Publisher:
         # A worker that has just read the pointer takes its reference before it looks at its mailbox.
         for worker in self.workers if old else ():
             worker.live()
+
+    def first_ends(self) -> tuple[int | None, int | None]:
+        """When the first certificate or authority of all TLS contexts ends, and the first OCSP response: seconds since the epoch. None:
+        there is none."""
+        if self._ends is None:
+            chains = (chain.tls for live in self.listeners.values() for chain in live.spec.chains if chain.tls is not None)
+            contexts = (*chains, *(context for live in self.clusters.values() for context in live.spec.tls_contexts))
+            self._ends = first_ends(contexts if self.secrets is None else map(self.secrets.context, contexts))
+        return self._ends
 
     # --- clusters ---
 
@@ -416,6 +428,18 @@ class Publisher:
 
 def uses(context: TlsContext | None, refs: set[SecretRef]) -> bool:
     return context is not None and not refs.isdisjoint(context.secrets)
+
+
+def first_ends(contexts: Iterable[TlsContext]) -> tuple[int | None, int | None]:
+    """Of those that are ready, see Publisher.first_ends."""
+    ends: list[list[int]] = [[], []]
+    for context in contexts:
+        if context.ready:
+            from meshcore.bind import tls
+
+            for found, end in zip(ends, tls.first_ends(context), strict=True):
+                found += [end] if end is not None else []
+    return min(ends[0], default=None), min(ends[1], default=None)
 
 
 def _no_runner() -> Any:

@@ -103,17 +103,19 @@ class Secrets:
             return sum(ref.source is not None and ref in self._followed and self._followed[ref].content is not None for ref in refs)
 
     def context(self, one: spec.TlsContext) -> spec.TlsContext:
-        with self._lock:
-            held = {ref: self._followed.get(ref) for ref in one.secrets}
+        """With contents in place of references; as in Envoy, one certificate of several is enough. Any thread, and without the lock:
+        mesh.health asks in the middle of a check."""
+        held = {ref: self._followed.get(ref) for ref in one.secrets}
         contents: dict[spec.SecretRef, Any] = {ref: found.content if found is not None else None for ref, found in held.items()}
-        if any(content is None for content in contents.values()):
+        shown = (*one.certificates, *(contents[ref] for ref in one.certificate_secrets if contents[ref] is not None))
+        missing = any(contents[ref] is None for ref in (one.validation_secret, one.ticket_secret) if ref is not None)
+        if missing or (one.certificate_secrets and not shown):
             return replace(one, ready=False)
         rules = one.rules
         if one.validation_secret is not None:
             rules = self._rules(one, contents[one.validation_secret])
         tickets = contents[one.ticket_secret] if one.ticket_secret is not None else one.tickets
-        certificates = (*one.certificates, *(contents[ref] for ref in one.certificate_secrets))
-        return replace(one, certificates=certificates, rules=rules, tickets=tickets)
+        return replace(one, certificates=shown, rules=rules, tickets=tickets)
 
     def _rules(self, one: spec.TlsContext, message: Any) -> spec.TlsRules:
         merged = type(message).FromString(one.validation_default)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 STATES = ("LIVE", "DRAINING", "PRE_INITIALIZING", "INITIALIZING")  # the place is the value of server.state
 NO_CERTIFICATE = 2**32 - 1  # what Envoy says of a certificate's days when there is none
+DAY_S = 24 * 3600
 KIB = 1024
 STATUS = "/proc/self/status"
 
@@ -65,8 +66,6 @@ def refresh(proxy: Proxy) -> None:
         "server.hot_restart_epoch": 0,
         "server.parent_connections": 0,
         "server.total_connections": proxy.open_connections(),
-        "server.days_until_first_cert_expiring": NO_CERTIFICATE,
-        "server.seconds_until_first_ocsp_response_expiring": 0,
         "server.memory_allocated": now.allocated,
         "server.memory_heap_size": now.heap,
         "server.memory_physical_size": now.physical,
@@ -75,6 +74,11 @@ def refresh(proxy: Proxy) -> None:
     with proxy.published() as running:
         counts = len(running.listeners), len(running.clusters)
         running.forget_retired()
+        certificate, response = running.first_ends()
+    left = NO_CERTIFICATE if certificate is None else max(0, int(certificate - time.time())) // DAY_S
+    registry.set_gauge("server.days_until_first_cert_expiring", left)
+    left = 0 if response is None else max(0, int(response - time.time()))
+    registry.set_gauge("server.seconds_until_first_ocsp_response_expiring", left)
     registry.set_gauge("listener_manager.total_listeners_active", counts[0])
     registry.set_gauge("listener_manager.workers_started", 1)
     registry.set_gauge("cluster_manager.active_clusters", counts[1])

@@ -1,19 +1,22 @@
 """What lies under a recorded connection: a plain socket, or TLS on it.
 
 `recv` and `sendall` are those of the asyncio loop. TLS runs on memory buffers, so that both ends of a case can say what happened:
-`settled` is what the handshake settled, `ending` names the alert that came. The reader shakes hands; writers wait for it. Must not
-interpret what it carries.
+`settled` is what the handshake settled, `ending` names the alert that came; a server may expect a PROXY header before it. The reader
+shakes hands; writers wait for it. Must not interpret what it carries.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 import ssl
 from typing import Any
 
 CHUNK = 65536
+HANDSHAKE = b"\x16\x03\x01"  # how a client's first record begins
+V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
 
 class Plain:
@@ -41,7 +44,14 @@ class Plain:
 
 class Tls(Plain):
     def __init__(
-        self, sock: socket.socket, context: ssl.SSLContext, server: bool, name: str | None = None, session: ssl.SSLSession | None = None
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        server: bool,
+        name: str | None = None,
+        session: ssl.SSLSession | None = None,
+        *,
+        led: bool = False,
     ) -> None:
         super().__init__(sock)
         self._in = ssl.MemoryBIO()
@@ -54,6 +64,8 @@ class Tls(Plain):
             context.sni_callback = self._note_name
         self._object = context.wrap_bio(self._in, self._out, server_side=server, server_hostname=name, session=session)
         self._server = server
+        self._led = led
+        self._leader = ""
 
     def _note_name(self, _object: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
         self._asked = name
@@ -71,7 +83,22 @@ class Tls(Plain):
         else:
             self._in.write_eof()
 
+    async def _read_leader(self) -> None:
+        """Takes the PROXY header that comes before the handshake."""
+        head = b""
+        while HANDSHAKE not in head:
+            piece = await super().recv(CHUNK)
+            if not piece:
+                raise ConnectionError("no handshake behind the PROXY header")
+            head += piece
+        end = head.index(HANDSHAKE)
+        self._in.write(head[end:])
+        self._leader = leader_text(head[:end])
+
     async def _shake(self) -> None:
+        if self._led:
+            self._led = False
+            await self._read_leader()
         while True:
             try:
                 self._object.do_handshake()
@@ -88,6 +115,7 @@ class Tls(Plain):
             "version": self._object.version(), "cipher": cipher[0] if cipher else "", "alpn": self._object.selected_alpn_protocol(),
             "resumed": self._object.session_reused, "peer": _subject(self._object.getpeercert(binary_form=True)),
         }  # fmt: skip
+        facts |= {"before it": self._leader} if self._leader else {}
         return facts | ({"asked for": self._asked} if self._server else {})
 
     async def recv(self, n: int) -> bytes:
@@ -134,6 +162,16 @@ class Tls(Plain):
     def keep_session(self) -> None:
         if self.settled:
             self.session = self._object.session
+
+
+def leader_text(head: bytes) -> str:
+    """A PROXY header without the ports of local clients."""
+    if not head.startswith(V2):
+        return re.sub(r"(PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1) \d+ \d+", r"\1", head.decode("latin-1").rstrip("\r\n"))
+    addresses = head[16:24] if len(head) >= 28 and head[13] == 0x11 else b""
+    rest = head[28:] if addresses else head[16:]
+    ports = head[24:28] if addresses and addresses[:1] != b"\x7f" else b""
+    return f"v2 {head[12:14].hex()} {addresses.hex()} {ports.hex()} {rest.hex()}"
 
 
 def _subject(der: bytes | None) -> str:

@@ -3,7 +3,8 @@
 `server` is about the listener: `certs` (names in pki.py), `ca`, `require`, `validation`, `common` and `context` (fields laid over those
 messages). `towards` is the same about clusters, with `cert` and `sni`. `client` says how our client speaks (a list: connection by
 connection) and `up` how our upstreams do: `cert`, `ca`, `sni`, `alpn`, `version` (1.2 | 1.3 | ..), `ciphers`, `curve`, `resume` (the
-session of the connection before), `plain` (no TLS at all), `only` (the upstreams that speak it, by name). Must not open sockets.
+session of the connection before), `plain` (no TLS at all), `only` (the upstreams that speak it, by name), `led` (upstreams: a PROXY
+header comes before the handshake). Must not open sockets.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from tests.differential import pki
 
 TYPE = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3."
 KEYS = {"server", "towards", "client", "up"}
-OF_ENDS = {"cert", "ca", "sni", "alpn", "version", "ciphers", "curve", "resume", "plain", "name", "only"}
+OF_ENDS = {"cert", "ca", "sni", "alpn", "version", "ciphers", "curve", "resume", "plain", "name", "only", "led"}
 OF_SERVER = {"certs", "ca", "require", "validation", "common", "context"}
 OF_TOWARDS = {"cert", "ca", "sni", "validation", "common", "context"}
 DOWNSTREAM_FACTS = (

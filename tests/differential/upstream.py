@@ -35,6 +35,7 @@ class ScriptedUpstream:
         self.values: dict[str, str] = {}
         self._script = script
         self._http2 = http2
+        self._led = tls is not None and bool(tls.get("led"))
         self._tls = tls_fields.end_context(tls, server=True) if tls is not None and not tls.get("plain") else None
         self._signals = signals
         self._tunnels = tunnels
@@ -75,7 +76,7 @@ class ScriptedUpstream:
             sock, _ = await loop.sock_accept(self._socket)
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            channel = Plain(sock) if self._tls is None else Tls(sock, self._tls, True)
+            channel = Plain(sock) if self._tls is None else Tls(sock, self._tls, True, led=self._led)
             connection = Http2Socket(channel, self._zero, server=True) if self._http2 else PeerSocket(channel, self._zero)
             connection.note("accepted")
             scripts = self._script.connections

@@ -3,8 +3,10 @@ on."""
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -182,4 +184,52 @@ def test_a_secret_that_has_not_come_lets_nobody_through(pair: Pair, tmp_path: Pa
     ):
         assert proxy.get().status == 503
         assert not up.requests
+        assert proxy.up("client_ssl_socket_factory.upstream_context_secrets_not_ready") == 1
+
+
+@pytest.mark.slow
+def test_a_listener_lets_nobody_through_before_its_secret_comes(pair: Pair, tmp_path: Path) -> None:
+    path = tmp_path / "secret.json"
+    moved_onto(path, response("another", tls_certificate=certificate(pair)))
+    with Upstream() as up, running(secured(by_secret(from_file("mine", path)), up.port)) as proxy:
+        with pytest.raises((ConnectionError, ssl.SSLError)), dialled(proxy.port, client_side()):
+            pass
+        prefix = f"listener.127.0.0.1_{proxy.port}.server_ssl_socket_factory."
+        assert proxy.stat(prefix + "downstream_context_secrets_not_ready") == 1
+        moved_onto(path, response("mine", tls_certificate=certificate(pair)))
+        proxy.wait_stat("sds.mine.update_success", 1)
+        assert shown(proxy.port) == pair.der
+        assert proxy.stat(prefix + "downstream_context_secrets_not_ready") == 1
+
+
+@pytest.mark.slow
+def test_health_checks_use_the_secret_of_now(root: Pair, stranger: Pair, pair: Pair, tmp_path: Path) -> None:
+    path = tmp_path / "secret.json"
+    moved_onto(path, response("ca", validation_context=trusting(stranger)))
+    check = {"timeout": "10s", "interval": "0.05s", "no_traffic_interval": "0.05s", "unhealthy_threshold": 1, "healthy_threshold": 1,
+             "http_health_check": {"path": "/hc"}}  # fmt: skip
+    socket = upstream({"validation_context_sds_secret_config": from_file("ca", path)})
+    lb = {"healthy_panic_threshold": {"value": 0}}
+    made = cluster("up", 1, transport_socket=socket, health_checks=[check], common_lb_config=lb)
+    with Upstream(Secret(server_side(pair))) as up:
+        made["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]["port_value"] = up.port
+        with running(bootstrap(clusters=[made])) as proxy:
+            proxy.wait_stat("cluster.up.health_check.network_failure", 1)
+            assert proxy.get().status == 503
+            moved_onto(path, response("ca", validation_context=trusting(root)))
+            proxy.wait_stat("cluster.up.health_check.success", 1)
+            until(lambda: proxy.get().status == 200)
+
+
+def test_the_first_certificate_to_end_is_told_in_days(root: Pair) -> None:
+    def days(*ends: int) -> list[Pair]:
+        now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+        return [certificates.leaf(root, f"dns:{n}.test", end=now + datetime.timedelta(days=n, hours=12)) for n in ends]
+
+    with Upstream() as up, running(secured(downstream(*days(40, 30)), up.port)) as proxy:
+        proxy.proxy.refresh_server_stats()
+        assert proxy.stat("server.days_until_first_cert_expiring") == 30
+        proxy.proxy.apply(secured(downstream(*days(40)), up.port))
+        proxy.proxy.refresh_server_stats()
+        assert proxy.stat("server.days_until_first_cert_expiring") == 40
 

@@ -41,6 +41,13 @@ def handshake(port: int) -> str:
     return subprocess.run(command, input=b"", capture_output=True, timeout=30, check=False).stdout.decode(errors="replace")
 
 
+def test_the_first_response_to_end_is_told_in_seconds(root: Pair, pair: Pair) -> None:
+    until = datetime.datetime.now(datetime.UTC).replace(tzinfo=None) + datetime.timedelta(hours=10)
+    with Upstream() as up, running(secured(stapled(pair, response(root, pair, until), "LENIENT_STAPLING"), up.port)) as proxy:
+        proxy.proxy.refresh_server_stats()
+        assert 9 * 3600 < proxy.stat("server.seconds_until_first_ocsp_response_expiring") <= 10 * 3600
+
+
 def staple_stats(proxy: Running) -> dict[str, int]:
     prefix = f"listener.127.0.0.1_{proxy.port}.ssl.ocsp_staple_"
     return {name.removeprefix(prefix): int(value) for name, value in proxy.proxy.stats.items() if name.startswith(prefix) and value}

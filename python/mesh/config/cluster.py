@@ -24,7 +24,6 @@ from mesh.config import (
     schema,
     socket_options,
     thrift_proxy,
-    tls,
     transport_match,
     upstream_http,
 )
@@ -74,13 +73,9 @@ USE_DOWNSTREAM_PROTOCOL = 1
 
 def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
     CLUSTER.check(message, low.report, path)
-    said = proxy_out.lower(message, low, path) if proxy_out.is_one(message) else None
-    secure = tls.lower_upstream(message, low, path) if said is None else None
+    secure, said = proxy_out.lower_socket(message, low, path)
     http = _upstream(message, low, path)
     secure = _with_alpn(http, secure, low, path)
-    matches = transport_match.lower(message, low, path)
-    if message.health_checks and any(one.secrets for one in (secure, *(match.tls for match in matches)) if one is not None):
-        low.refuse(join(path, "health_checks"), "not implemented yet in mesh for TLS with secrets; give the certificates themselves")
     kind, dns_options, members = _kind(message, low, path)
     at_hosts = join(path, "load_assignment")
     static, local = kind == "static", message.name == low.local_cluster
@@ -128,7 +123,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
         eds_name=(message.eds_cluster_config.service_name or message.name) if kind == "eds" else "",
         **_health(message, low, path),
         tls=secure,
-        socket_matches=matches,
+        socket_matches=transport_match.lower(message, low, path),
     )
 
 

@@ -1,7 +1,7 @@
-"""envoy.extensions.transport_sockets.proxy_protocol.v3: hosts are sent a PROXY header first. Called by cluster.py.
+"""The transport socket of a cluster, or of one of its transport_socket_matches: TLS, plain bytes, or either behind a PROXY header
+(envoy.extensions.transport_sockets.proxy_protocol.v3).
 
-Below it stands the transport socket that carries the bytes; raw_buffer is the one that there may be. Types of TLVs are lowered here
-for listeners too."""
+Called by cluster.py and transport_match.py. Types of TLVs are lowered here for listeners too."""
 
 from __future__ import annotations
 
@@ -24,27 +24,24 @@ INCLUDE_ALL = 0
 TLV_MAX = 4096
 
 
-def is_one(owner: Any) -> bool:
-    """Whether a cluster's transport socket is of this kind."""
-    packed = owner.transport_socket.typed_config if owner.HasField("transport_socket") else None
-    return packed is not None and bool(packed.type_url.endswith(TRANSPORT.message))
-
-
-def lower(owner: Any, low: Lowering, path: str) -> spec.ProxyOut | None:
+def lower_socket(owner: Any, low: Lowering, path: str) -> tuple[spec.TlsContext | None, spec.ProxyOut | None]:
+    """The `transport_socket` of `owner`: what stands between a host's socket and the bytes."""
+    if not owner.transport_socket.typed_config.type_url.endswith(TRANSPORT.message):
+        return tls.lower_upstream(owner, low, path), None
     at = join(path, "transport_socket.typed_config")
     message, _ = low.unpack(owner.transport_socket.typed_config, at, {TRANSPORT.message: True}, "a transport socket")
     if message is None:
-        return None
+        return None, None
     TRANSPORT.check(message, low.report, at)
-    if message.HasField("transport_socket"):
-        inner = join(at, "transport_socket.typed_config")
-        low.unpack(message.transport_socket.typed_config, inner, {tls.RAW: True}, "the transport socket below a PROXY header")
-    config, at = message.config, join(at, "config")
-    CONFIG.check(config, low.report, at)
+    return tls.lower_upstream(message, low, at), _lower(message.config, low, join(at, "config"))
+
+
+def _lower(config: Any, low: Lowering, path: str) -> spec.ProxyOut:
+    CONFIG.check(config, low.report, path)
     return spec.ProxyOut(
         version=config.version + 1,
-        passes=lower_types(config, low, at),
-        added=each(config.added_tlvs, join(at, "added_tlvs"), lambda item, here: _added(item, low, here)),
+        passes=lower_types(config, low, path),
+        added=each(config.added_tlvs, join(path, "added_tlvs"), lambda item, here: _added(item, low, here)),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mesh.config import proxy_out, tls
+from mesh.config import proxy_out
 from mesh.config.errors import join
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering
@@ -23,12 +23,9 @@ def lower(message: Any, low: Lowering, path: str) -> tuple[spec.SocketMatch, ...
     for index, item in enumerate(message.transport_socket_matches):
         at = f"{join(path, 'transport_socket_matches')}[{index}]"
         MATCH.check(item, low.report, at)
-        if proxy_out.is_one(item):
-            low.refuse(join(at, "transport_socket.typed_config"), "PROXY headers are for all hosts of a cluster: its transport_socket")
-            continue
         if any(item.name == other.name for other in found):
             low.refuse(join(at, "name"), f"'{item.name}' stands twice")
-        found.append(spec.SocketMatch(item.name, labels_of(item.match), tls.lower_upstream(item, low, at)))
+        found.append(spec.SocketMatch(item.name, labels_of(item.match), *proxy_out.lower_socket(item, low, at)))
     return tuple(found)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from mesh.health.agenda import Agenda, Entry
 from mesh.health.events import EventLogs, check_event
 from mesh.health.http import Verify
-from mesh.health.probe import Probe, Target, target_in
+from mesh.health.probe import UNREADY, Probe, Target, target_in
 from mesh.health.state import (
     CHANGED,
     DEGRADED,
@@ -32,13 +32,13 @@ from mesh.health.state import (
 )
 from meshcore.bind.health_spec import GrpcCheck, HealthCheck, HttpCheck, RedisCheck, TcpCheck, ThriftCheck
 from meshcore.bind.runtime import RuntimeCells
-from meshcore.bind.spec import Address, Cluster, Endpoint
+from meshcore.bind.spec import Address, Cluster, Endpoint, TlsContext
 
 OWN_BITS = FAILED | DEGRADED | PENDING | EXCLUDED | TIMEOUT
 KINDS = {HttpCheck: "HTTP", TcpCheck: "TCP", GrpcCheck: "GRPC", RedisCheck: "REDIS", ThriftCheck: "THRIFT"}
 COUNTERS = ("attempt", "failure", "network_failure", "passive_failure", "success", "verify_cluster")
 GAUGES = ("degraded", "healthy")
-OF_CLUSTER = ("upstream_cx_protocol_error", "ssl.")  # beginnings of what checks add to the statistics of the cluster itself
+OF_CLUSTER = ("upstream_cx_protocol_error", "ssl.", UNREADY)  # beginnings of what checks add to the statistics of the cluster itself
 NO_LIMIT = 2**63 - 1
 
 MakeProbe = Callable[[HealthCheck, Target, Callable[[Result], None], Verify], Probe]
@@ -58,6 +58,7 @@ class Surroundings:
     changed: Callable[[Address, int, int], None]  # bits to set and to clear
     answered: Callable[[Address, bool], None]  # whether the host is healthy
     failed: Callable[[Address], None]  # it has just become unhealthy
+    secure: Callable[[TlsContext], TlsContext] = lambda context: context  # with the contents of its secrets
 
 
 @dataclass(slots=True)
@@ -135,6 +136,7 @@ class Checker:
         self._unanswered += 1
         probe = self._make(check, target, lambda result: self._on_result(endpoint.address, result), self._verify)
         probe.count = self._around.count
+        probe.secure = self._around.secure
         return Session(endpoint, state, probe)
 
     def _begin(self, session: Session) -> None:

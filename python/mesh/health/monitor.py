@@ -26,7 +26,7 @@ from mesh.health.state import FAILED
 from meshcore.bind.cluster_hosts import HEALTH_BITS
 from meshcore.bind.cluster_table import ClusterTable
 from meshcore.bind.outlier import EVENTS, OutlierInbox
-from meshcore.bind.spec import Address, Cluster, Endpoint
+from meshcore.bind.spec import Address, Cluster, Endpoint, TlsContext
 from meshcore.bind.stats import StatsRegistry
 
 LOG = logging.getLogger("mesh.health")
@@ -55,6 +55,7 @@ class Health:
 
     def __init__(self, published: Callable[[], AbstractContextManager[Any]], registry: StatsRegistry) -> None:
         self.inbox = OutlierInbox()
+        self.secure: Callable[[TlsContext], TlsContext] = lambda context: context  # gives contexts the contents of their secrets
         self._published = published
         self._registry = registry
         self._lock = threading.Lock()
@@ -304,6 +305,7 @@ class Health:
             changed=lambda address, on, off: self._change(name, address, on, off),
             answered=lambda address, healthy: self._answered(name, address, healthy),
             failed=lambda address: self._host_failed(name, address),
+            secure=lambda context: self.secure(context),
         )
         return Checker(spec, around)
 

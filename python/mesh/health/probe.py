@@ -22,6 +22,7 @@ UNIX_PORT = -1
 V2 = 2
 V2_LOCAL = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"
 USER_AGENT = "Envoy/HC"
+UNREADY = "client_ssl_socket_factory.upstream_context_secrets_not_ready"
 
 
 @dataclass(slots=True, frozen=True)
@@ -52,10 +53,10 @@ def target_in(cluster: Cluster, endpoint: Endpoint) -> Target:
     check = cluster.health_check
     assert check is not None
     place = cluster.socket_of(endpoint, check.socket_criteria)
-    secure = cluster.socket_matches[place - 1].tls if place else cluster.tls
+    way = cluster.socket_matches[place - 1] if place else cluster
     alpn = check.alpn or (() if cluster.protocol == "auto" else None)
     plain = target_of(endpoint, cluster.name, cluster.bind_address)
-    return replace(plain, tls=secure, alpn=alpn, says=cluster.proxy_out)
+    return replace(plain, tls=way.tls, alpn=alpn, says=way.proxy_out)
 
 
 def target_of(endpoint: Endpoint, cluster: str, source: Address | None = None) -> Target:
@@ -78,6 +79,7 @@ class Probe(asyncio.Protocol):
         self._connecting: asyncio.Task[None] | None = None
         self._secure: TlsClient | None = None
         self.count: Callable[[str, int], None] = lambda name, n: None  # statistics of the cluster
+        self.secure: Callable[[TlsContext], TlsContext] = lambda context: context  # with the secrets of now
 
     # --- for the checker ---
 
@@ -171,9 +173,14 @@ class Probe(asyncio.Protocol):
             self.on_connected()
             self.on_ready()
             return
+        context = self.secure(self.target.tls)
+        if not context.ready:
+            self.count(UNREADY, 1)
+            self.finish(Result(NETWORK))
+            return
         from meshcore.bind.tls_client import TlsClient
 
-        self._secure = TlsClient(self.target.tls, self.target.endpoint.hostname, self.target.alpn)
+        self._secure = TlsClient(context, self.target.endpoint.hostname, self.target.alpn)
         transport.write(self._secure.take())
 
     def data_received(self, data: bytes) -> None:

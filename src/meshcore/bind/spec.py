@@ -562,11 +562,13 @@ class DnsTarget:
 
 @record
 class SocketMatch:
-    """One of a cluster's transport_socket_matches, for hosts that have all these labels. `tls` None: plain bytes."""
+    """One of a cluster's transport_socket_matches, for hosts that have all these labels. `tls` None: plain bytes; `proxy_out` None: no
+    PROXY header."""
 
     name: str
     labels: Labels
     tls: TlsContext | None
+    proxy_out: ProxyOut | None = None
 
 
 @record

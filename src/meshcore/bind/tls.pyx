@@ -84,8 +84,13 @@ cdef class Certificate:
 
     @property
     def until_s(self):
-        """The first end of a certificate of the chain, in seconds since the epoch."""
+        """When it ends, in seconds since the epoch."""
         return self.cert.until_s
+
+    @property
+    def staple_until_s(self):
+        """When its OCSP response ends; 0: the response does not say. None: it has none."""
+        return self.cert.staple_until_s if self.cert.staple != NULL else None
 
     @property
     def must_staple(self):
@@ -330,6 +335,16 @@ def expiries(spec):
     if spec.rules.trust is not None:
         found.append((stat_name("ca_cert", spec.rules.trust.name), interned(_trusts, spec.rules.trust, Trust).until_s))
     return found
+
+
+def first_ends(spec):
+    """(first end of a certificate or authority, first end of an OCSP response) of a TlsContext, in seconds since the epoch; None: it has
+    none."""
+    certificates = [interned(_certificates, one, Certificate) for one in spec.certificates]
+    trusts = [*((spec.rules.trust,) if spec.rules.trust is not None else ()), *(trust for _, trust in spec.rules.domains)]
+    ends = [*(one.until_s for one in certificates), *(interned(_trusts, one, Trust).until_s for one in trusts)]
+    staples = [one.staple_until_s for one in certificates if one.staple_until_s is not None]
+    return min(ends, default=None), min(staples, default=None)
 
 
 def live():

@@ -1,7 +1,9 @@
 """TLS slots of tables: filling, counting, replacing. See tls_slot.pxd for the law."""
 from meshcore.bind import stat_names
 from meshcore.bind.matchers cimport keep_lower, take
+from meshcore.bind.sockets cimport compile_proxy_out
 from meshcore.bind.stats cimport Group, Layout
+from meshcore.conf.proxy_out cimport ProxyOut
 from meshcore.conf.stat_ids cimport TLS_STATS
 from meshcore.conf.tables cimport NameRule
 from meshcore.conf.tls cimport tls_conf_unref, tls_slot_swap
@@ -33,7 +35,7 @@ cdef uint32_t *tls_stats_of(Arena *arena, StatsRegistry registry, str prefix, li
 def name_expiries(StatsRegistry registry, str prefix, spec, list owned):
     """Gauges of when the certificates of a TLS context end. All that have no name share one."""
     from meshcore.bind import tls
-    for name, until_s in tls.expiries(spec):
+    for name, until_s in tls.expiries(spec) if spec.ready else ():
         full = f"{prefix}ssl.certificate.{name}.expiration_unix_time_seconds"
         if full not in owned:
             registry.gauge(full)
@@ -43,6 +45,11 @@ def name_expiries(StatsRegistry registry, str prefix, spec, list owned):
 
 cdef int tls_slot_fill(TlsSlot *slot, spec, StatsRegistry registry, str prefix, list owned) except -1:
     slot.conf = context_of(spec)
+    if spec.secrets:
+        side, way = ("server", "downstream") if spec.server else ("client", "upstream")
+        name = f"{prefix}{side}_ssl_socket_factory.{way}_context_secrets_not_ready"
+        slot.unready_stat = registry.counter(name)
+        owned.append(name)
     name_expiries(registry, prefix, spec, owned)
     return 0
 
@@ -66,9 +73,12 @@ cdef int cluster_tls_fill(ClusterConf *conf, spec, StatsRegistry registry, str p
     if spec.tls is not None:
         conf.tls = slot_of(conf, spec.tls, stats, registry, prefix, owned)
     conf.sockets = <TlsSlot **>take(&conf.arena, len(spec.socket_matches) * sizeof(TlsSlot *))
+    conf.socket_says = <const ProxyOut **>take(&conf.arena, len(spec.socket_matches) * sizeof(ProxyOut *))
     for i, one in enumerate(spec.socket_matches):
         if one.tls is not None:
             conf.sockets[<int>i] = slot_of(conf, one.tls, stats, registry, prefix, owned)
+        if one.proxy_out is not None:
+            conf.socket_says[<int>i] = compile_proxy_out(&conf.arena, one.proxy_out)
         conf.sockets_len = i + 1
     if spec.auto_sni or spec.auto_san_validation:
         names = <NameRule *>take(&conf.arena, sizeof(NameRule))

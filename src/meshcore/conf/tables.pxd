@@ -443,6 +443,7 @@ cdef struct ClusterConf:
     TlsSlot *tls                   # NULL: plain bytes
     TlsSlot **sockets              # transport_socket_matches, see Host.socket; NULL: plain bytes
     uint32_t sockets_len
+    const ProxyOut **socket_says   # ... and the PROXY header of each; NULL: none
     const NameRule *names          # NULL: requests bring no names of servers
     const RuntimeCell *use_retry   # share of the retries that are made
     const RuntimeCell *base_backoff_ms     # in place of 25, where the policy says nothing
@@ -463,6 +464,10 @@ cdef struct ClusterConf:
 cdef inline const TlsSlot *cluster_tls(const ClusterConf *conf, const Host *host) noexcept nogil:
     # How this host is reached; NULL: by plain bytes.
     return conf.tls if host.socket == 0 else conf.sockets[host.socket - 1]
+
+cdef inline const ProxyOut *cluster_says(const ClusterConf *conf, const Host *host) noexcept nogil:
+    # The PROXY header that this host is sent first; NULL: none.
+    return conf.says if host.socket == 0 else conf.socket_says[host.socket - 1]
 
 cdef void listener_conf_unref(ListenerConf *conf) noexcept nogil
 cdef RouteSet *route_set_new(uint32_t len) noexcept nogil             # refs = 1, no tables; NULL: no memory

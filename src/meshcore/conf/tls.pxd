@@ -19,6 +19,7 @@ cdef struct TlsSlot:
     const uint32_t *stats          # TLS_STATS slots: <prefix>.ssl.*
     uint32_t handshake_ms          # transport_socket_connect_timeout; 0 = off
     uint32_t timeout_stat          # what is counted when it is over
+    uint32_t unready_stat          # counts connections while a secret of the context has not come
 
 cdef struct TlsNames:
     # Whom a client dials, beside what its context says. The texts are copied.

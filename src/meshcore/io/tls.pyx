@@ -6,7 +6,7 @@ plain bytes are never more than its ciphertext, and of an earlier read at most o
 from libc.errno cimport EAGAIN, EINTR, ECONNRESET, errno
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, strlen
+from libc.string cimport memcpy, strdup, strlen
 
 from meshcore.base.buffer cimport (
     buffer_copy, buffer_drain, buffer_fini, buffer_iovecs, buffer_own, buffer_read, iovec,
@@ -16,7 +16,6 @@ from meshcore.base.hash cimport xxhash64
 from meshcore.base.held cimport held_append, held_fini
 from meshcore.base.span cimport Span, span
 from meshcore.base.wheel cimport timer_cancel, timer_init, wheel_arm
-from meshcore.conf.stat_ids cimport TLS_CONNECTION_ERROR
 from meshcore.conf.tls cimport TlsNames, tls_conf_unref, tls_slot_take
 from meshcore.io.loop cimport SCRATCH
 from meshcore.io.openssl cimport *
@@ -187,9 +186,6 @@ cdef bint tls_begin(Transport *transport, const TlsSlot *slot, bint server, cons
     tls.context = <TlsContext *>tls_slot_take(slot)
     timer_init(&tls.timer, on_timer, tls)
     transport.tls = tls
-    if tls.context.closed:
-        stat_inc(transport.loop.stats, slot.stats[TLS_CONNECTION_ERROR])
-        return False
     tls.ssl = SSL_new(tls.context.profile.ctx)
     if tls.ssl == NULL:
         return False
@@ -202,8 +198,12 @@ cdef bint tls_begin(Transport *transport, const TlsSlot *slot, bint server, cons
         SSL_set_accept_state(tls.ssl)
     elif not open_client(tls, names):
         return False
-    transport.shaking = server
-    if slot.handshake_ms:
+    transport.shaking = server and not tls.context.closed
+    if tls.context.closed:
+        stat_inc(transport.loop.stats, slot.unready_stat)
+        if server:
+            wheel_arm(&transport.loop.wheel, &tls.timer, clock_ms(&transport.loop.clock))
+    elif slot.handshake_ms:
         wheel_arm(&transport.loop.wheel, &tls.timer, clock_ms(&transport.loop.clock) + slot.handshake_ms)
     if server:
         transport_watch(transport)
@@ -230,13 +230,15 @@ cdef void tls_end(Transport *transport) noexcept nogil:
 
 
 cdef void on_timer(Timer *timer) noexcept nogil:
-    # While shaking: it takes too long. Later: ciphertext is held, and somebody reads again.
+    # While shaking: it takes too long, or cannot begin. Later: ciphertext is held, and somebody reads again.
     cdef Tls *tls = <Tls *>timer.owner
     cdef Transport *transport = tls.transport
     if transport.closing:
         return
     if tls.state == TLS_OPEN:
         read_held(tls)
+    elif tls.context.closed:
+        refuse(tls)
     elif tls.state != TLS_ENDED:
         stat_inc(transport.loop.stats, tls.slot.timeout_stat)
         end_handshake(tls, -EPROTO)
@@ -261,12 +263,34 @@ cdef void end_handshake(Tls *tls, int error) noexcept nogil:
         transport.ops.on_end(transport, error)
 
 
+cdef void refuse(Tls *tls) noexcept nogil:
+    # A secret has not come: nobody is let through, in Envoy's words.
+    if tls.state != TLS_ENDED:
+        tls.failure = strdup(b"TLS error: Secret is not supplied by SDS")
+        end_handshake(tls, -EPROTO)
+
+
+cdef void take_plain(Tls *tls) noexcept nogil:
+    # What the owner has to say before the handshake goes out together with its first message.
+    cdef Transport *transport = tls.transport
+    cdef TlsShared *shared = <TlsShared *>transport.loop.tls
+    cdef size_t n
+    transport.ops.on_dialled(transport)
+    n = transport.out.len
+    if n > 0 and n < WIRE // 2:
+        buffer_read(&transport.out, shared.wire, n)
+        shared.wire_len = n
+        buffer_drain(&transport.loop.buffers, &transport.out, n)
+
+
 cdef void tls_connected(Transport *transport) noexcept nogil:
     cdef Tls *tls = tls_of(transport)
     tls.state = TLS_SHAKING
     transport.shaking = True
     transport_watch(transport)
     (<TlsShared *>transport.loop.tls).feed_len = 0
+    if transport.ops.on_dialled != NULL:
+        take_plain(tls)
     shake(tls)
     send_wire(tls)
 
@@ -274,6 +298,9 @@ cdef void tls_connected(Transport *transport) noexcept nogil:
 cdef bint shake(Tls *tls) noexcept nogil:
     # One step; False: it has failed, and the owner knows.
     cdef int result
+    if tls.context.closed:
+        refuse(tls)
+        return False
     ERR_clear_error()
     result = SSL_do_handshake(tls.ssl)
     if result == 1:

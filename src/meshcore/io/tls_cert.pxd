@@ -42,7 +42,7 @@ cdef struct TlsCert:
     uint32_t staple_len
     int64_t staple_until_s         # its next update, seconds since the epoch
     bint must_staple               # the certificate says so (RFC 7633)
-    int64_t until_s                # the first end of what the chain holds, seconds since the epoch
+    int64_t until_s                # when the leaf ends, seconds since the epoch
     char *names                    # what SNI may ask for, lower case, one a line: DNS names, or the common name when there are none
     uint32_t names_len
 

@@ -217,8 +217,6 @@ cdef uint8_t fill(TlsCert *cert, STACK_X509 *chain, EVP_PKEY *key, Span staple) 
     cdef X509 *leaf = sk_X509_value(chain, 0)
     cdef int kind = EVP_PKEY_get_base_id(X509_get0_pubkey(leaf)) if X509_get0_pubkey(leaf) != NULL else 0
     cdef uint8_t error
-    cdef int64_t until
-    cdef int i
     cert.kind = KEY_RSA if kind == EVP_PKEY_RSA else (KEY_EC if kind == EVP_PKEY_EC else KEY_OTHER)
     if key != NULL:
         if not X509_check_private_key(leaf, key):
@@ -231,10 +229,7 @@ cdef uint8_t fill(TlsCert *cert, STACK_X509 *chain, EVP_PKEY *key, Span staple) 
     if not keep_chain(cert, chain) or not keep_names(cert, leaf) or not keep_staple(cert, staple):
         return CERT_NO_MEMORY
     cert.must_staple = X509_get_ext_by_NID(leaf, NID_tlsfeature, -1) >= 0
-    for i in range(sk_X509_num(chain)):
-        until = cert_seconds(X509_get0_notAfter(sk_X509_value(chain, i)))
-        if i == 0 or until < cert.until_s:
-            cert.until_s = until
+    cert.until_s = cert_seconds(X509_get0_notAfter(leaf))
     if cert.staple != NULL and not read_staple(cert, leaf):
         return CERT_BAD_STAPLE
     return CERT_OK

@@ -31,6 +31,8 @@ cdef enum FlushWhen:
 
 cdef struct TransportOps:
     void (*on_connected)(Transport *transport, int error) noexcept nogil      # dialled ones; 0 or a negative errno
+    # Dialled with TLS, connected, nothing sent yet: what the owner appends goes out in plain, before the handshake. NULL where nobody does.
+    void (*on_dialled)(Transport *transport) noexcept nogil
     void (*on_read)(Transport *transport, const char *at, size_t n) noexcept nogil
     void (*on_end)(Transport *transport, int error) noexcept nogil            # 0 = the peer's FIN, else a negative errno
     void (*on_high)(Transport *transport) noexcept nogil

@@ -127,7 +127,7 @@ cdef void start_try(Stream *stream, bint fresh, bint extra) noexcept nogil:
         count(stream, CLUSTER_CX_NONE_HEALTHY, 1)
         not_started(stream, extra)
         return
-    if own_origin(cluster, &stream.down.conn if stream.down != NULL else NULL, stream, &origin):
+    if own_origin(cluster, host, &stream.down.conn if stream.down != NULL else NULL, stream, &origin):
         pool = own_pool_of(cluster, host, priority_of(stream), speaks_http2(stream, cluster), &origin)
     else:
         pool = pool_of(cluster, host, priority_of(stream), speaks_http2(stream, cluster))

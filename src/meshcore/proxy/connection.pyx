@@ -24,7 +24,7 @@ from meshcore.io.listener cimport Server
 from meshcore.io.transport cimport (
     Transport, transport_close, transport_is_tls, transport_local, transport_remote, transport_resecure, transport_secure,
 )
-from meshcore.observe.counters cimport gauge_add, histogram_record, stat_inc
+from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add, stat_inc
 from meshcore.observe.record cimport IpAddress, Record
 from meshcore.proxy.accepted cimport accepted_start
 from meshcore.proxy.connection_state cimport connection_state_free
@@ -217,7 +217,7 @@ cdef void connection_begin(Connection *connection, const ConnectionOps *ops, Cha
     stat_inc(engine.stats, listener.conf.stats[LISTENER_CX_TOTAL])
     gauge_add(engine.stats, listener.conf.stats[LISTENER_CX_ACTIVE], 1)
     if transport_is_tls(transport) and chain.conf.hcm != NULL:
-        stat_inc(engine.stats, chain.conf.hcm.stats[HCM_CX_SSL_TOTAL])
+        stat_add(engine.stats, chain.conf.hcm.stats[HCM_CX_SSL_TOTAL], transport.shaking)      # not where a secret is missing
         gauge_add(engine.stats, chain.conf.hcm.stats[HCM_CX_SSL_ACTIVE], 1)
 
 

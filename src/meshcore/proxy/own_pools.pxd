@@ -9,7 +9,7 @@ from meshcore.proxy.origin cimport Origin
 
 # What of a client's connection and request hosts of a cluster are to see. False: nothing, any connection serves it. `connection` NULL: the
 # proxy's own try; `stream` NULL: no request.
-cdef bint own_origin(ClusterLocal *cluster, Connection *connection, Stream *stream, Origin *out) noexcept nogil
+cdef bint own_origin(ClusterLocal *cluster, const Host *host, Connection *connection, Stream *stream, Origin *out) noexcept nogil
 cdef Pool *own_pool_of(ClusterLocal *cluster, Host *host, uint8_t priority, bint http2, const Origin *origin) noexcept nogil   # found or made
 cdef void own_pool_remove(Pool *pool) noexcept nogil
 cdef void own_pools_retire(ClusterLocal *cluster) noexcept nogil

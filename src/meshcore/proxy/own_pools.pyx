@@ -6,6 +6,8 @@ from libc.string cimport memset
 from meshcore.base.hash cimport mix64
 from meshcore.base.span cimport span
 from meshcore.cluster.host cimport Host
+from meshcore.conf.proxy_out cimport ProxyOut
+from meshcore.conf.tables cimport cluster_says
 from meshcore.proxy.connection cimport connection_local
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.origin cimport Origin, origin_equal, origin_hash
@@ -16,10 +18,11 @@ cdef enum:
     FIRST_BUCKETS = 64
 
 
-cdef bint own_origin(ClusterLocal *cluster, Connection *connection, Stream *stream, Origin *out) noexcept nogil:
+cdef bint own_origin(ClusterLocal *cluster, const Host *host, Connection *connection, Stream *stream, Origin *out) noexcept nogil:
     cdef Arrival *arrival = connection.arrival if connection != NULL else NULL
+    cdef const ProxyOut *says = cluster_says(cluster.conf, host)
     cdef bint named = arrival != NULL and (arrival.bind.family != 0 or arrival.mark != 0)
-    if cluster.conf.says == NULL and cluster.conf.names == NULL and not named and not cluster.conf.own_pools:
+    if says == NULL and cluster.conf.names == NULL and not named and not cluster.conf.own_pools:
         return False
     memset(out, 0, sizeof(Origin))
     if cluster.conf.own_pools and connection != NULL:
@@ -27,14 +30,14 @@ cdef bint own_origin(ClusterLocal *cluster, Connection *connection, Stream *stre
     if named:
         out.bind = arrival.bind
         out.mark = arrival.mark
-    if cluster.conf.says != NULL and connection != NULL:
+    if says != NULL and connection != NULL:
         out.source = connection.remote
         out.destination = connection_local(connection)[0]
         if arrival != NULL:
             out.tlvs = span(arrival.tlvs.at, arrival.tlvs.len)
     if cluster.conf.names != NULL and stream != NULL and server_name_fill(stream, cluster, out):
         return True
-    return named or cluster.conf.says != NULL or cluster.conf.own_pools
+    return named or says != NULL or cluster.conf.own_pools
 
 
 cdef inline uint64_t key_of(Host *host, uint8_t priority, bint http2, uint64_t hash) noexcept nogil:

@@ -21,4 +21,5 @@ cdef void tcp_keep_failure(TcpSession *session, char **kept, Transport *transpor
 # Hooks of the session's timers and of its upstream transport.
 cdef void tcp_back_off_over(Timer *timer) noexcept nogil
 cdef void tcp_connect_timeout(Timer *timer) noexcept nogil
+cdef void tcp_dialled(Transport *transport) noexcept nogil                   # the socket is there: says a PROXY header, if there is one
 cdef void tcp_connected(Transport *transport, int error) noexcept nogil

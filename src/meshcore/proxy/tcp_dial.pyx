@@ -14,7 +14,8 @@ from meshcore.cluster.host cimport HOST_CX_ACTIVE, HOST_CX_CONNECT_FAIL, HOST_CX
 from meshcore.cluster.outlier cimport outlier_connected, outlier_failed
 from meshcore.conf.dial cimport Dial
 from meshcore.conf.stat_ids cimport *
-from meshcore.conf.tables cimport ClusterConf, TcpConf, cluster_tls
+from meshcore.conf.proxy_out cimport ProxyOut
+from meshcore.conf.tables cimport ClusterConf, TcpConf, cluster_says, cluster_tls
 from meshcore.conf.tls cimport TlsNames
 from meshcore.io.loop cimport loop_error_text
 from meshcore.io.transport cimport *
@@ -172,7 +173,7 @@ cdef bint dial(TcpSession *session, int *error) noexcept nogil:
     tcp_count_cluster(session, CLUSTER_RQ_PENDING_TOTAL, 1)
     tcp_count_cluster(session, CLUSTER_CX_TOTAL, 1)
     atomic_add(&host.stats[HOST_CX_TOTAL], 1)
-    if own_origin(session.cluster, &session.base.conn, NULL, &origin):
+    if own_origin(session.cluster, host, &session.base.conn, NULL, &origin):
         how = origin_dial(&origin, how, &room)
     names = origin_names(NULL, host)
     session.upstream = transport_dial(&engine.loop, host.dials, host.dials_len, how, cluster_tls(conf, host), &names, tcp_up_ops(), session, error)
@@ -242,10 +243,18 @@ cdef void tcp_leave_host(TcpSession *session) noexcept nogil:
     atomic_add(&session.host.stats[HOST_RQ_ACTIVE], -1)
 
 
+cdef void tcp_dialled(Transport *transport) noexcept nogil:
+    cdef TcpSession *session = <TcpSession *>transport.owner
+    cdef const ProxyOut *says = cluster_says(session.cluster.conf, session.host)
+    cdef Origin origin
+    if says != NULL:
+        own_origin(session.cluster, session.host, &session.base.conn, NULL, &origin)
+        origin_say(&origin, says, transport)
+
+
 cdef void tcp_connected(Transport *transport, int error) noexcept nogil:
     cdef TcpSession *session = <TcpSession *>transport.owner
     cdef ClusterConf *conf
-    cdef Origin origin
     timer_cancel(&session.base.engine.loop.wheel, &session.connecting)
     if error < 0:
         tcp_keep_failure(session, &session.up_failure, transport)
@@ -260,9 +269,8 @@ cdef void tcp_connected(Transport *transport, int error) noexcept nogil:
     transport_local(transport, &session.upstream_local)
     if session.host.outlier != NULL:
         outlier_connected(session.host.outlier)
-    if conf.says != NULL:
-        own_origin(session.cluster, &session.base.conn, NULL, &origin)
-        origin_say(&origin, conf.says, transport)
+    if not transport_is_tls(transport):
+        tcp_dialled(transport)
     if conf.keepalive:
         transport_keepalive(transport, conf.keepalive_probes, conf.keepalive_time_s, conf.keepalive_interval_s)
     histogram_record(session.base.engine.stats, conf.cx_connect_ms, (clock_ns(&session.base.engine.loop.clock) - session.dialled_ns) // NS_PER_MS)

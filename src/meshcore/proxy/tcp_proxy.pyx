@@ -23,7 +23,7 @@ from meshcore.proxy.engine cimport cluster_unuse, engine_find_cluster
 from meshcore.proxy.network_filter cimport network_filters_pass
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.tcp_dial cimport (
-    tcp_back_off_over, tcp_connect, tcp_connect_timeout, tcp_connected, tcp_keep_failure, tcp_leave_host, tcp_use_cluster,
+    tcp_back_off_over, tcp_connect, tcp_connect_timeout, tcp_connected, tcp_dialled, tcp_keep_failure, tcp_leave_host, tcp_use_cluster,
 )
 from meshcore.proxy.tcp_log cimport tcp_log_write
 from meshcore.proxy.tcp_session cimport tcp_conf, tcp_count, tcp_count_cluster, tcp_now_ms
@@ -447,6 +447,7 @@ early_ops.on_end = on_early_end
 
 cdef TransportOps up_ops
 up_ops.on_connected = tcp_connected
+up_ops.on_dialled = tcp_dialled
 up_ops.on_read = on_up_read
 up_ops.on_end = on_up_end
 up_ops.on_high = on_up_high

@@ -11,7 +11,8 @@ from meshcore.cluster.host cimport HOST_CX_ACTIVE, HOST_CX_TOTAL
 from meshcore.codec.head cimport HTTP_11
 from meshcore.conf.stat_ids cimport *
 from meshcore.conf.dial cimport Dial
-from meshcore.conf.tables cimport UPSTREAM_AUTO, ClusterConf, cluster_tls
+from meshcore.conf.proxy_out cimport ProxyOut
+from meshcore.conf.tables cimport UPSTREAM_AUTO, ClusterConf, cluster_says, cluster_tls
 from meshcore.conf.tls cimport TlsNames
 from meshcore.io.loop cimport loop_error_text
 from meshcore.io.transport cimport *
@@ -146,6 +147,16 @@ cdef Span failure_text(Transport *transport, int error) noexcept nogil:
     return error_text(error)
 
 
+cdef inline void say_origin(Upstream *upstream) noexcept nogil:
+    cdef const ProxyOut *says = cluster_says(conf_of(upstream), upstream.pool.host)
+    if says != NULL:
+        origin_say(upstream.pool.origin, says, upstream.transport)
+
+
+cdef void on_dialled(Transport *transport) noexcept nogil:
+    say_origin(<Upstream *>transport.owner)
+
+
 cdef void on_connected(Transport *transport, int error) noexcept nogil:
     cdef Upstream *upstream = <Upstream *>transport.owner
     cdef Upstream *settled
@@ -167,8 +178,8 @@ cdef void on_connected(Transport *transport, int error) noexcept nogil:
     if conf.max_connection_ms:
         wheel_arm(&upstream.engine.loop.wheel, &upstream.age, clock_ms(&upstream.engine.loop.clock) + conf.max_connection_ms)
     transport_local(transport, &upstream.local)
-    if conf.says != NULL:
-        origin_say(upstream.pool.origin, conf.says, transport)
+    if not transport_is_tls(transport):
+        say_origin(upstream)
     if not upstream.ops.opened(upstream):
         close_failed(upstream, RESET_CONNECT_REFUSED, span(b"", 0))
         return
@@ -258,6 +269,7 @@ cdef void upstream_lost(Upstream *upstream) noexcept nogil:
 
 cdef TransportOps dial_ops
 dial_ops.on_connected = on_connected
+dial_ops.on_dialled = on_dialled
 dial_ops.on_closed = upstream_closed
 
 

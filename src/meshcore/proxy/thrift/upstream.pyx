@@ -19,7 +19,8 @@ from meshcore.codec.thrift_reply cimport REPLY_MORE, thrift_reply_kind
 from meshcore.codec.thrift_stream cimport *
 from meshcore.codec.thrift_twitter cimport thrift_upgrade_name
 from meshcore.conf.stat_ids cimport *
-from meshcore.conf.tables cimport ClusterConf, cluster_tls
+from meshcore.conf.proxy_out cimport ProxyOut
+from meshcore.conf.tables cimport ClusterConf, cluster_says, cluster_tls
 from meshcore.conf.tls cimport TlsNames
 from meshcore.io.transport cimport *
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add
@@ -88,6 +89,16 @@ cdef ThriftUpstream *upstream_dial(ThriftPool *pool) noexcept nogil:
     return upstream
 
 
+cdef inline void say_origin(ThriftUpstream *upstream) noexcept nogil:
+    cdef const ProxyOut *says = cluster_says(cluster_of(upstream), upstream.pool.host)
+    if says != NULL:
+        origin_say(NULL, says, upstream.transport)     # as in Envoy: a call does not name its client
+
+
+cdef void on_dialled(Transport *transport) noexcept nogil:
+    say_origin(<ThriftUpstream *>transport.owner)
+
+
 cdef void on_connected(Transport *transport, int error) noexcept nogil:
     cdef ThriftUpstream *upstream = <ThriftUpstream *>transport.owner
     cdef Engine *engine = upstream.engine
@@ -99,8 +110,8 @@ cdef void on_connected(Transport *transport, int error) noexcept nogil:
     histogram_record(engine.stats, conf.cx_connect_ms, (clock_ns(&engine.loop.clock) - upstream.started_ns) // NS_PER_MS)
     if conf.keepalive:
         transport_keepalive(transport, conf.keepalive_probes, conf.keepalive_time_s, conf.keepalive_interval_s)
-    if conf.says != NULL:
-        origin_say(NULL, conf.says, transport)     # as in Envoy: a call does not name its client
+    if not transport_is_tls(transport):
+        say_origin(upstream)
     if conf.max_connection_ms:
         wheel_arm(&engine.loop.wheel, &upstream.age, clock_ms(&engine.loop.clock) + conf.max_connection_ms)
     transport_local(transport, &upstream.local)
@@ -487,6 +498,7 @@ cdef const char *thrift_up_state_name(uint8_t state) noexcept nogil:
 
 cdef TransportOps ops
 ops.on_connected = on_connected
+ops.on_dialled = on_dialled
 ops.on_read = on_read
 ops.on_end = on_end
 ops.on_high = on_high
