@@ -1,16 +1,37 @@
 """Certificates: reading, checking, keeping as DER, opening for a handshake. See tls_cert.pxd for the law."""
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, strcmp
 
 from meshcore.base.atomics cimport atomic_peek, atomic_swap_if, atomic_unref
 from meshcore.base.span cimport lower
 from meshcore.io.openssl cimport *
 from meshcore.io.tls_key cimport QUICK_MISMATCH, QUICK_NO_MEMORY, QUICK_OTHER, tls_key_quick
 
+cdef extern from "<openssl/asn1.h>" nogil:
+    ctypedef struct ASN1_ITEM
+    ctypedef struct OSSL_LIB_CTX
+    void *ASN1_item_d2i_ex(void **, const unsigned char **at, long n, const ASN1_ITEM *, OSSL_LIB_CTX *, const char *) noexcept
+
+cdef extern from "<openssl/x509.h>" nogil:
+    const ASN1_ITEM *X509_it() noexcept
+
+cdef extern from "<openssl/provider.h>" nogil:
+    OSSL_LIB_CTX *OSSL_LIB_CTX_new() noexcept
+    void *OSSL_PROVIDER_load(OSSL_LIB_CTX *, const char *name) noexcept
+
+cdef extern from "<openssl/pem.h>" nogil:
+    int PEM_read_bio(BIO *, char **name, char **header, unsigned char **data, long *n) noexcept
+
 cdef enum:
     LEAST_RSA_BITS = 2048
     NAME_MAX = 256
+
+# A library without algorithms. OpenSSL 3.0 decodes a certificate's public key as soon as it reads the certificate, which takes ten times as
+# long as all the rest; where there is nothing to decode it with, the key stays as it came.
+cdef OSSL_LIB_CTX *bare = OSSL_LIB_CTX_new()
+if bare != NULL and OSSL_PROVIDER_load(bare, b"null") == NULL:
+    bare = NULL
 
 
 cdef int give_password(char *out, int cap, int _writing, void *arg) noexcept nogil:
@@ -35,6 +56,45 @@ cdef STACK_X509 *read_chain(Span pem) noexcept nogil:
         if cert == NULL:
             break
         sk_X509_push(found, cert)
+    BIO_free(bio)
+    if sk_X509_num(found) == 0 or ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE:
+        sk_X509_pop_free(found, X509_free)
+        found = NULL
+    ERR_clear_error()
+    return found
+
+
+cdef X509 *read_quick(BIO *bio) noexcept nogil:
+    # The next certificate without its public key; NULL: there is none, or it is not of the common form.
+    cdef char *name = NULL
+    cdef char *header = NULL
+    cdef unsigned char *data = NULL
+    cdef const unsigned char *at
+    cdef X509 *cert = NULL
+    cdef long n = 0
+    if PEM_read_bio(bio, &name, &header, &data, &n) and strcmp(name, b"CERTIFICATE") == 0 and header[0] == 0:
+        at = data
+        cert = <X509 *>ASN1_item_d2i_ex(NULL, &at, n, X509_it(), bare, NULL)
+    OPENSSL_free(name)
+    OPENSSL_free(header)
+    OPENSSL_free(data)
+    return cert
+
+
+cdef STACK_X509 *read_chain_quick(Span pem) noexcept nogil:
+    # As read_chain, but no certificate knows its public key; NULL too where read_chain may know more.
+    cdef BIO *bio = BIO_new_mem_buf(pem.at, <int>pem.len) if bare != NULL else NULL
+    cdef STACK_X509 *found = sk_X509_new_null() if bio != NULL else NULL
+    cdef X509 *cert
+    if found == NULL:
+        BIO_free(bio)
+        return NULL
+    ERR_clear_error()
+    cert = read_quick(bio)
+    while cert != NULL:
+        sk_X509_push(found, cert)
+        ERR_clear_error()          # of public keys that were not decoded
+        cert = read_quick(bio)
     BIO_free(bio)
     if sk_X509_num(found) == 0 or ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE:
         sk_X509_pop_free(found, X509_free)
@@ -215,7 +275,7 @@ cdef bint read_staple(TlsCert *cert, X509 *leaf) noexcept nogil:
 
 cdef uint8_t fill(TlsCert *cert, STACK_X509 *chain, EVP_PKEY *key, Span staple) noexcept nogil:
     cdef X509 *leaf = sk_X509_value(chain, 0)
-    cdef int kind = EVP_PKEY_get_base_id(X509_get0_pubkey(leaf)) if X509_get0_pubkey(leaf) != NULL else 0
+    cdef int kind = EVP_PKEY_EC if cert.key != NULL else EVP_PKEY_get_base_id(X509_get0_pubkey(leaf)) if X509_get0_pubkey(leaf) != NULL else 0
     cdef uint8_t error
     cert.kind = KEY_RSA if kind == EVP_PKEY_RSA else (KEY_EC if kind == EVP_PKEY_EC else KEY_OTHER)
     if key != NULL:
@@ -239,7 +299,7 @@ cdef TlsCert *tls_cert_new(Span chain, Span key, Span password, Span pkcs12, Spa
     cdef TlsCert *cert = <TlsCert *>calloc(1, sizeof(TlsCert))
     cdef STACK_X509 *found = NULL
     cdef EVP_PKEY *private_key = NULL
-    cdef uint8_t quick
+    cdef uint8_t quick = QUICK_OTHER
     error[0] = CERT_OK
     if cert == NULL:
         error[0] = CERT_NO_MEMORY
@@ -249,16 +309,19 @@ cdef TlsCert *tls_cert_new(Span chain, Span key, Span password, Span pkcs12, Spa
         found = read_pkcs12(pkcs12, password, &private_key)
         error[0] = CERT_OK if found != NULL and private_key != NULL else CERT_BAD_PKCS12
     else:
-        found = read_chain(chain)
-        if found == NULL:
-            error[0] = CERT_BAD_CHAIN
-        elif key.len > 0:
+        found = read_chain_quick(chain) if key.len > 0 else NULL
+        if found != NULL:
             quick = tls_key_quick(key, sk_X509_value(found, 0), &cert.key, &cert.key_len)
-            if quick == QUICK_MISMATCH:
-                error[0] = CERT_KEY_MISMATCH
-            elif quick == QUICK_NO_MEMORY:
-                error[0] = CERT_NO_MEMORY
-            elif quick == QUICK_OTHER:
+        if quick == QUICK_MISMATCH:
+            error[0] = CERT_KEY_MISMATCH
+        elif quick == QUICK_NO_MEMORY:
+            error[0] = CERT_NO_MEMORY
+        elif quick == QUICK_OTHER:
+            sk_X509_pop_free(found, X509_free)
+            found = read_chain(chain)
+            if found == NULL:
+                error[0] = CERT_BAD_CHAIN
+            elif key.len > 0:
                 private_key = read_key(key, &password)
                 error[0] = CERT_OK if private_key != NULL else CERT_BAD_KEY
     if error[0] == CERT_OK:
