@@ -7,12 +7,14 @@ import ssl
 
 import pytest
 
+from mesh import ConfigError
+from mesh.config import load
 from mesh.testing import Upstream, running
 from mesh.testing.running import Running
 from mesh.testing.wire import LIMIT_S, Wire
 from tests.tls import certificates
 from tests.tls.certificates import Pair
-from tests.tls.peers import GET, ask, client_side, dialled, downstream, everything, secured
+from tests.tls.peers import GET, ask, client_side, dialled, downstream, everything, inline, secured
 
 
 def ssl_stats(proxy: Running) -> dict[str, int]:
@@ -137,3 +139,19 @@ def test_a_client_that_is_slow_with_its_handshake_is_let_go(pair: Pair) -> None:
         with socket.create_connection(("127.0.0.1", proxy.port), timeout=LIMIT_S) as wire:
             assert everything(wire) == b""
         assert proxy.stat(f"listener.127.0.0.1_{proxy.port}.downstream_cx_transport_socket_connect_timeout") == 1
+
+
+def test_a_chain_is_shown_whole_however_its_certificates_are_written(root: Pair) -> None:
+    middle = certificates.authority("middle", root)
+    deep = certificates.leaf(middle, "dns:a.test", chain=True)
+    for chain in (deep.pem, b"before\n" + deep.pem.replace(b"\n", b"\r\n") + b"behind\n"):
+        one = {"certificate_chain": inline(chain), "private_key": inline(deep.key_pem)}
+        with running(secured(downstream(common={"tls_certificates": [one]}))) as proxy, dialled(proxy.port, client_side(root)) as wire:
+            assert wire.getpeercert(binary_form=True) == deep.der
+
+
+@pytest.mark.parametrize("rest", [b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", b"-----BEGIN CERTIFICATE-----\nMII"])
+def test_a_chain_with_a_broken_certificate_is_refused(pair: Pair, rest: bytes) -> None:
+    one = {"certificate_chain": inline(pair.pem + rest), "private_key": inline(pair.key_pem)}
+    with pytest.raises(ConfigError, match="the certificate chain cannot be read"):
+        load(secured(downstream(common={"tls_certificates": [one]})))
