@@ -171,8 +171,8 @@ def _parameters(message: Any, low: Lowering, path: str, most: str) -> spec.TlsPa
 
 
 def _suites(entries: Any) -> list[str]:
-    """The names of cipher_suites; a group of equal preference, `[A|B]`, is an order."""
-    return [name for entry in entries for part in entry.split(":") for name in part.strip("[]").split("|")]
+    """The names of cipher_suites; a group of equal preference, `[A|B]`, is `A|B`."""
+    return [part.strip("[]") for entry in entries for part in entry.split(":")]
 
 
 def _alpn(common: Any, low: Lowering, path: str) -> tuple[str, ...]:

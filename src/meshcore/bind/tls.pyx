@@ -42,9 +42,9 @@ ERRORS = {
     contexts.TLS_BAD_CRL: "no certificate revocation list can be read",
 }
 VERSIONS = {"TLSv1_0": 0x301, "TLSv1_1": 0x302, "TLSv1_2": 0x303, "TLSv1_3": 0x304}
-# Envoy's defaults; its groups of equal preference become an order in which ChaCha20 comes first for clients that put it first.
+# Envoy's defaults.
 CIPHERS = (
-    "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-CHACHA20-POLY1305",
+    "ECDHE-ECDSA-AES128-GCM-SHA256|ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-AES128-GCM-SHA256|ECDHE-RSA-CHACHA20-POLY1305",
     "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384",
 )
 CURVES = ("X25519", "P-256")
@@ -125,7 +125,8 @@ cdef class Profile:
     def __cinit__(self, spec, trust):
         cdef contexts.ProfileSpec made
         cdef uint8_t error = 0
-        cdef bytes ciphers = ":".join(spec.parameters.ciphers or CIPHERS).encode()
+        cdef bytes groups = ":".join(spec.parameters.ciphers or CIPHERS).encode()
+        cdef bytes ciphers = groups.replace(b"|", b":")
         cdef bytes curves = ":".join(spec.parameters.curves or CURVES).encode()
         cdef bytes sigalgs = ":".join(spec.parameters.sigalgs).encode()
         cdef bytes alpn = alpn_wire(spec.alpn)
@@ -134,6 +135,7 @@ cdef class Profile:
         made.least_version = VERSIONS[spec.parameters.least]
         made.most_version = VERSIONS[spec.parameters.most]
         made.ciphers = ciphers
+        made.groups = groups if b"|" in groups else b""
         made.curves = curves
         made.sigalgs = sigalgs
         made.alpn = peek(alpn)

@@ -65,7 +65,8 @@ class TlsRules:
 
 @record
 class TlsParameters:
-    """Versions are TLSv1_0 | TLSv1_1 | TLSv1_2 | TLSv1_3; empty lists are Envoy's defaults."""
+    """Versions are TLSv1_0 | TLSv1_1 | TLSv1_2 | TLSv1_3; empty lists are Envoy's defaults. `A|B` among ciphers: one is as good as the
+    other."""
 
     least: str = "TLSv1_2"
     most: str = "TLSv1_3"

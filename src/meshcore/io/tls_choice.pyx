@@ -3,12 +3,12 @@
 The certificate: by the name that the client asks for, exact before wildcard, else the first one. Where several serve the name, one of each
 kind of key is offered and OpenSSL takes what the client can check, ECDSA before RSA.
 """
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 from posix.fcntl cimport O_APPEND, O_CREAT, O_WRONLY, open
 from posix.unistd cimport close, write
 
-from meshcore.base.span cimport lower
+from meshcore.base.span cimport Span, lower, span, span_is
 from meshcore.conf.stat_ids cimport TLS_OCSP_FAILED, TLS_OCSP_OMITTED, TLS_OCSP_REQUESTS, TLS_OCSP_RESPONSES
 from meshcore.io.openssl cimport *
 from meshcore.io.tls cimport Tls
@@ -23,6 +23,13 @@ from meshcore.observe.record cimport IpAddress
 cdef extern from "<openssl/crypto.h>" nogil:
     void *OPENSSL_malloc(size_t n) noexcept
 
+cdef extern from "<openssl/ssl.h>" nogil:
+    ctypedef struct STACK_SSL_CIPHER "STACK_OF(SSL_CIPHER)"
+    STACK_SSL_CIPHER *SSL_get_ciphers(const SSL *) noexcept
+    int sk_SSL_CIPHER_num(const STACK_SSL_CIPHER *) noexcept
+    const SSL_CIPHER *sk_SSL_CIPHER_value(const STACK_SSL_CIPHER *, int) noexcept
+    int SSL_set_cipher_list(SSL *, const char *) noexcept
+
 cdef extern from "<fcntl.h>" nogil:
     int O_CLOEXEC
 
@@ -34,6 +41,9 @@ cdef enum:
     TICKET_NAME = 16
     TICKET_HMAC = 32
     LINE_MAX = 1024
+    LIST_MAX = 2048                # of a list of cipher suites
+    GROUP_MAX = 16
+    SUITES_MAX = 1 << 16
 
 
 cdef inline Tls *tls_of_ssl(const SSL *ssl) noexcept nogil:
@@ -123,17 +133,104 @@ cdef int choose_certificate(SSL *ssl, void *arg) noexcept nogil:
 # --- ciphers --------------------------------------------------------------------------------------------------------
 
 
-cdef int choose_order(SSL *ssl, int *alert, void *arg) noexcept nogil:
-    # In TLS 1.3 all suites are good, and Envoy takes the client's order; before, ours.
+cdef size_t place_of(SSL *ssl, Span name) noexcept nogil:
+    # Where the client's hello names a suite; SUITES_MAX: nowhere.
+    cdef STACK_SSL_CIPHER *ours = SSL_get_ciphers(ssl)
+    cdef const unsigned char *theirs = NULL
+    cdef size_t n = SSL_client_hello_get0_ciphers(ssl, &theirs)
+    cdef const char *text
+    cdef uint16_t id
+    cdef size_t place
+    cdef int i
+    for i in range(sk_SSL_CIPHER_num(ours)):
+        text = SSL_CIPHER_get_name(sk_SSL_CIPHER_value(ours, i))
+        if not span_is(name, text, strlen(text)):
+            continue
+        id = SSL_CIPHER_get_protocol_id(sk_SSL_CIPHER_value(ours, i))
+        for place in range(n // 2):
+            if (<uint16_t>theirs[2 * place] << 8 | theirs[2 * place + 1]) == id:
+                return place
+    return SUITES_MAX
+
+
+cdef bint put_group(SSL *ssl, Span group, char *out) noexcept nogil:
+    # The members of "A|B", those first that the client names first, as "B:A"; whether that is another order.
+    cdef Span whole = group
+    cdef Span members[GROUP_MAX]
+    cdef size_t places[GROUP_MAX]
+    cdef Span member
+    cdef size_t place
+    cdef const char *bar
+    cdef int n = 0
+    cdef int i
+    cdef bint moved = False
+    while group.len > 0 and n < GROUP_MAX:
+        bar = <const char *>memchr(group.at, b'|', group.len)
+        member = span(group.at, bar - group.at if bar != NULL else group.len)
+        group = span(member.at + member.len + 1, group.len - member.len - 1) if bar != NULL else span(group.at, 0)
+        place = place_of(ssl, member)
+        i = n
+        while i > 0 and places[i - 1] > place:
+            members[i] = members[i - 1]
+            places[i] = places[i - 1]
+            i -= 1
+            moved = True
+        members[i] = member
+        places[i] = place
+        n += 1
+    if group.len > 0:
+        memcpy(out, whole.at, whole.len)       # too many to look at: as they stand
+        out[whole.len] = b':'
+        for i in range(<int>whole.len):
+            out[i] = b':' if out[i] == b'|' else out[i]
+        return False
+    for i in range(n):
+        memcpy(out, members[i].at, members[i].len)
+        out[members[i].len] = b':'
+        out += members[i].len + 1
+    return moved
+
+
+cdef void order_groups(SSL *ssl, const char *groups) noexcept nogil:
+    # OpenSSL knows no suites that are as good as each other: the connection gets an order of its own where the client has another.
+    cdef char list[LIST_MAX]
+    cdef size_t n = strlen(groups)
+    cdef size_t done = 0
+    cdef const char *colon
+    cdef size_t one
+    cdef bint moved = False
+    if n + 2 > LIST_MAX:
+        return
+    while done < n:
+        colon = <const char *>memchr(groups + done, b':', n - done)
+        one = colon - groups - done if colon != NULL else n - done
+        if put_group(ssl, span(groups + done, one), list + done):
+            moved = True
+        done += one + 1
+    list[n] = 0
+    if moved:
+        SSL_set_cipher_list(ssl, list)
+
+
+cdef bint offers_1_3(SSL *ssl) noexcept nogil:
     cdef const unsigned char *at = NULL
     cdef size_t n = 0
     cdef size_t i = 1
     if SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &at, &n):
         while i + 1 < n:
-            if at[i] == 3 and at[i + 1] == 4 and tls_of_ssl(ssl).context.profile.speaks_1_3:
-                SSL_clear_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE)
-                break
+            if at[i] == 3 and at[i + 1] == 4:
+                return True
             i += 2
+    return False
+
+
+cdef int choose_order(SSL *ssl, int *alert, void *arg) noexcept nogil:
+    # In TLS 1.3 all suites are good, and Envoy takes the client's order; before, ours, where that is one.
+    cdef TlsProfile *profile = tls_of_ssl(ssl).context.profile
+    if profile.speaks_1_3 and offers_1_3(ssl):
+        SSL_clear_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE)
+    elif profile.groups != NULL:
+        order_groups(ssl, profile.groups)
     return SSL_CLIENT_HELLO_SUCCESS
 
 

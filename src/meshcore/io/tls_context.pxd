@@ -38,6 +38,7 @@ cdef struct TlsProfile:
     bint server
     bint speaks_1_3
     bint grants                    # clients of TLS 1.3 get tickets
+    char *groups                   # servers: cipher suites of TLS 1.2, "A|B:C" where A and B are as good; NULL: all stand in an order
     TlsTrust *trust                # a reference; NULL: nobody is checked against authorities
     char *alpn                     # wire form, our preference first
     uint32_t alpn_len
@@ -50,6 +51,7 @@ cdef struct ProfileSpec:
     int least_version              # OpenSSL's numbers
     int most_version
     const char *ciphers            # of TLS 1.2 and before
+    const char *groups             # the same, "A|B:C" where A and B are as good; empty: there are no such
     const char *curves
     const char *sigalgs
     Span alpn

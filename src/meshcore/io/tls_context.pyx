@@ -1,11 +1,12 @@
 """TLS contexts: building profiles, rules and contexts, and letting them go. See tls_context.pxd for the law."""
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc, qsort
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memchr, memcmp, memcpy, strlen
 
 from meshcore.base.arena cimport arena_fini, arena_init
 from meshcore.base.atomics cimport atomic_ref, atomic_swap, atomic_unref
 from meshcore.base.hash cimport xxhash64
+from meshcore.base.span cimport span
 from meshcore.io.openssl cimport *
 from meshcore.io.tls_cert cimport cert_seconds, tls_cert_unref
 from meshcore.io.tls_choice cimport choose_alpn, choose_certificate, choose_order, choose_staple, encrypt_ticket, keep_session, write_keys
@@ -156,6 +157,8 @@ cdef TlsProfile *tls_profile_new(const ProfileSpec *spec, uint8_t *error) noexce
     profile.server = spec.server
     profile.speaks_1_3 = spec.most_version >= TLS1_3_VERSION
     profile.grants = spec.server and (spec.stateless or spec.stateful)
+    if spec.server and not spec.client_prefers and spec.groups[0] != 0:
+        profile.groups = copy_bytes(span(spec.groups, strlen(spec.groups)))
     profile.alpn = copy_bytes(spec.alpn)
     profile.alpn_len = spec.alpn.len
     if spec.tickets.len > 0:
@@ -170,7 +173,7 @@ cdef TlsProfile *tls_profile_new(const ProfileSpec *spec, uint8_t *error) noexce
     if spec.server or not spec.renegotiation:
         SSL_CTX_set_options(profile.ctx, SSL_OP_NO_RENEGOTIATION)
     if spec.server and not spec.client_prefers:
-        SSL_CTX_set_options(profile.ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA)
+        SSL_CTX_set_options(profile.ctx, SSL_OP_CIPHER_SERVER_PREFERENCE)
     set_sessions(profile.ctx, spec)
     error[0] = set_algorithms(profile.ctx, spec)
     ERR_clear_error()
@@ -192,6 +195,7 @@ cdef void tls_profile_unref(TlsProfile *profile) noexcept nogil:
             SSL_CTX_free(profile.ctx)
         tls_trust_unref(profile.trust)
         free(profile.alpn)
+        free(profile.groups)
         free(profile.tickets)
         free(profile)
 
