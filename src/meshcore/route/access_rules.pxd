@@ -12,6 +12,7 @@ from meshcore.observe.ip cimport Cidr
 from meshcore.observe.metadata cimport FilterState
 from meshcore.observe.record cimport IpAddress, Record
 from meshcore.observe.tls_facts cimport TlsFacts
+from meshcore.route.access_index cimport AccessIndex
 from meshcore.route.match_tree cimport MatchTree
 from meshcore.route.matcher cimport HeaderMatcher, StringMatcher
 from meshcore.route.stream_matcher cimport FilterStateMatcher, MetadataMatcher
@@ -67,6 +68,9 @@ cdef struct AccessRules:
     bint hints                     # some verdict is ACCESS_LOG
     AccessPolicy *policies
     uint32_t policies_len
+    uint8_t looked_up              # ACCESS_PATH, ACCESS_HEADER: what `index` knows policies by; ACCESS_ANY: there is no index
+    HeaderMatcher *lookup_header   # the header's name
+    AccessIndex index
     const MatchTree *tree          # in their place, its actions are numbers of `verdicts`; NULL: policies decide
     AccessVerdict *verdicts
 

@@ -5,8 +5,9 @@ from meshcore.base.arena cimport arena_take
 from meshcore.base.span cimport span
 from meshcore.observe.ip cimport cidr_holds
 from meshcore.observe.tls_facts cimport FACT_DNS_NAMES, FACT_SUBJECT, FACT_URI_NAMES, tls_fact, tls_next_name
+from meshcore.route.access_index cimport AccessIndex, AccessSlot, access_slot
 from meshcore.route.match_tree cimport match_tree_find
-from meshcore.route.matcher cimport header_matches, string_matches
+from meshcore.route.matcher cimport header_matches, header_nth_value, string_matches
 from meshcore.route.stream_matcher cimport filter_state_accepted, metadata_accepted
 
 cdef Span DENIED = span(b"rbac_access_denied_matched_policy[", 34)
@@ -103,9 +104,61 @@ cdef void ask_tree(const AccessRules *rules, const AccessFacts *facts, AccessAns
     answer.hint = verdict.action == ACCESS_LOG
 
 
-cdef void access_ask(const AccessRules *rules, const AccessFacts *facts, AccessAnswer *answer) noexcept nogil:
-    cdef const AccessPolicy *policy
+cdef bint decides(const AccessRules *rules, uint32_t place, const AccessFacts *facts, AccessAnswer *answer) noexcept nogil:
+    # Whether that policy holds.
+    cdef const AccessPolicy *policy = &rules.policies[place]
+    if not holds(&policy.permission, facts) or not holds(&policy.principal, facts):
+        return False
+    answer.place = <int32_t>place
+    answer.policy = policy.name
+    answer.allowed = rules.action != ACCESS_DENY
+    answer.hint = answer.hinted
+    return True
+
+
+cdef void ask_all(const AccessRules *rules, const AccessFacts *facts, AccessAnswer *answer) noexcept nogil:
     cdef uint32_t i
+    for i in range(rules.policies_len):
+        if decides(rules, i, facts, answer):
+            return
+
+
+cdef bint one_value(const AccessRules *rules, const AccessFacts *facts, Span *value) noexcept nogil:
+    # What the index is asked for; an empty text for a header that is not there, which no exact condition of the index accepts. False: there
+    # are several.
+    cdef Span second
+    if rules.looked_up == ACCESS_PATH:
+        value[0] = path_alone(facts.request.path)
+        return True
+    value[0] = span(NULL, 0)
+    return not header_nth_value(rules.lookup_header, facts.request, 0, value) or \
+        not header_nth_value(rules.lookup_header, facts.request, 1, &second)
+
+
+cdef void ask_index(const AccessRules *rules, const AccessFacts *facts, AccessAnswer *answer) noexcept nogil:
+    # Those of the value and the others, in the order of their places.
+    cdef const AccessIndex *index = &rules.index
+    cdef const AccessSlot *slot
+    cdef uint32_t i = 0
+    cdef uint32_t j = 0
+    cdef uint32_t place
+    cdef Span value
+    if not one_value(rules, facts, &value):
+        ask_all(rules, facts, answer)
+        return
+    slot = access_slot(index, value)
+    while i < slot.places_len or j < index.rest_len:
+        if j == index.rest_len or (i < slot.places_len and slot.places[i] < index.rest[j]):
+            place = slot.places[i]
+            i += 1
+        else:
+            place = index.rest[j]
+            j += 1
+        if decides(rules, place, facts, answer):
+            return
+
+
+cdef void access_ask(const AccessRules *rules, const AccessFacts *facts, AccessAnswer *answer) noexcept nogil:
     memset(answer, 0, sizeof(AccessAnswer))
     answer.place = -1
     if rules.tree != NULL:
@@ -113,14 +166,10 @@ cdef void access_ask(const AccessRules *rules, const AccessFacts *facts, AccessA
         return
     answer.allowed = rules.action != ACCESS_ALLOW
     answer.hinted = rules.action == ACCESS_LOG
-    for i in range(rules.policies_len):
-        policy = &rules.policies[i]
-        if holds(&policy.permission, facts) and holds(&policy.principal, facts):
-            answer.place = <int32_t>i
-            answer.policy = policy.name
-            answer.allowed = rules.action != ACCESS_DENY
-            answer.hint = answer.hinted
-            return
+    if rules.looked_up == ACCESS_ANY:
+        ask_all(rules, facts, answer)
+    else:
+        ask_index(rules, facts, answer)
 
 
 cdef Span access_details(const AccessAnswer *answer, Arena *arena) noexcept nogil:
