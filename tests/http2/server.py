@@ -76,6 +76,7 @@ class Link:
         self.calls: dict[int, Call] = {}
         self.credit = True
         self.pings = 0
+        self.goaway: int | None = None
 
     def flush(self) -> None:
         self.sock.sendall(self.connection.data_to_send())
@@ -104,6 +105,8 @@ class Link:
             self.calls[event.stream_id].cancelled = int(event.error_code)
         elif isinstance(event, h2.events.PingReceived):
             self.pings += 1
+        elif isinstance(event, h2.events.ConnectionTerminated):
+            self.goaway = int(event.error_code)
         elif isinstance(event, h2.events.StreamEnded) and not self.server.early:
             self.server.answer(self.calls[event.stream_id])
 

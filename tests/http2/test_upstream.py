@@ -3,16 +3,29 @@ clients of both versions."""
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 from pathlib import Path
 
 import h2.settings
 import pytest
 
-from mesh.testing import running, until
+from mesh.testing import LIMIT_S, running, until
+from tests.http2.frames import DATA, frame
 from tests.http2.peer import Http2Client
 from tests.http2.server import Call, Http2Server, http2_bootstrap
 
-NO_ERROR, REFUSED, INTERNAL = 0, 7, 2
+NO_ERROR, PROTOCOL_ERROR, INTERNAL, REFUSED = 0, 1, 2, 7
+WIDE = 2**30
+
+
+def pour(port: int) -> None:
+    """A client of HTTP/1 that sends a body until nobody takes any more."""
+    with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as sock, contextlib.suppress(OSError):
+        sock.sendall(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % WIDE)
+        while True:
+            sock.sendall(bytes(65536))
 
 
 def echo(call: Call) -> None:
@@ -116,6 +129,37 @@ def test_a_connection_that_breaks_fails_all_of_its_requests() -> None:
         streams = [client.request("/") for _ in range(3)]
         assert [client.answer(stream).status for stream in streams] == [503, 503, 503]
         assert p.up("upstream_cx_destroy_with_active_rq") == 1
+
+
+def test_a_host_that_breaks_the_rules_is_told_why() -> None:
+    def answer(call: Call) -> None:
+        call.link.sock.sendall(frame(DATA, 0, 0, b"x"))
+
+    with Http2Server(answer) as up, running(http2_bootstrap(up.port)) as p:
+        assert p.get().status == 502
+        until(lambda: up.links[0].goaway == PROTOCOL_ERROR, "GOAWAY with its code")
+
+
+@pytest.mark.slow
+def test_a_host_that_breaks_the_rules_and_reads_nothing_is_left_at_once() -> None:
+    full, over = threading.Event(), threading.Event()
+
+    def answer(call: Call) -> None:
+        call.connection.increment_flow_control_window(WIDE)
+        call.connection.increment_flow_control_window(WIDE, call.stream)
+        call.link.flush()
+        full.wait(LIMIT_S)
+        call.link.sock.sendall(frame(DATA, 0, 0, b"x"))
+        over.wait(LIMIT_S)
+
+    with Http2Server(answer, early=True) as up, running(http2_bootstrap(up.port)) as p:
+        client = threading.Thread(target=pour, args=(p.port,))
+        client.start()
+        p.wait_stat("http.test.downstream_flow_control_paused_reading_total", 1)
+        full.set()
+        until(lambda: p.up("upstream_cx_protocol_error") == 1 and p.up("upstream_cx_active") == 0, "the end of the connection")
+        over.set()
+        client.join(LIMIT_S)
 
 
 def test_trailers_and_1xx_pass_both_ways() -> None:

@@ -109,6 +109,7 @@ cdef void transport_move(Transport *transport, Buffer *data) noexcept nogil   # 
 cdef void transport_flush_all(Loop *loop) noexcept nogil                      # sends what is due; ends every event
 cdef void transport_flush_late_ones(Loop *loop) noexcept nogil                # io/loop alone: before it sleeps
 cdef void transport_finish(Transport *transport) noexcept nogil               # FIN when all is written
+cdef void transport_say_last(Transport *transport) noexcept nogil             # before transport_close: what the kernel takes of `out` at once
 cdef void transport_close(Transport *transport) noexcept nogil
 cdef void transport_reset(Transport *transport) noexcept nogil                # RST instead of FIN
 cdef void transport_keepalive(Transport *transport, uint32_t probes, uint32_t time_s, uint32_t interval_s) noexcept nogil

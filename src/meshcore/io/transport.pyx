@@ -514,6 +514,16 @@ cdef void leave_late_ones(Transport *transport) noexcept nogil:
     other.next_dirty = transport.next_dirty
 
 
+cdef void transport_say_last(Transport *transport) noexcept nogil:
+    # Nothing is waited for: a peer that does not read does not hear it.
+    if transport.closing or transport.failed or transport.connecting or transport.out.len == 0:
+        return
+    if transport.tls != NULL:
+        layer.send(transport)
+    else:
+        send_all(transport)
+
+
 cdef void transport_finish(Transport *transport) noexcept nogil:
     transport.finishing = True
     transport_flush(transport)

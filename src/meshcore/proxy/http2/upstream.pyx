@@ -102,6 +102,8 @@ cdef void fail(Http2Upstream *upstream, int reason) noexcept nogil:
             continue
         attempt = <Attempt *>server.owner
         let_go(upstream, attempt)
+        if reason == RESET_TERMINATION:
+            count(upstream, CLUSTER_RQ_PENDING_FAILURE_EJECT, 1)       # as Envoy counts streams whose connection ended
         attempt_failed(attempt, reason, span(b"", 0))
         server = upstream.session.streams
 
@@ -378,6 +380,7 @@ cdef void broken(Http2Upstream *upstream) noexcept nogil:
     cdef Attempt *wrong
     if upstream.base.state == UP_CLOSED:
         return
+    transport_say_last(upstream.base.transport)        # the GOAWAY that says what the host did
     count(upstream, CLUSTER_CX_PROTOCOL_ERROR, 1)
     upstream.base.local_close = True
     while server != NULL and (server.wrong == HTTP2_STREAM_OK or server.owner == NULL):
