@@ -8,7 +8,7 @@ from libc.stdint cimport uint32_t
 from meshcore.bind.filter_compile cimport *
 from meshcore.bind.filter_compressor cimport compile_compressor, compile_decompressor
 from meshcore.bind.filter_facts cimport *
-from meshcore.bind.filter_grpc cimport compile_grpc_stats, compile_grpc_web
+from meshcore.bind.filter_grpc cimport *
 from meshcore.bind.filter_heads cimport *
 from meshcore.bind.filter_limits cimport *
 from meshcore.bind.filter_ratelimit cimport compile_local_ratelimit, compile_ratelimit
@@ -28,6 +28,8 @@ from meshcore.filter.decompressor cimport decompressor_filter
 from meshcore.filter.fault cimport fault_filter
 from meshcore.filter.cors cimport cors_filter
 from meshcore.filter.csrf cimport csrf_filter
+from meshcore.filter.grpc_http1_bridge cimport grpc_http1_bridge_filter
+from meshcore.filter.grpc_http1_reverse_bridge cimport grpc_http1_reverse_bridge_filter
 from meshcore.filter.grpc_stats cimport grpc_stats_filter
 from meshcore.filter.grpc_web cimport grpc_web_filter
 from meshcore.filter.header_mutation cimport header_mutation_filter
@@ -73,6 +75,8 @@ native("header_mutation", header_mutation_filter(), compile_header_mutation)
 native("cors", cors_filter(), compile_cors)
 native("grpc_web", grpc_web_filter(), compile_grpc_web)
 native("grpc_stats", grpc_stats_filter(), compile_grpc_stats)
+native("grpc_http1_bridge", grpc_http1_bridge_filter(), compile_grpc_bridge)
+native("grpc_http1_reverse_bridge", grpc_http1_reverse_bridge_filter(), compile_grpc_reverse_bridge)
 native("csrf", csrf_filter(), compile_csrf)
 native("health_check", health_check_filter(), compile_health_check)
 native("bandwidth_limit", bandwidth_limit_filter(), compile_bandwidth_limit)

@@ -308,6 +308,25 @@ class GrpcWeb:
 
 
 @record
+class GrpcBridge:
+    """envoy.extensions.filters.http.grpc_http1_bridge.v3.Config."""
+
+    upgrade_protobuf: bool = False
+    ignore_query: bool = False
+
+
+@record
+class GrpcReverseBridge:
+    """envoy.extensions.filters.http.grpc_http1_reverse_bridge.v3.FilterConfig; `size_header` in lower case. `disabled`: on a route, where
+    nothing else is said."""
+
+    content_type: str = ""
+    withhold_frames: bool = False
+    size_header: str = ""
+    disabled: bool = False
+
+
+@record
 class StatefulSession:
     """envoy.extensions.filters.http.stateful_session.v3.StatefulSession, of a cookie or a header. `attributes`: of the cookie, (name,
     value). `disabled`: on a route."""

@@ -3,12 +3,12 @@ from libc.stdint cimport int64_t, uint8_t
 
 from meshcore.base.buffer cimport Slice
 from meshcore.base.span cimport span, span_find
+from meshcore.codec.grpc_frame cimport GRPC_FRAME_HEAD
 from meshcore.codec.head cimport *
 from meshcore.observe.counters cimport stat_inc
 from meshcore.observe.late_stats cimport *
 
 cdef enum:
-    FRAME_HEAD = 5
     CALL_PARTS = 9                 # cluster. NAME . PROTOCOL . SERVICE . METHOD .
 
 
@@ -89,7 +89,7 @@ cdef uint64_t grpc_frames_count(GrpcFrames *frames, const Buffer *data) noexcept
     while item != NULL:
         i = 0
         while i < item.len:
-            if frames.head < FRAME_HEAD:
+            if frames.head < GRPC_FRAME_HEAD:
                 begun += frames.head == 0
                 if frames.head > 0:
                     frames.left = frames.left << 8 | <uint8_t>item.at[i]
@@ -99,7 +99,7 @@ cdef uint64_t grpc_frames_count(GrpcFrames *frames, const Buffer *data) noexcept
                 part = min(frames.left, item.len - i)
                 frames.left -= part
                 i += part
-            if frames.head == FRAME_HEAD and frames.left == 0:
+            if frames.head == GRPC_FRAME_HEAD and frames.left == 0:
                 frames.head = 0
         item = item.next
     return begun

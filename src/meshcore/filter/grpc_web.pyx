@@ -10,6 +10,7 @@ from meshcore.base.arena cimport arena_take
 from meshcore.base.buffer cimport *
 from meshcore.base.span cimport Span, span, span_is, write_u64
 from meshcore.codec.base64 cimport base64_decode, base64_encode, base64_len
+from meshcore.codec.grpc_frame cimport GRPC_FRAME_HEAD, grpc_frame_len, grpc_frame_write
 from meshcore.codec.head cimport *
 from meshcore.codec.status cimport grpc_status_of
 from meshcore.filter.grpc_calls cimport grpc_call_stat, grpc_charge_status, grpc_path_split
@@ -18,7 +19,6 @@ from meshcore.observe.late_stats cimport LateStat
 from meshcore.route.table cimport request_is_grpc
 
 cdef enum:
-    FRAME_HEAD = 5
     TRAILERS_FRAME = 0x80
     PIECE = 12000                  # a multiple of 3 and of 4 that, encoded, fits a chunk
     MESSAGE_MAX = 16384            # of a body that becomes grpc-message
@@ -191,7 +191,7 @@ cdef bint encode(HttpStream *stream, Buffer *source, uint64_t n, Buffer *out) no
 
 cdef int on_response_data(HttpStream *stream, uint8_t n, Buffer *data, bint end) noexcept nogil:
     cdef WebState *state = <WebState *>stream.state[n]
-    cdef uint8_t head[FRAME_HEAD]
+    cdef uint8_t head[GRPC_FRAME_HEAD]
     cdef Buffer encoded
     cdef uint64_t whole
     if state == NULL:
@@ -204,9 +204,9 @@ cdef int on_response_data(HttpStream *stream, uint8_t n, Buffer *data, bint end)
     buffer_init(&encoded)
     if buffer_own(stream.buffers, data):
         buffer_move(&state.unframed, data)
-    while state.unframed.len >= FRAME_HEAD:
-        buffer_read(&state.unframed, <char *>head, FRAME_HEAD)
-        whole = FRAME_HEAD + (<uint64_t>head[1] << 24 | <uint64_t>head[2] << 16 | <uint64_t>head[3] << 8 | head[4])
+    while state.unframed.len >= GRPC_FRAME_HEAD:
+        buffer_read(&state.unframed, <char *>head, GRPC_FRAME_HEAD)
+        whole = GRPC_FRAME_HEAD + grpc_frame_len(head)
         if state.unframed.len < whole or not encode(stream, &state.unframed, whole, &encoded):
             break
     buffer_fini(stream.buffers, data)
@@ -244,15 +244,11 @@ cdef int on_response_trailers(HttpStream *stream, uint8_t n, Head *trailers) noe
     if state.foreign:
         return FILTER_CONTINUE
     len = fields_len(trailers)
-    at = out = <char *>arena_take(stream.arena, FRAME_HEAD + len)
+    at = out = <char *>arena_take(stream.arena, GRPC_FRAME_HEAD + len)
     if out == NULL:
         return FILTER_CONTINUE
-    out[0] = <char>TRAILERS_FRAME
-    out[1] = <char>(len >> 24)
-    out[2] = <char>(len >> 16)
-    out[3] = <char>(len >> 8)
-    out[4] = <char>len
-    out += FRAME_HEAD
+    grpc_frame_write(out, TRAILERS_FRAME, len)
+    out += GRPC_FRAME_HEAD
     for i in range(trailers.len):
         header = &trailers.headers[i]
         if header.dropped:
@@ -263,7 +259,7 @@ cdef int on_response_trailers(HttpStream *stream, uint8_t n, Head *trailers) noe
         out = put(out, b"\r\n", 2)
     buffer_init(&plain)
     buffer_init(&text)
-    if not buffer_copy(stream.buffers, &plain, at, FRAME_HEAD + len):
+    if not buffer_copy(stream.buffers, &plain, at, GRPC_FRAME_HEAD + len):
         return FILTER_CONTINUE
     if state.text_out:
         encode(stream, &plain, plain.len, &text)

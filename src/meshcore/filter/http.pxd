@@ -92,6 +92,9 @@ cdef struct StreamOps:
     void (*inject_request)(HttpStream *stream, uint8_t n, Buffer *data, bint end) noexcept nogil
     void (*inject_response)(HttpStream *stream, uint8_t n, Buffer *data, bint end) noexcept nogil
     void (*hold_back)(HttpStream *stream, uint8_t n, bint response, bint on) noexcept nogil     # whether the sender is read no further
+    # From a response hook of the n-th filter that was told `end`, and then continues: the response ends with trailers instead, an empty head
+    # for which comes back (NULL: no memory). `data`: what goes before them where the head was all, taken; else NULL.
+    Head *(*add_trailers)(HttpStream *stream, uint8_t n, Buffer *data) noexcept nogil
     void (*reply)(HttpStream *stream, const LocalReply *reply) noexcept nogil
     # How many hosts a cluster has, and how many of them are healthy or degraded; False: there is no such cluster.
     bint (*cluster_members)(HttpStream *stream, int64_t index, uint32_t *total, uint32_t *available) noexcept nogil

@@ -3,6 +3,7 @@ from libc.stdint cimport uint8_t
 
 from meshcore.base.buffer cimport Buffer
 from meshcore.base.span cimport Span
+from meshcore.codec.head cimport Head
 from meshcore.proxy.objects cimport Stream
 
 cdef bint chain_init(Stream *stream) noexcept nogil                            # False: no memory for the filters' state
@@ -15,6 +16,7 @@ cdef void chain_response_data(Stream *stream, Span data, bint end) noexcept nogi
 cdef void chain_response_trailers(Stream *stream) noexcept nogil
 cdef void chain_resume(Stream *stream, bint response, uint8_t n) noexcept nogil          # by the filter that stopped
 cdef void chain_inject(Stream *stream, bint response, uint8_t n, Buffer *data, bint end) noexcept nogil
+cdef Head *chain_add_trailers(Stream *stream, uint8_t n, Buffer *data) noexcept nogil     # by a filter that was told the end
 cdef void chain_hold_back(Stream *stream, bint response, uint8_t n, bint on) noexcept nogil
 # A local reply comes: what waits is forgotten. `direct`: filters have seen a response head already, and see no other.
 cdef void chain_skip_response(Stream *stream, bint direct) noexcept nogil

@@ -11,13 +11,14 @@ from libc.string cimport memset
 from meshcore.base.arena cimport arena_take
 from meshcore.base.buffer cimport *
 from meshcore.base.span cimport span
+from meshcore.codec.head cimport Head
 from meshcore.conf.stat_ids cimport HCM_RQ_TOO_LARGE, HCM_RS_TOO_LARGE
 from meshcore.filter.http cimport *
 from meshcore.observe.counters cimport stat_inc
 from meshcore.proxy.client cimport client_pause, client_resume
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.router cimport router_request_buffer, router_request_data, router_request_head, router_request_trailers
-from meshcore.proxy.stream cimport stream_reply_simple, stream_reset
+from meshcore.proxy.stream cimport stream_reply_simple, stream_reset, stream_trailers
 from meshcore.proxy.stream_response cimport *
 from meshcore.route.table cimport RouteFilters
 
@@ -116,6 +117,11 @@ cdef void run_head(Stream *stream, Chain *chain, int n) noexcept nogil:
                 answer = ops.on_response_head(&stream.http, n, chain.head_end)
             if over(stream, chain):
                 return
+            if chain.head_end and chain.holds[n].bits & HOLD_SAW_TRAILERS:
+                chain.head_end = False
+                chain.holds[n].bits |= HOLD_HEAD
+                release(stream, chain, n)
+                return
         if answer == FILTER_STOP or (answer == FILTER_BUFFER and not chain.head_end):
             chain.holding |= <uint32_t>1 << n
             chain.holds[n].bits = HOLD_HEAD | (HOLD_WHOLE if answer == FILTER_BUFFER else 0)
@@ -160,6 +166,10 @@ cdef void run_data(Stream *stream, Chain *chain, int n, Buffer *data, bint end) 
                 return
             if answer == FILTER_TAKEN:
                 buffer_fini(pool_of(stream), data)
+                return
+            if end and chain.holds[n].bits & HOLD_SAW_TRAILERS:
+                buffer_move(&chain.holds[n].waiting, data)
+                release(stream, chain, n)
                 return
             if data.len == 0 and not end:
                 buffer_fini(pool_of(stream), data)
@@ -306,6 +316,17 @@ cdef void chain_inject(Stream *stream, bint response, uint8_t n, Buffer *data, b
         buffer_fini(pool_of(stream), data)
         return
     run_data(stream, chain, following(chain, n), data, end)
+
+
+cdef Head *chain_add_trailers(Stream *stream, uint8_t n, Buffer *data) noexcept nogil:
+    cdef Hold *hold = &stream.response_chain.holds[n]
+    cdef Head *trailers = stream_trailers(stream, &stream.trailers, True)
+    if trailers != NULL:
+        stream.record.trailers = trailers
+        hold.bits |= HOLD_TRAILERS | HOLD_SAW_TRAILERS
+    if data != NULL:
+        buffer_move(&hold.waiting, data)
+    return trailers
 
 
 # --- requests -------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from meshcore.proxy.route_timeouts cimport route_timeouts_expect
 from meshcore.proxy.stream cimport stream_reply_simple, stream_reset
 from meshcore.proxy.tcp_tunnel cimport tunnel_failed
 from meshcore.proxy.track cimport track_request
-from meshcore.route.table cimport SCOPE_RQ_RETRY, SCOPE_RQ_RETRY_LIMIT_EXCEEDED, SCOPE_RQ_RETRY_OVERFLOW
+from meshcore.route.table cimport SCOPE_RQ_RETRY, SCOPE_RQ_RETRY_LIMIT_EXCEEDED, SCOPE_RQ_RETRY_OVERFLOW, request_is_grpc
 
 
 # --- another try --------------------------------------------------------------------------------------------------------
@@ -135,11 +135,14 @@ cdef void attempt_refused(Attempt *attempt) noexcept nogil:
 
 
 cdef void cut_response(Stream *stream, uint8_t reason) noexcept nogil:
-    # The upstream left in the middle of its response.
+    # The upstream left in the middle of its response. A client that has heard nothing of it, as filters hold it, is answered.
     stream.record.flags |= reason_flag(reason)
     stream.record.details = reset_details(stream, span(b"upstream_reset_after_response_started{", 38), reason_text(reason), span(b"", 0))
-    if reason != RESET_PROTOCOL and reason != RESET_REMOTE and reason != RESET_REFUSED and stream.bits & (STREAM_TUNNEL | STREAM_OWN) == 0:
-        stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_RESET_AFTER_RESPONSE])
+    if request_is_grpc(&stream.request) and stream.response.status < 500 and stream.bits & STREAM_OWN == 0:
+        stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_RESET_AFTER_RESPONSE])       # of calls alone, whose success trailers would say
+    if stream.bits & (STREAM_RESPONSE_HEAD | STREAM_OWN) == 0:
+        reply_reset(stream, reason, span(b"", 0), True)
+        return
     stream_reset(stream)
 
 

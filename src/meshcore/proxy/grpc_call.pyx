@@ -9,6 +9,7 @@ from libc.string cimport memcpy, memset
 from meshcore.base.arena cimport arena_take
 from meshcore.base.buffer cimport buffer_copy, buffer_drain, buffer_fini, buffer_init, buffer_read
 from meshcore.base.span cimport parse_u64, span
+from meshcore.codec.grpc_frame cimport GRPC_FRAME_HEAD, grpc_frame_len, grpc_frame_write
 from meshcore.codec.head cimport *
 from meshcore.codec.http1 cimport BODY_CHUNKED
 from meshcore.conf.tables cimport HcmConf
@@ -19,9 +20,6 @@ from meshcore.proxy.own_stream cimport own_stream_end, own_stream_new
 from meshcore.proxy.route_timeouts cimport route_timeouts_deadline, route_timeouts_expect
 from meshcore.proxy.router cimport router_request_complete, router_request_data
 from meshcore.route.mutation cimport headers_add
-
-cdef enum:
-    FRAME_HEAD = 5
 
 # What the router asks of a connection manager, with nothing configured.
 cdef HcmConf no_hcm
@@ -59,16 +57,13 @@ cdef bint write_head(Stream *stream, const GrpcCall *call, Record *about) noexce
 
 
 cdef Span framed(Stream *stream, Span message) noexcept nogil:
-    cdef char *frame = <char *>arena_take(&stream.arena, FRAME_HEAD + message.len)
-    cdef int i
+    cdef char *frame = <char *>arena_take(&stream.arena, GRPC_FRAME_HEAD + message.len)
     if frame == NULL:
         return span(NULL, 0)
-    frame[0] = 0
-    for i in range(4):
-        frame[1 + i] = <char>(message.len >> (24 - 8 * i) & 0xff)
+    grpc_frame_write(frame, 0, message.len)
     if message.len > 0:
-        memcpy(frame + FRAME_HEAD, message.at, message.len)
-    return span(frame, FRAME_HEAD + message.len)
+        memcpy(frame + GRPC_FRAME_HEAD, message.at, message.len)
+    return span(frame, GRPC_FRAME_HEAD + message.len)
 
 
 cdef void grpc_call_begin(Engine *engine, ListenerLocal *listener, GrpcCall *call, Span message, Record *about) noexcept nogil:
@@ -129,7 +124,7 @@ cdef void grpc_call_failed(Stream *stream) noexcept nogil:
 
 cdef void grpc_call_data(Stream *stream, Span data) noexcept nogil:
     cdef GrpcCall *call = stream.grpc
-    if call.service.most and call.answer.len + data.len > FRAME_HEAD + <uint64_t>call.service.most or \
+    if call.service.most and call.answer.len + data.len > GRPC_FRAME_HEAD + <uint64_t>call.service.most or \
             not buffer_copy(&stream.engine.loop.buffers, &call.answer, data.at, data.len):
         own_stream_end(stream)
 
@@ -144,18 +139,18 @@ cdef int status_of(Head *head) noexcept nogil:
 cdef bint take_message(Stream *stream, GrpcCall *call, Span *message) noexcept nogil:
     # The one message; False: there is none, or it is compressed, or there is more.
     cdef uint64_t n = call.answer.len
-    cdef uint8_t head[FRAME_HEAD]
+    cdef uint8_t head[GRPC_FRAME_HEAD]
     cdef char *text
-    if n < FRAME_HEAD:
+    if n < GRPC_FRAME_HEAD:
         return False
-    buffer_read(&call.answer, <char *>head, FRAME_HEAD)
-    n -= FRAME_HEAD
-    if head[0] != 0 or n != (<uint64_t>head[1] << 24 | <uint64_t>head[2] << 16 | <uint64_t>head[3] << 8 | head[4]):
+    buffer_read(&call.answer, <char *>head, GRPC_FRAME_HEAD)
+    n -= GRPC_FRAME_HEAD
+    if head[0] != 0 or n != grpc_frame_len(head):
         return False
     text = <char *>arena_take(&stream.arena, n + 1)
     if text == NULL:
         return False
-    buffer_drain(&stream.engine.loop.buffers, &call.answer, FRAME_HEAD)
+    buffer_drain(&stream.engine.loop.buffers, &call.answer, GRPC_FRAME_HEAD)
     buffer_read(&call.answer, text, n)
     message[0] = span(text, n)
     return True

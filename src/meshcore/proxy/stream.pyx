@@ -182,8 +182,8 @@ cdef void on_duration(Timer *timer) noexcept nogil:
 
 cdef void on_request_timeout(Timer *timer) noexcept nogil:
     cdef Stream *stream = <Stream *>timer.owner
-    stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_TIMEOUT])
-    if stream.bits & STREAM_RESPONSE_HEAD == 0:
+    if stream.http.response == NULL:       # an answer that has begun may take its time, a tunnel too
+        stat_inc(stream.engine.stats, stream.hcm.stats[HCM_RQ_TIMEOUT])
         stream_reply_simple(stream, 408, 0, span(b"request_overall_timeout", 23), span(b"request timeout", 15))
 
 
@@ -389,10 +389,12 @@ cdef void stream_response_trailers(Stream *stream) noexcept nogil:
 
 
 cdef void stream_reply(Stream *stream, const LocalReply *reply) noexcept nogil:
-    # Filters see one response head per stream: a reply that takes the place of one which a filter still holds goes straight to the client.
+    # Filters see one response head per stream: a reply that takes the place of one which a filter holds, or has just been shown, goes
+    # straight to the client.
     cdef Span body
     cdef bint replaces = stream.http.response != NULL
-    if stream.bits & STREAM_ENDED or (stream.bits & STREAM_LOCAL_REPLY and stream.response_chain.holding == 0):
+    if stream.bits & STREAM_ENDED or (stream.bits & STREAM_LOCAL_REPLY and stream.response_chain.holding == 0 and
+                                      (not replaces or stream.response_chain.direct)):
         return
     if stream.bits & STREAM_OWN:
         if stream.bits & STREAM_TCP:
@@ -448,6 +450,10 @@ cdef void inject_request(HttpStream *http, uint8_t n, Buffer *data, bint end) no
 
 cdef void inject_response(HttpStream *http, uint8_t n, Buffer *data, bint end) noexcept nogil:
     chain_inject(<Stream *>http, True, n, data, end)
+
+
+cdef Head *add_trailers(HttpStream *http, uint8_t n, Buffer *data) noexcept nogil:
+    return chain_add_trailers(<Stream *>http, n, data)
 
 
 cdef void hold_back(HttpStream *http, uint8_t n, bint response, bint on) noexcept nogil:
@@ -520,6 +526,7 @@ ops.resume_response = resume_response
 ops.inject_request = inject_request
 ops.inject_response = inject_response
 ops.hold_back = hold_back
+ops.add_trailers = add_trailers
 ops.reply = reply_of
 ops.cluster_members = cluster_members
 ops.connection_source = connection_source
