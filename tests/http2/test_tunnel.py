@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import h2.settings
 import pytest
 
-from mesh.testing import Upstream, Wire, bootstrap, running
+import mesh
+from mesh.codec import http2
+from mesh.testing import LIMIT_S, Upstream, Wire, bootstrap, cluster, running
 from tests.http2.peer import Answer, Http2Client
 
 WEBSOCKET: dict[str, Any] = {"upgrade_configs": [{"upgrade_type": "websocket"}], "http2_protocol_options": {"allow_connect": True}}
@@ -27,12 +31,52 @@ def open_tunnel(client: Http2Client) -> int:
 
 def echo(wire: Wire) -> None:
     with contextlib.suppress(OSError):
-        seen = b""
-        while b"\r\n\r\n" not in seen:
-            seen += wire.socket.recv(65536)
+        wire.read_request()
         wire.send(AGREED)
         while piece := wire.socket.recv(65536):
             wire.send(piece)
+
+
+def echo_http2(wire: Wire) -> None:
+    """As `echo`, over HTTP/2."""
+    host = http2.Connection("server", allow_connect=True)
+    with contextlib.suppress(OSError):
+        wire.send(host.output())
+        while piece := wire.socket.recv(65536):
+            for event in host.feed(piece):
+                if isinstance(event, http2.RequestHead):
+                    host.respond(event.stream, 200)
+                elif isinstance(event, http2.Data):
+                    host.send(event.stream, event.data)
+            wire.send(host.output())
+
+
+@contextlib.contextmanager
+def tunnel(port: int, version: int) -> Iterator[Callable[[bytes], bytes]]:
+    """A tunnel that speaks; the function says something and returns as many bytes of the answer."""
+    if version == 2:
+        with Http2Client(port) as client:
+            stream = open_tunnel(client)
+
+            def say(text: bytes) -> bytes:
+                before = len(client.answers[stream].body)
+                client.send(stream, text)
+                while len(client.answers[stream].body) < before + len(text):
+                    assert client.read()
+                return client.answers[stream].body[before:]
+
+            yield say
+        return
+    with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as sock, sock.makefile("rb") as answers:
+        sock.sendall(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+        while answers.readline().strip():
+            pass
+
+        def say_plain(text: bytes) -> bytes:
+            sock.sendall(text)
+            return answers.read(len(text))
+
+        yield say_plain
 
 
 def silent(wire: Wire) -> None:
@@ -58,6 +102,20 @@ def test_many_bytes_go_both_ways_through_two_tunnels_of_one_connection() -> None
             client.cancel(stream)
         client.sock.close()
         proxy.quiet()
+
+
+@pytest.mark.parametrize("client", [1, 2])
+@pytest.mark.parametrize("host", [1, 2])
+def test_a_tunnel_outlives_a_drain(client: int, host: int) -> None:
+    with Upstream(echo if host == 1 else echo_http2) as up:
+        fields = {"http2_protocol_options": {"allow_connect": True}} if host == 2 else {}
+        config = bootstrap(clusters=[cluster("up", up.port, **fields)], hcm=WEBSOCKET)
+        with mesh.Proxy(config, concurrency=1) as proxy:
+            with tunnel(next(iter(proxy.listeners.values())).port, client) as say:
+                assert say(b"before") == b"before"
+                assert not proxy.drain(0)
+                assert say(b"after") == b"after"
+            assert proxy.drain(LIMIT_S)
 
 
 @pytest.mark.parametrize("allowed", [False, True])

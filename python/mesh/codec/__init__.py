@@ -1,4 +1,4 @@
-"""HTTP/1 as the proxy speaks it: the engine's own codec, without sockets. Thrift is beside it, in `mesh.codec.thrift`.
+"""HTTP/1 as the proxy speaks it: the engine's own codec, without sockets. Beside it are `mesh.codec.http2` and `mesh.codec.thrift`.
 
 A parser takes bytes in any pieces and gives events; the writers turn heads into bytes. What is refused here is what the proxy
 refuses, with the same status and the same details, so a test or a tool can ask the codec what the proxy would do.
