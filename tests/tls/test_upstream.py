@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from mesh import ConfigError
+from mesh.config import load
 from mesh.testing import Upstream, running
 from mesh.testing.bootstrap import bootstrap, cluster
 from tests.tls import certificates
@@ -127,3 +129,10 @@ def test_a_host_that_leaves_in_the_handshake_is_a_failed_connection() -> None:
     with Upstream(lambda wire: wire.close()) as up, running(towards(up.port, upstream())) as proxy:
         assert proxy.get().status == 503
         assert proxy.up("upstream_cx_connect_fail") == 1
+
+
+def test_rules_of_both_forms_for_names_are_refused(root: Pair) -> None:
+    both = {"match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": "a"}}], "match_subject_alt_names": [{"exact": "a"}]}
+    made = cluster("up", 1, transport_socket=upstream({"validation_context": trusting(root, **both)}))
+    with pytest.raises(ConfigError, match="match_subject_alt_names: cannot stand beside match_typed_subject_alt_names"):
+        load(bootstrap(clusters=[made]))

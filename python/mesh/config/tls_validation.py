@@ -19,6 +19,7 @@ VALIDATION = Fields(
     TLS + "CertificateValidationContext",
     {
         "trusted_ca", "system_root_certs", "verify_certificate_spki", "verify_certificate_hash", "match_typed_subject_alt_names", "crl",
+        "match_subject_alt_names",
         "allow_expired_certificate", "trust_chain_verification", "only_verify_leaf_cert_crl", "max_verify_depth", "watched_directory",
         "custom_validator_config",
     },
@@ -31,6 +32,7 @@ COMBINED = Fields(
 )
 SAN = Fields(TLS + "SubjectAltNameMatcher", {"san_type", "matcher", "oid"})
 KINDS = ("", "email", "dns", "uri", "ip", "other")
+UNTYPED = ("uri", "dns", "email", "ip")  # whose kind nobody says
 ACCEPT_UNTRUSTED = 1
 DIGEST = 32
 SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
@@ -63,15 +65,10 @@ def lower(common: Any, low: Lowering, path: str, *, require: bool = False) -> di
 
 def lower_context(message: Any, low: Lowering, path: str, *, require: bool = False, name: str = "", whole: bool = True) -> spec.TlsRules:
     """`whole`: names and revocation need authorities; a part that is yet to be merged may lack them."""
-    from mesh.config import matcher
-
     VALIDATION.check(message, low.report, path)
     found = spec.TlsRules(
         trust=_trust(message, low, path, name),
-        sans=tuple(
-            _san(one, low, f"{path}.match_typed_subject_alt_names[{index}]", matcher)
-            for index, one in enumerate(message.match_typed_subject_alt_names)
-        ),
+        sans=_sans(message, low, path),
         hashes=tuple(
             _hash(text, low, f"{path}.verify_certificate_hash[{index}]") for index, text in enumerate(message.verify_certificate_hash)
         ),
@@ -146,6 +143,19 @@ def _system(message: Any, low: Lowering, path: str) -> spec.TlsTrust | None:
         low.refuse(join(path, "system_root_certs"), f"{name!r} cannot be read: {error.strerror}")
         return None
     return spec.TlsTrust(authorities, low.bytes_of(message.crl, join(path, "crl")), message.only_verify_leaf_cert_crl, name)
+
+
+def _sans(message: Any, low: Lowering, path: str) -> tuple[spec.SanMatch, ...]:
+    """match_typed_subject_alt_names, or the older match_subject_alt_names, whose rules are for names of all kinds."""
+    from mesh.config import matcher
+
+    at = join(path, "match_subject_alt_names")
+    if message.match_subject_alt_names and message.match_typed_subject_alt_names:
+        low.refuse(at, "cannot stand beside match_typed_subject_alt_names")
+    older = [matcher.lower_string(one, low, f"{at}[{index}]") for index, one in enumerate(message.match_subject_alt_names)]
+    at = join(path, "match_typed_subject_alt_names")
+    typed = [_san(one, low, f"{at}[{index}]", matcher) for index, one in enumerate(message.match_typed_subject_alt_names)]
+    return (*typed, *(spec.SanMatch(kind, rule) for rule in older for kind in UNTYPED))
 
 
 def _san(message: Any, low: Lowering, path: str, matcher: Any) -> spec.SanMatch:
