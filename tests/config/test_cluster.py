@@ -168,7 +168,7 @@ def test_a_protocol_that_tls_chooses_is_asked_for(wanted: list[str], asked: tupl
 
 def test_the_health_of_a_host_is_what_its_status_says() -> None:
     for status in ("UNKNOWN", "HEALTHY", "UNHEALTHY", "DRAINING", "TIMEOUT", "DEGRADED"):
-        wanted = "healthy" if status == "UNKNOWN" else status.lower()
+        wanted = {"UNKNOWN": "healthy", "HEALTHY": "said_healthy"}.get(status, status.lower())
         assert cluster(endpoint={"health_status": status}).endpoints[0].health == wanted
 
 
@@ -186,7 +186,8 @@ def test_a_second_entry_for_one_priority_is_refused_because_it_would_be_ignored(
 
 def test_a_preconnect_ratio_of_one_asks_for_nothing() -> None:
     assert cluster(cluster={"preconnect_policy": {"per_upstream_preconnect_ratio": 1.0}}) == cluster()
-    with pytest.raises(ConfigError, match="'preconnect_policy' is not implemented yet"):
+    assert cluster(cluster={"preconnect_policy": {"per_upstream_preconnect_ratio": 2.5}}).preconnect_per_host == 2.5
+    with pytest.raises(ConfigError, match="'predictive_preconnect_ratio' is not implemented yet"):
         cluster(cluster={"preconnect_policy": {"predictive_preconnect_ratio": 2.0}})
 
 

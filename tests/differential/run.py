@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -239,8 +240,9 @@ def _tls_of(case: Case, name: str) -> dict[str, Any] | None:
 
 
 def values_of(ports: Ports) -> dict[str, str]:
-    """What `{{NAME}}` may stand for in the texts of a case."""
-    return {"port": str(ports.listener)} | {f"port_{name}": str(port) for name, port in ports.upstreams.items()}
+    """What `{{NAME}}` may stand for in the texts of a case; `session_` of an upstream is how a stateful session names it."""
+    sessions = {f"session_{name}": b64encode(f"127.0.0.1:{port}".encode()).decode() for name, port in ports.upstreams.items()}
+    return {"port": str(ports.listener)} | {f"port_{name}": str(port) for name, port in ports.upstreams.items()} | sessions
 
 
 def _scopes(stats: dict[str, int]) -> dict[str, dict[str, int]]:

@@ -208,8 +208,12 @@ def test_gauges_that_are_worked_out_stand_among_the_others(registry: StatsRegist
         def gauges(self) -> dict[str, int]:
             return {"open": 1}
 
+        def counters(self) -> dict[str, int]:
+            return {"opened": 7}
+
     registry.computed("c.", Source())
-    assert registry.snapshot() == {"c.one": 0, "c.open": 1}
+    assert registry.snapshot() == {"c.one": 0, "c.open": 1, "c.opened": 7}
+    assert {one.name: one.kind for one in registry.samples()}["c.opened"] == "counter"
     assert registry.value("c.open") == 1
     with pytest.raises(KeyError):
         registry.value("c.closed")

@@ -16,6 +16,8 @@ from tests.peers.mesh import mesh_peer
 pytestmark = pytest.mark.slow
 
 PAGE = "/stats?format=json&histogram_buckets=detailed&filter=^cluster.live_alt.upstream_r[qs]_"
+ENDPOINTS = "/stats?filter=^cluster.live_alt.endpoint"
+PROMETHEUS = "/stats/prometheus?filter=^cluster.live_alt.endpoint"
 SIZES = [f"upstream_{way}_{what}" for way in ("rq", "rs") for what in ("headers_size", "headers_count", "body_size")]
 BUDGETS = ["upstream_rq_timeout_budget_percent_used", "upstream_rq_timeout_budget_per_try_percent_used"]
 LARGE = 5000
@@ -38,7 +40,7 @@ def tracked(config: dict[str, Any]) -> None:
         if "route" in route:
             route["route"]["timeout"] = "3600s"  # of which no machine is slow enough to need a hundredth
     for cluster in config["static_resources"]["clusters"]:
-        cluster["track_cluster_stats"] = {"timeout_budgets": True, "request_response_sizes": True}
+        cluster["track_cluster_stats"] = {name: True for name in ("timeout_budgets", "request_response_sizes", "per_endpoint_stats")}
 
 
 def largest_seen(text: str) -> bool:
@@ -49,7 +51,12 @@ def largest_seen(text: str) -> bool:
 def both(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Observed]:
     return {
         peer.__name__: observe(
-            tmp_path_factory.mktemp("peer"), requests=REQUESTS, pages=[PAGE], flushed=largest_seen, extend=tracked, start=peer
+            tmp_path_factory.mktemp("peer"),
+            requests=REQUESTS,
+            pages=[PAGE, ENDPOINTS, PROMETHEUS],
+            flushed=largest_seen,
+            extend=tracked,
+            start=peer,
         )
         for peer in (envoy_peer, mesh_peer)
     }
@@ -71,6 +78,20 @@ def test_sizes_are_those_that_envoy_sees(both: dict[str, Observed], name: str) -
 def test_a_timeout_that_was_hardly_used_counts_as_nothing(both: dict[str, Observed], name: str) -> None:
     envoy, ours = totals(both["envoy_peer"])[name], totals(both["mesh_peer"])[name]
     assert [bucket["lower_bound"] for bucket in envoy] == [0]
+    assert ours == envoy
+
+
+def endpoint_lines(seen: Observed, page: str) -> dict[str, str]:
+    """What is said of the host, without its port and without what depends on how connections are used again."""
+    text = re.sub(rf"(?<!\d){seen.ports['upstream']}(?!\d)", "PORT", seen.pages[page])
+    lines = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
+    return {name: "" if "cx_" in name else value for name, _, value in lines if "rq_pending_active" not in name}
+
+
+@pytest.mark.parametrize("page", [ENDPOINTS, PROMETHEUS])
+def test_each_host_has_envoys_statistics(both: dict[str, Observed], page: str) -> None:
+    envoy, ours = (endpoint_lines(both[peer], page) for peer in ("envoy_peer", "mesh_peer"))
+    assert len(envoy) == 9
     assert ours == envoy
 
 

@@ -32,6 +32,7 @@ def tokens(pattern: str) -> str:
     return "^" + r"\.".join(words).replace(rf"(({VALUE})\.", rf"(({VALUE})\.)") + "$"
 
 
+ENDPOINT = "endpoint_address"  # with underscores for colons
 # Group 1 leaves the name, group 2 (or group 1) is the value.
 RULES: tuple[tuple[str, str], ...] = (
     ("response_code", r"_rq(_(\d{3}))$"),
@@ -61,6 +62,7 @@ RULES: tuple[tuple[str, str], ...] = (
     ("ext_authz_prefix", tokens("http.*.ext_authz.$.**")),
     ("health_check_name", rf"^cluster\.{VALUE}\.health_check(\.name\.({VALUE}))\."),
     ("cluster_name", tokens("cluster.$.**")),
+    (ENDPOINT, rf"^cluster\.{VALUE}\.endpoint(\.(.+?))\.[a-z_]+$"),
     ("http_conn_manager_prefix", rf"^listener\..*?\.http\.(({VALUE})\.)"),
     ("http_conn_manager_prefix", tokens("http.$.**")),
     (
@@ -93,7 +95,7 @@ def split_name(name: str) -> tuple[str, str]:
     for label, rule in COMPILED:
         found = None if label in labels else rule.search(name)
         if found:
-            labels[label] = found[rule.groups]
+            labels[label] = found[rule.groups].replace("_", ":") if label == f"envoy_{ENDPOINT}" else found[rule.groups]
             cuts.append(found.span(1))
     kept = name
     for start, end in sorted(cuts, reverse=True):

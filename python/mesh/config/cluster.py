@@ -45,15 +45,19 @@ CLUSTER = Fields(
         "outlier_detection", "wait_for_warm_on_init", "ignore_health_on_host_removal", "metadata",
         "original_dst_lb_config", "cleanup_interval", "connection_pool_per_downstream_connection",
         "close_connections_on_host_health_failure", "transport_socket_matches", "upstream_http_protocol_options",
-        "track_cluster_stats", "track_timeout_budgets",
+        "track_cluster_stats", "track_timeout_budgets", "preconnect_policy",
     }
     | cluster_dns.CLUSTER_FIELDS,
     harmless={
-        "preconnect_policy": lambda value: _no_preconnect(value),
         "upstream_config": lambda value: schema.type_name(value.typed_config) == GENERIC_POOL,
     },
 )  # fmt: skip
-TRACK = Fields("envoy.config.cluster.v3.TrackClusterStats", {"timeout_budgets", "request_response_sizes"})
+PRECONNECT = Fields(
+    "envoy.config.cluster.v3.Cluster.PreconnectPolicy",
+    {"per_upstream_preconnect_ratio"},
+    harmless={"predictive_preconnect_ratio": lambda value: value.value <= 1.0},
+)
+TRACK = Fields("envoy.config.cluster.v3.TrackClusterStats", {"timeout_budgets", "request_response_sizes", "per_endpoint_stats"})
 CONNECTION = Fields("envoy.config.cluster.v3.UpstreamConnectionOptions", {"tcp_keepalive", "happy_eyeballs_config"})
 EYEBALLS = Fields(
     "envoy.config.cluster.v3.UpstreamConnectionOptions.HappyEyeballsConfig",
@@ -99,6 +103,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Cluster:
         pool_per_connection=message.connection_pool_per_downstream_connection,
         drains_on_change=message.common_lb_config.close_connections_on_host_set_change,
         cuts_on_failure=message.close_connections_on_host_health_failure,
+        preconnect_per_host=_preconnect(message.preconnect_policy, low, join(path, "preconnect_policy")),
         **_tracking(message, low, path),
         own_locality=low.locality,
         local_cluster="" if local else low.local_cluster,
@@ -144,13 +149,13 @@ def _tracking(message: Any, low: Lowering, path: str) -> dict[str, Any]:
     return {
         "track_timeout_budgets": message.track_timeout_budgets or wanted.timeout_budgets,
         "track_sizes": wanted.request_response_sizes,
+        "track_endpoints": wanted.per_endpoint_stats,
     }
 
 
-def _no_preconnect(policy: Any) -> bool:
-    """A ratio of 1 is one connection per request that waits, which is what happens without the field."""
-    ratios = (wrapped_or(policy, "per_upstream_preconnect_ratio", 1.0), wrapped_or(policy, "predictive_preconnect_ratio", 1.0))
-    return all(ratio <= 1.0 for ratio in ratios)
+def _preconnect(policy: Any, low: Lowering, path: str) -> float:
+    PRECONNECT.check(policy, low.report, path)
+    return float(wrapped_or(policy, "per_upstream_preconnect_ratio", 1.0))
 
 
 def _kind(message: Any, low: Lowering, path: str) -> tuple[str, cluster_dns.Options, tuple[str, ...]]:

@@ -38,7 +38,7 @@ ENDPOINT = Fields(
     {"address", "hostname", "health_check_config", "additional_addresses"},
 )
 ADDITIONAL = Fields("envoy.config.endpoint.v3.Endpoint.AdditionalAddress", {"address"})
-HEALTH = {0: "healthy", 1: "healthy", 2: "unhealthy", 3: "draining", 4: "timeout", 5: "degraded"}
+HEALTH = {0: "healthy", 1: "said_healthy", 2: "unhealthy", 3: "draining", 4: "timeout", 5: "degraded"}
 LB_METADATA = "envoy.lb"
 SOCKET_METADATA = "envoy.transport_socket_match"
 WEIGHT_MAX = 2**32 - 1

@@ -67,7 +67,7 @@ OWN_POLICIES = {
         ("decay_ms", "default_latency_ms", "queue_size", "choice_count"),
     ),
 }
-OVERRIDABLE = ("healthy", "healthy", "unhealthy", "draining", "unhealthy", "degraded")  # HealthStatus
+OVERRIDABLE = ("unknown", "healthy", "unhealthy", "draining", "timeout", "degraded")  # HealthStatus
 LB_POLICIES = ("round_robin", "least_request", "ring_hash", "random", "", "maglev")
 CLUSTER_PROVIDED = 6
 PROVIDING = {"original_dst": "a cluster of type ORIGINAL_DST", "aggregate": "an aggregate cluster"}

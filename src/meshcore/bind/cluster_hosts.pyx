@@ -38,7 +38,8 @@ HEALTH_BITS = {
     "eds_status_draining": HEALTH_DRAINING_EDS, "degraded_outlier_detection": HEALTH_DEGRADED_OUTLIER,
 }
 CONFIGURED = {
-    "unhealthy": HEALTH_FAILED_EDS, "timeout": HEALTH_FAILED_EDS, "draining": HEALTH_DRAINING_EDS, "degraded": HEALTH_DEGRADED_EDS,
+    "said_healthy": HEALTH_SAID_HEALTHY, "unhealthy": HEALTH_FAILED_EDS, "timeout": HEALTH_FAILED_EDS | HEALTH_SAID_TIMEOUT,
+    "draining": HEALTH_DRAINING_EDS, "degraded": HEALTH_DEGRADED_EDS,
 }
 cdef frozenset NONE = frozenset()
 STATS = ("cx_active", "cx_total", "cx_connect_fail", "rq_active", "rq_total", "rq_success", "rq_error", "rq_timeout")
@@ -348,6 +349,17 @@ cdef class ClusterHosts:
             flags = "".join(f"/{name}" for name, bit in HEALTH_BITS.items() if bits & bit) or "healthy"
             out.append((endpoint, flags, {name: atomic_load(&ref.host.stats[i]) for i, name in enumerate(STATS)}))
         return out
+
+    def endpoint_stats(self):
+        """({name: value} of the counters of the newest set's hosts, the same of their gauges), below the cluster's name."""
+        cdef HostRef ref
+        counters, gauges = {}, {}
+        for ref in self.refs:
+            prefix = f"endpoint.{ref.host.text.at[:ref.host.text.len].decode().replace(':', '_')}."
+            for i, name in enumerate(STATS):
+                (gauges if name.endswith("_active") else counters)[prefix + name] = atomic_load(&ref.host.stats[i])
+            gauges[prefix + "healthy"] = int(host_health(ref.host) == HOST_HEALTHY)
+        return counters, gauges
 
 
 cdef int set_bits(Host *host, int64_t bits) except -1:

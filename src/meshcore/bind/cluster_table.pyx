@@ -210,8 +210,14 @@ cdef class ClusterTable:
         return atomic_load(&self.conf.refs) > OWN_REFS
 
     def gauges(self):
-        """What StatsRegistry.computed asks for."""
-        return self.breaker_gauges()
+        """What StatsRegistry.computed asks for; so is `counters`."""
+        found = self.breaker_gauges()
+        if self.hosts.spec.track_endpoints:
+            found.update(self.hosts.endpoint_stats()[1])
+        return found
+
+    def counters(self):
+        return self.hosts.endpoint_stats()[0] if self.hosts.spec.track_endpoints else {}
 
     def breaker_gauges(self):
         """{stat: value} of the circuit breakers of both priorities, below the cluster's name."""

@@ -113,4 +113,4 @@ class LoadBalancer:
     queue_size: int = 100
     subsets: Subsets | None = None
     override_hosts: tuple[OverrideSource, ...] = ()
-    override_host_status: tuple[str, ...] = ("healthy", "degraded")  # of hosts that a request may name: ..., unhealthy, draining
+    override_host_status: tuple[str, ...] = ("unknown", "healthy", "degraded")  # whom requests may name: also unhealthy, draining, timeout

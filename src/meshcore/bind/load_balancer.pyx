@@ -29,7 +29,10 @@ FALLBACKS = {
     "not_defined": SUBSET_NOT_DEFINED, "no_fallback": SUBSET_NO_FALLBACK, "any_endpoint": SUBSET_ANY_ENDPOINT,
     "default_subset": SUBSET_DEFAULT, "keys_subset": SUBSET_KEYS,
 }
-WANTED = {"healthy": WANTED_HEALTHY, "degraded": WANTED_DEGRADED, "unhealthy": WANTED_UNHEALTHY, "draining": WANTED_DRAINING}
+WANTED = {
+    "unknown": WANTED_UNKNOWN, "healthy": WANTED_HEALTHY, "degraded": WANTED_DEGRADED, "unhealthy": WANTED_UNHEALTHY,
+    "draining": WANTED_DRAINING, "timeout": WANTED_TIMEOUT,
+}
 FALLBACK_LIST = "fallback_list"
 
 

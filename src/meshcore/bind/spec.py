@@ -498,10 +498,10 @@ Labels = tuple[tuple[str, str], ...]  # (key, value as JSON), by key
 
 @record
 class Endpoint:
-    """One host. `hostname` is what auto_host_rewrite and logs use ("" for static). `health` as configured: healthy | unhealthy | draining |
-    timeout | degraded. `metadata`: filter metadata by filter name, as a JSON object with sorted keys; `canary` and `hash_key` are read from
-    its envoy.lb. `locality_weight` is that of all hosts of this place and priority; 0 = none. `socket_labels`: its own and its locality's
-    metadata `envoy.transport_socket_match`."""
+    """One host. `hostname` is what auto_host_rewrite and logs use ("" for static). `health` as configured: healthy (or unknown) |
+    said_healthy | unhealthy | draining | timeout | degraded. `metadata`: filter metadata by filter name, as a JSON object with sorted keys;
+    `canary` and `hash_key` are read from its envoy.lb. `locality_weight` is that of all hosts of this place and priority; 0 = none.
+    `socket_labels`: its own and its locality's metadata `envoy.transport_socket_match`."""
 
     address: Address
     weight: int = 1
@@ -620,6 +620,8 @@ class Cluster:
     pool_per_connection: bool = False  # each client's connection has connections of its own
     drains_on_change: bool = False  # close_connections_on_host_set_change
     cuts_on_failure: bool = False  # close_connections_on_host_health_failure
+    track_endpoints: bool = False  # each host's counters are statistics
+    preconnect_per_host: float = 1.0  # connections per request of a host
     track_timeout_budgets: bool = False  # histograms: how much of their timeouts requests use
     track_sizes: bool = False  # ... how large requests and responses are
     own_locality: Locality = NOWHERE  # of the node: its hosts come first

@@ -288,7 +288,8 @@ cdef class StatsRegistry:
         return self._named(prefix, "code family")
 
     def computed(self, str prefix, source):
-        """Gauges below the prefix of a group that nobody keeps: `source.gauges()` answers {name: value} when somebody asks."""
+        """Statistics below the prefix of a group that nobody keeps here: `source.gauges()` and `source.counters()` answer {name: value}
+        when somebody asks."""
         cdef Group group = self.groups[prefix]
         group.source = source
 
@@ -530,6 +531,7 @@ cdef class StatsRegistry:
                 found.append(sample)
         if group.source is not None:
             found += [Sample(group.prefix + name, "gauge", value, True) for name, value in group.source.gauges().items()]
+            found += [Sample(group.prefix + name, "counter", value, True) for name, value in group.source.counters().items()]
         if len(found) > 1:
             found.sort(key=name_of)
         return found

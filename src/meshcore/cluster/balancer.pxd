@@ -44,6 +44,8 @@ cdef enum WantedHealth:
     WANTED_DEGRADED = 2
     WANTED_UNHEALTHY = 4
     WANTED_DRAINING = 8
+    WANTED_UNKNOWN = 16            # nobody has said anything of its health
+    WANTED_TIMEOUT = 32
 
 cdef struct OverrideSource:
     # Where a request names the hosts that it wants: a header, or dynamic metadata.

@@ -36,11 +36,14 @@ cdef enum:
     HEALTH_ACTIVE_TIMEOUT = 1 << 8         # its last active check timed out; says why, changes nothing
     HEALTH_DRAINING_EDS = 1 << 9           # DRAINING in its configuration: unhealthy and excluded
     HEALTH_DEGRADED_OUTLIER = 1 << 10
+    HEALTH_SAID_HEALTHY = 1 << 11          # its configuration says so, where it might say nothing
+    HEALTH_SAID_TIMEOUT = 1 << 12          # ... that it is unhealthy for want of answers
 
     HEALTH_UNHEALTHY_BITS = HEALTH_FAILED_ACTIVE | HEALTH_FAILED_OUTLIER | HEALTH_FAILED_EDS | HEALTH_DRAINING_EDS
     HEALTH_DEGRADED_BITS = HEALTH_DEGRADED_ACTIVE | HEALTH_DEGRADED_EDS | HEALTH_DEGRADED_OUTLIER
     HEALTH_EXCLUDED_BITS = HEALTH_PENDING_ACTIVE | HEALTH_EXCLUDED | HEALTH_DRAINING_EDS
-    HEALTH_CONFIGURED_BITS = HEALTH_FAILED_EDS | HEALTH_DEGRADED_EDS | HEALTH_DRAINING_EDS        # what the configuration decides
+    HEALTH_SAID_BITS = HEALTH_SAID_HEALTHY | HEALTH_SAID_TIMEOUT
+    HEALTH_CONFIGURED_BITS = HEALTH_FAILED_EDS | HEALTH_DEGRADED_EDS | HEALTH_DRAINING_EDS | HEALTH_SAID_BITS     # the configuration decides
 
 cdef enum HostHealth:
     # As Envoy's Host::coarseHealth.

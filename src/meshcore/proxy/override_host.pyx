@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t
 
 from meshcore.base.atomics cimport atomic_load
 from meshcore.base.span cimport Span, span, span_find, span_trim
-from meshcore.cluster.balancer cimport WANTED_DEGRADED, WANTED_DRAINING, WANTED_HEALTHY, WANTED_UNHEALTHY, OverrideSource
+from meshcore.cluster.balancer cimport *
 from meshcore.cluster.host cimport *
 from meshcore.cluster.host_set cimport host_set_find
 from meshcore.codec.head cimport Header, head_find_name, header_value
@@ -38,8 +38,10 @@ cdef int wanted_health(int64_t bits) noexcept nogil:
     if bits & HEALTH_DRAINING_EDS:
         return WANTED_DRAINING
     if bits & HEALTH_FAILED_EDS:
-        return WANTED_UNHEALTHY
-    return WANTED_DEGRADED if bits & HEALTH_DEGRADED_BITS else WANTED_HEALTHY
+        return WANTED_TIMEOUT if bits & HEALTH_SAID_TIMEOUT else WANTED_UNHEALTHY
+    if bits & HEALTH_DEGRADED_BITS:
+        return WANTED_DEGRADED
+    return WANTED_HEALTHY if bits & HEALTH_SAID_HEALTHY else WANTED_UNKNOWN
 
 
 cdef Host *wanted_host_pick(Stream *stream, ClusterLocal *cluster) noexcept nogil:

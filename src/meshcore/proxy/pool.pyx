@@ -14,6 +14,7 @@ from meshcore.proxy.failure cimport attempt_failed, attempt_refused
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.origin cimport Origin, origin_copy
 from meshcore.proxy.own_pools cimport own_pool_remove
+from meshcore.proxy.preconnect cimport PRECONNECT_STEP, preconnect_recount, preconnect_wants
 from meshcore.proxy.request_queue cimport queue_leave, queue_wait
 from meshcore.proxy.attempt cimport RESET_CONNECT_REFUSED, RESET_CONNECT_TIMEOUT, RESET_OVERFLOW, attempt_ready
 from meshcore.proxy.upstream cimport upstream_begin, upstream_close, upstream_dial, upstream_leave
@@ -147,8 +148,18 @@ cdef inline bint usable(Upstream *upstream) noexcept nogil:
     return upstream.streams < upstream.room and not upstream.close_after and upstream.state != UP_CLOSED
 
 
+cdef inline bint runs_ahead(Pool *pool) noexcept nogil:
+    return pool.cluster.conf.preconnect != NULL and not pool.retired
+
+
+cdef void recount(Pool *pool, Upstream *upstream) noexcept nogil:
+    preconnect_recount(pool, upstream, upstream.streams, upstream.room - upstream.streams if usable(upstream) else 0)
+
+
 cdef void settle(Pool *pool, Upstream *upstream) noexcept nogil:
     # Into the list where it belongs by what it has room for.
+    if pool.cluster.conf.preconnect != NULL:
+        recount(pool, upstream)
     pool_unlink(upstream)
     if upstream.streams == 0 and not upstream.close_after:
         pool_link(&pool.idle, upstream)
@@ -185,11 +196,10 @@ cdef void place(Pool *pool, Attempt *attempt) noexcept nogil:
         count(pool, CLUSTER_CX_POOL_OVERFLOW, 1)
         attempt_refused(attempt)
         return
-    if pool.open != NULL and not attempt.fresh:
-        attach(pool, pool.open, attempt)
-        return
-    if pool.idle != NULL and not attempt.fresh:
-        attach(pool, pool.idle, attempt)
+    if not attempt.fresh and (pool.open != NULL or pool.idle != NULL):
+        attach(pool, pool.open if pool.open != NULL else pool.idle, attempt)
+        if runs_ahead(pool):
+            connect_more(pool)
         return
     if not breaker_allows(breaker_of(pool), RESOURCE_PENDING):
         count(pool, CLUSTER_RQ_PENDING_OVERFLOW, 1)
@@ -209,11 +219,19 @@ cdef inline uint64_t places(Pool *pool) noexcept nogil:
     return pool.cluster.conf.http2.max_streams if pool.http2 and pool.cluster.conf.protocol != UPSTREAM_AUTO else 1
 
 
+cdef bint short_of_connections(Pool *pool, uint32_t made) noexcept nogil:
+    # As many in the making as the attempts that wait will need, and some more where the cluster runs ahead.
+    if pool.connecting_len * places(pool) < pool.pending_len:
+        return True
+    return runs_ahead(pool) and made < PRECONNECT_STEP and preconnect_wants(pool)
+
+
 cdef void connect_more(Pool *pool) noexcept nogil:
-    # As many connections in the making as the attempts that wait will need; a full breaker still leaves each pool its first connection.
+    # A full breaker still leaves each pool its first connection.
     cdef Upstream *upstream
     cdef Span failure
-    while pool.connecting_len * places(pool) < pool.pending_len:
+    cdef uint32_t made = 0
+    while short_of_connections(pool, made):
         if not breaker_allows(breaker_of(pool), RESOURCE_CONNECTIONS) or \
                 atomic_load(&pool.host.stats[HOST_CX_ACTIVE]) >= breaker_of(pool).limit_per_host:
             count(pool, CLUSTER_CX_OVERFLOW, 1)
@@ -226,6 +244,9 @@ cdef void connect_more(Pool *pool) noexcept nogil:
             return
         pool_link(&pool.connecting, upstream)
         pool.connecting_len += 1
+        made += 1
+        if pool.cluster.conf.preconnect != NULL:
+            recount(pool, upstream)
 
 
 cdef void fail_pending(Pool *pool, uint8_t reason, Span failure) noexcept nogil:
@@ -311,6 +332,8 @@ cdef void pool_forget(Upstream *upstream) noexcept nogil:
     if upstream.state == UP_CONNECTING:
         pool.connecting_len -= 1
     pool_unlink(upstream)
+    if pool.cluster.conf.preconnect != NULL:
+        preconnect_recount(pool, upstream, 0, 0)
     pool.live -= 1
     if pool.pending_len > 0:
         connect_more(pool)

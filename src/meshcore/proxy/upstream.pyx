@@ -78,6 +78,8 @@ cdef Upstream *upstream_dial(Pool *pool, Span *failure) noexcept nogil:
     upstream.pool = pool
     upstream.link = NULL
     upstream.streams = 0
+    upstream.counted_active = 0
+    upstream.counted_spare = 0
     upstream.state = UP_CONNECTING
     upstream.close_after = False
     upstream.local_close = False
