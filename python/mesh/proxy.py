@@ -93,6 +93,8 @@ class Proxy:
         self._workers = self._make_workers()
         for worker in self._workers:
             self.registry.attach(worker.slots)
+            if len(self._workers) > 1:
+                worker.meet(self._workers)
         self._publisher = Publisher(self._workers, self.registry, node=self._node(), runner=self._filter_runner)
         self._run_workers()
         try:

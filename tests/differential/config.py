@@ -121,7 +121,8 @@ def _listener(case: Case, port: int, logs: Path, with_log: bool) -> dict[str, An
             {"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER, **case.router}},
         ],
     }
-    if with_log or case.log:
+    of_listener = case.log.get("of") == "listener"
+    if (with_log or case.log) and not of_listener:
         hcm["access_log"] = [_access_log(case, logs)]
     manager = merge(hcm, case.hcm)
     chain: dict[str, Any] = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
@@ -130,6 +131,8 @@ def _listener(case: Case, port: int, logs: Path, with_log: bool) -> dict[str, An
     listener = {"name": case.name, "stat_prefix": case.name, "address": _address(port), "filter_chains": [chain]}
     if case.chains:
         listener |= chains.listener_fields(case.chains, manager, hcm.get("access_log", []), case.name)
+    if of_listener:
+        listener["access_log"] = [_access_log(case, logs)]
     finished: dict[str, Any] = pki.resolved(_named(_ported(merge(listener, case.listener), port), case))
     return finished
 
@@ -144,7 +147,7 @@ def _ported(value: Any, port: int) -> Any:
 
 
 def _access_log(case: Case, logs: Path) -> dict[str, Any]:
-    """`log:` may hold `text` or `json` (a format), `omit_empty`, `default_format` and `filter`."""
+    """`log:` may hold `text` or `json` (a format), `omit_empty`, `default_format`, `filter` and `of: listener` (whose it is)."""
     common = LOG_FORMAT | tls_fields.LOG if case.tls else LOG_FORMAT
     log_format: dict[str, Any] = {"json_format": case.log.get("json", common)}
     if "text" in case.log:

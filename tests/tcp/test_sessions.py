@@ -184,6 +184,38 @@ def test_a_matcher_of_connections_cannot_look_at_requests() -> None:
     assert [problem.path for problem in refused.value.problems] == [at]
 
 
+def echo(wire: Wire) -> None:
+    while got := wire.socket.recv(100):
+        wire.send(got)
+
+
+@pytest.mark.parametrize("how", ["listener", "health"])
+def test_sessions_end_with_the_next_bytes_once_the_listener_drains(how: str) -> None:
+    config = {"check_drain_close": True}
+    with Upstream(echo) as up, mesh.Proxy(bootstrap(up.port, **config), concurrency=1, drain_strategy="immediate") as proxy:
+        with dial(proxy) as wire:
+            wire.sendall(b"one")
+            assert wire.recv(10) == b"one"
+            if how == "listener":
+                proxy.drain_listeners()
+            else:
+                proxy.set_health(False)
+            assert proxy.stats["tcp.main.downstream_cx_drain_close"] == 0
+            wire.sendall(b"two")
+            assert everything(wire) in (b"", b"two")
+        until(lambda: proxy.stats["tcp.main.downstream_cx_drain_close"] == 1, "the end")
+    assert proxy.live_objects() == 0
+
+
+def test_sessions_that_do_not_look_at_drains_live_on() -> None:
+    with Upstream(echo) as up, mesh.Proxy(bootstrap(up.port), concurrency=1, drain_strategy="immediate") as proxy, dial(proxy) as wire:
+        proxy.set_health(False)
+        for _ in range(2):
+            wire.sendall(b"one")
+            assert wire.recv(10) == b"one"
+    assert proxy.live_objects() == 0
+
+
 @pytest.mark.parametrize(
     ("fields", "path"),
     [

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import address, chain_match, listener_filter, match_tree, network_filter, socket_options, tls
+from mesh.config import access_log, address, chain_match, listener_filter, match_tree, network_filter, newer, socket_options, tls
 from mesh.config.errors import join, nearest
 from mesh.config.fields import Fields, anything, false, unset
 from mesh.config.lowering import Lowering, each, metadata, milliseconds_or, wrapped_or
@@ -19,7 +19,8 @@ LISTENER = Fields(
         "filter_chain_matcher", "per_connection_buffer_limit_bytes", "enable_reuse_port", "tcp_backlog_size", "drain_type",
         "listener_filters", "listener_filters_timeout", "continue_on_listener_filters_timeout",
         "metadata", "use_original_dst", "transparent", "freebind", "bind_to_port", "socket_options",
-        "tcp_fast_open_queue_length", "ignore_global_conn_limit",
+        "tcp_fast_open_queue_length", "ignore_global_conn_limit", "connection_balance_config", "access_log",
+        "max_connections_to_accept_per_socket_event",
     },
     described={"traffic_direction"},
     harmless={
@@ -32,6 +33,8 @@ CHAIN = Fields(
     {"filters", "name", "transport_socket", "transport_socket_connect_timeout", "filter_chain_match", "metadata"},
     harmless={"use_proxy_proto": false},
 )
+BALANCE = Fields("envoy.config.listener.v3.Listener.ConnectionBalanceConfig", {"exact_balance"})
+EXACT = Fields("envoy.config.listener.v3.Listener.ConnectionBalanceConfig.ExactBalance", ())
 ADDITIONAL = Fields("envoy.config.listener.v3.AdditionalAddress", {"address"}, harmless={"socket_options": unset})
 CHAIN_NAME = "google.protobuf.StringValue"
 MIB = 1024 * 1024
@@ -76,6 +79,9 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Listener | None:
         bind_to_port=wrapped_or(message, "bind_to_port", True),
         use_original_dst=wrapped_or(message, "use_original_dst", False),
         ignore_global_limit=message.ignore_global_conn_limit,
+        exact_balance=_balance(message, low, path),
+        accepts_at_once=wrapped_or(message, "max_connections_to_accept_per_socket_event", 0),
+        access_logs=access_log.lower_all(message.access_log, low, join(path, "access_log")),
         freebind=wrapped_or(message, "freebind", False),
         transparent=wrapped_or(message, "transparent", False),
         pipe_mode=message.address.pipe.mode,
@@ -86,7 +92,17 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Listener | None:
 def _options(message: Any, low: Lowering, path: str) -> tuple[spec.SocketOption, ...]:
     found = socket_options.lower_all(message.socket_options, low, join(path, "socket_options"))
     queue_len = wrapped_or(message, "tcp_fast_open_queue_length", 0)
-    return (*found, socket_options.fast_open(queue_len)) if queue_len else found
+    if queue_len:
+        found += (socket_options.fast_open(queue_len),)
+    alive = newer.value(message, "tcp_keepalive")
+    return found if alive is None else (*found, *socket_options.keep_alive(alive))
+
+
+def _balance(message: Any, low: Lowering, path: str) -> bool:
+    config, at = message.connection_balance_config, join(path, "connection_balance_config")
+    BALANCE.check(config, low.report, at)
+    EXACT.check(config.exact_balance, low.report, join(at, "exact_balance"))
+    return bool(config.HasField("exact_balance"))
 
 
 def name_of(bound: spec.Address) -> str:

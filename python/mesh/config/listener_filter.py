@@ -5,6 +5,7 @@ refused. Called by listener.py."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from mesh.config import filter_local_ratelimit, filter_parts, proxy_out
@@ -14,7 +15,12 @@ from mesh.config.lowering import Lowering
 from meshcore.bind import spec
 
 PACKAGE = "envoy.extensions.filters.listener"
-FILTER = Fields("envoy.config.listener.v3.ListenerFilter", {"name", "typed_config"})
+FILTER = Fields("envoy.config.listener.v3.ListenerFilter", {"name", "typed_config", "filter_disabled"})
+PREDICATE = Fields(
+    "envoy.config.listener.v3.ListenerFilterChainMatchPredicate",
+    {"or_match", "and_match", "not_match", "any_match", "destination_port_range"},
+)
+RULES = Fields("envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet", {"rules"})
 TLS = Fields(
     f"{PACKAGE}.tls_inspector.v3.TlsInspector",
     (),
@@ -39,6 +45,28 @@ def lower(message: Any, low: Lowering, path: str) -> spec.ListenerFilter | None:
     if config is None:
         return None
     kind.check(config, low.report, at)
+    found = _lower(config, kind, low, at)
+    if not message.HasField("filter_disabled"):
+        return found
+    return replace(found, disabled=_predicate(message.filter_disabled, low, join(path, "filter_disabled")))
+
+
+def _predicate(message: Any, low: Lowering, path: str) -> spec.PortRule:
+    PREDICATE.check(message, low.report, path)
+    rule = message.WhichOneof("rule")
+    if rule in ("or_match", "and_match"):
+        RULES.check(getattr(message, rule), low.report, join(path, rule))
+        at = join(path, f"{rule}.rules")
+        parts = tuple(_predicate(item, low, f"{at}[{index}]") for index, item in enumerate(getattr(message, rule).rules))
+        return spec.PortRule("one_of" if rule == "or_match" else "all_of", parts=parts)
+    if rule == "not_match":
+        return spec.PortRule("not", parts=(_predicate(message.not_match, low, join(path, rule)),))
+    if rule == "destination_port_range":
+        return spec.PortRule("range", (message.destination_port_range.start, message.destination_port_range.end))
+    return spec.PortRule("any")
+
+
+def _lower(config: Any, kind: Fields, low: Lowering, at: str) -> spec.ListenerFilter:
     if kind is ORIGINAL_SRC:
         return spec.ListenerFilter("original_src", keeps_port=config.bind_port, mark=config.mark)
     if kind is LIMIT:

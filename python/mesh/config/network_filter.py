@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import filter_local_ratelimit, hcm, rbac, tcp_proxy, thrift_proxy
+from mesh.config import filter_local_ratelimit, filter_parts, hcm, rbac, tcp_proxy, thrift_proxy
 from mesh.config.errors import join
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering
@@ -17,9 +17,10 @@ PACKAGE = "envoy.extensions.filters.network"
 FILTER = Fields("envoy.config.listener.v3.Filter", {"name", "typed_config"})
 ECHO = Fields(f"{PACKAGE}.echo.v3.Echo", ())
 DIRECT = Fields(f"{PACKAGE}.direct_response.v3.Config", {"response"})
-CONNECTION_LIMIT = Fields(f"{PACKAGE}.connection_limit.v3.ConnectionLimit", {"stat_prefix", "max_connections"})
-LOCAL_RATELIMIT = Fields(f"{PACKAGE}.local_ratelimit.v3.LocalRateLimit", {"stat_prefix", "token_bucket"})
+CONNECTION_LIMIT = Fields(f"{PACKAGE}.connection_limit.v3.ConnectionLimit", {"stat_prefix", "max_connections", "runtime_enabled"})
+LOCAL_RATELIMIT = Fields(f"{PACKAGE}.local_ratelimit.v3.LocalRateLimit", {"stat_prefix", "token_bucket", "runtime_enabled", "share_key"})
 SNI_CLUSTER = Fields(f"{PACKAGE}.sni_cluster.v3.SniCluster", ())
+FILTERS_MAX = 33  # the last one, and a bit for each of the others
 LAST = {
     hcm.HCM.message: hcm,
     tcp_proxy.TCP.message: tcp_proxy,
@@ -34,6 +35,9 @@ def lower_all(items: Any, low: Lowering, path: str) -> dict[str, Any] | None:
     """The fields of a spec.FilterChain; None after a refusal."""
     if not items:
         low.refuse(path, "must have an HTTP connection manager, a TCP proxy, a Thrift proxy, an echo or a direct_response")
+        return None
+    if len(items) > FILTERS_MAX:
+        low.refuse(path, f"{len(items)} network filters; a chain has at most {FILTERS_MAX}")
         return None
     before = [_before(item, low, f"{path}[{index}]") for index, item in enumerate(items[:-1])]
     last = _last(items[-1], low, f"{path}[{len(items) - 1}]")
@@ -50,10 +54,12 @@ def _before(item: Any, low: Lowering, path: str) -> spec.NetworkFilter | None:
         return None
     kind.check(config, low.report, at)
     if kind is CONNECTION_LIMIT:
-        return spec.NetworkFilter("connection_limit", config.stat_prefix, max_connections=config.max_connections.value)
+        enabled = filter_parts.lower_flag(config, "runtime_enabled", low, at)
+        return spec.NetworkFilter("connection_limit", config.stat_prefix, config.max_connections.value, enabled=enabled)
     if kind is LOCAL_RATELIMIT:
         bucket = filter_local_ratelimit.lower_bucket(config.token_bucket, low, join(at, "token_bucket"))
-        return spec.NetworkFilter("local_ratelimit", config.stat_prefix, token_bucket=bucket)
+        enabled = filter_parts.lower_flag(config, "runtime_enabled", low, at)
+        return spec.NetworkFilter("local_ratelimit", config.stat_prefix, token_bucket=bucket, share_key=config.share_key, enabled=enabled)
     if kind is rbac.FILTER:
         return rbac.lower(config, low, at)
     if kind is rbac.STATE:

@@ -1,11 +1,18 @@
 """Fields of Envoy 1.40 that the generated API package does not carry yet.
 
-Owns a list and nothing else: a configuration that names one of these is right for Envoy, so the error must say "not
-implemented" and not "no such field". Read by parse.py. An entry goes when the package learns the field; a test says so.
+A configuration that names one of these is right for Envoy. Those that mesh implements (TAKEN) are kept in their message
+as protobuf keeps what it does not know, by number, so that a binary bootstrap and a YAML file mean the same; `value`
+reads them. For the others the error must say "not implemented" and not "no such field". Read by parse.py and
+unknown.py, and by whoever lowers such a message. An entry goes when the package learns the field; a test says so.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+from google.protobuf.message import Message
+
+from mesh.config import schema
 from mesh.config.errors import nearest
 
 FIELDS: dict[str, frozenset[str]] = {
@@ -21,7 +28,16 @@ FIELDS: dict[str, frozenset[str]] = {
     "RouteMatch": frozenset({"cookies"}),
     "RedirectAction": frozenset({"path_rewrite"}),
     "TcpProxy": frozenset({"check_drain_close"}),
+    "TcpAccessLogOptions": frozenset({"flush_access_log_on_start"}),
 }  # fmt: skip
+
+TCP_PROXY = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
+# (message, field): its number and the type of the message that it holds, "" for a bool.
+TAKEN: dict[tuple[str, str], tuple[int, str]] = {
+    ("envoy.config.listener.v3.Listener", "tcp_keepalive"): (37, "envoy.config.core.v3.TcpKeepalive"),
+    (TCP_PROXY, "check_drain_close"): (24, "google.protobuf.BoolValue"),
+    (f"{TCP_PROXY}.TcpAccessLogOptions", "flush_access_log_on_start"): (3, ""),
+}
 
 IMPLEMENTED_TYPES = (
     "envoy.extensions.clusters.aggregate.v3.ClusterConfig",
@@ -142,6 +158,37 @@ IMPLEMENTED_TYPES = (
 def knows(full_name: str, key: str) -> bool:
     """Whether Envoy 1.40 has field `key` in the message although the API package does not."""
     return full_name.startswith("envoy.") and key in FIELDS.get(full_name.rpartition(".")[2], frozenset())
+
+
+def keep(message: Message, key: str, content: Any) -> None:
+    """Puts a field of TAKEN into its message: `content` is a message of the field's type, or a bool."""
+    number, kind = TAKEN[message.DESCRIPTOR.full_name, key]
+    if not kind:
+        message.MergeFromString(_varint(number << 3) + bytes([bool(content)]))
+        return
+    inner = content.SerializeToString(deterministic=True)
+    message.MergeFromString(_varint(number << 3 | 2) + _varint(len(inner)) + inner)
+
+
+def value(message: Message, key: str) -> Any:
+    """What `keep` put in; None when it is not set."""
+    from google.protobuf.unknown_fields import UnknownFieldSet
+
+    number, kind = TAKEN[message.DESCRIPTOR.full_name, key]
+    found: Any = None
+    for field in UnknownFieldSet(message):
+        if field.field_number == number:
+            found = field.data
+    if found is None or not kind:
+        return found
+    made = schema.message_class(kind)
+    assert made is not None
+    return made.FromString(found)
+
+
+def _varint(n: int) -> bytes:
+    head, rest = n & 127, n >> 7
+    return bytes([head | 128]) + _varint(rest) if rest else bytes([head])
 
 
 def type_hint(full_name: str) -> str:

@@ -65,7 +65,10 @@ def _fill(message: Any, full_name: str, tree: Any, report: Report, path: str) ->
     for key, value in tree.items():
         item = known.get(key)
         if item is None:
-            _refuse_unknown(full_name, key, report, path)
+            if (full_name, key) in newer.TAKEN:
+                _keep_newer(message, key, value, report, join(path, key))
+            else:
+                _refuse_unknown(full_name, key, report, path)
             continue
         if value is None and not item.takes_null:
             continue
@@ -116,6 +119,22 @@ def _described(field: FieldDescriptor) -> _Field:
         field, field.name, kind, type_name, type_name == "google.protobuf.Value",
         oneof.name if oneof is not None and len(oneof.fields) > 1 else "",
     )  # fmt: skip
+
+
+def _keep_newer(message: Any, key: str, value: Any, report: Report, path: str) -> None:
+    """A field that the API package does not carry."""
+    kind = newer.TAKEN[message.DESCRIPTOR.full_name, key][1]
+    if not kind:
+        if isinstance(value, bool):
+            newer.keep(message, key, value)
+        else:
+            report.refuse(path, f"true or false belongs here, not {shown(value)}")
+        return
+    found = schema.message_class(kind)
+    assert found is not None
+    inner = found()
+    parse_into(inner, value, report, path)
+    newer.keep(message, key, inner)
 
 
 def _refuse_unknown(full_name: str, key: str, report: Report, path: str) -> None:

@@ -41,8 +41,12 @@ def _lower(config: Any, low: Lowering, path: str) -> spec.ProxyOut:
     return spec.ProxyOut(
         version=config.version + 1,
         passes=lower_types(config, low, path),
-        added=each(config.added_tlvs, join(path, "added_tlvs"), lambda item, here: _added(item, low, here)),
+        added=lower_tlvs(config.added_tlvs, low, join(path, "added_tlvs")),
     )
+
+
+def lower_tlvs(items: Any, low: Lowering, path: str) -> tuple[tuple[int, bytes], ...]:
+    return each(items, path, lambda item, at: _added(item, low, at))
 
 
 def lower_types(owner: Any, low: Lowering, path: str) -> tuple[int, ...]:

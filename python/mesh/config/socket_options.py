@@ -20,6 +20,9 @@ OPTION = Fields(
 BIND = Fields("envoy.config.core.v3.BindConfig", {"source_address", "extra_source_addresses", "freebind", "socket_options"})
 EXTRA = Fields("envoy.config.core.v3.ExtraSourceAddress", {"address"})
 TCP_FASTOPEN = 23
+KEEP_ALIVE = {
+    "keepalive_probes": socket.TCP_KEEPCNT, "keepalive_time": socket.TCP_KEEPIDLE, "keepalive_interval": socket.TCP_KEEPINTVL,
+}  # fmt: skip
 
 
 def number(level: int, name: int, value: int) -> spec.SocketOption:
@@ -39,6 +42,15 @@ def lower_all(items: Any, low: Lowering, path: str) -> tuple[spec.SocketOption, 
 
 def fast_open(queue_len: int) -> spec.SocketOption:
     return spec.SocketOption(socket.IPPROTO_TCP, TCP_FASTOPEN, struct.pack("i", queue_len), bound=True)
+
+
+def keep_alive(message: Any) -> tuple[spec.SocketOption, ...]:
+    """TcpKeepalive: accepted connections inherit it from the listening socket. What is not set is the system's."""
+    found = [number(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    for name, option in KEEP_ALIVE.items():
+        if message.HasField(name):
+            found.append(number(socket.IPPROTO_TCP, option, getattr(message, name).value))
+    return tuple(found)
 
 
 def lower_bind(message: Any, low: Lowering, path: str) -> spec.Dial:

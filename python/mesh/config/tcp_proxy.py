@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import access_log, format, header_mutation, load_balancer_subset
+from mesh.config import access_log, format, header_mutation, load_balancer_subset, newer, proxy_out
 from mesh.config.errors import join
-from mesh.config.fields import Fields
+from mesh.config.fields import Fields, anything, unset
 from mesh.config.lowering import Lowering, each, milliseconds, milliseconds_or, wrapped_or
 from meshcore.bind import spec
 
@@ -20,8 +20,9 @@ TCP = Fields(
         "stat_prefix", "cluster", "weighted_clusters", "idle_timeout", "max_connect_attempts", "access_log",
         "max_downstream_connection_duration", "access_log_options", "metadata_match", "hash_policy", "access_log_flush_interval",
         "flush_access_log_on_connected", "backoff_options", "tunneling_config",
-        "upstream_connect_mode", "max_early_data_bytes", "max_downstream_connection_duration_jitter_percentage",
+        "upstream_connect_mode", "max_early_data_bytes", "max_downstream_connection_duration_jitter_percentage", "proxy_protocol_tlvs",
     },
+    harmless={"downstream_idle_timeout": anything, "upstream_idle_timeout": anything, "on_demand": unset},  # Envoy has no use for them
 )  # fmt: skip
 WEIGHTED = Fields(f"{PACKAGE}.TcpProxy.WeightedCluster", {"clusters"})
 CHOICE = Fields(f"{PACKAGE}.TcpProxy.WeightedCluster.ClusterWeight", {"name", "weight", "metadata_match"})
@@ -38,6 +39,7 @@ HOUR_MS = 3_600_000
 def lower(message: Any, low: Lowering, path: str) -> spec.TcpProxy:
     TCP.check(message, low.report, path)
     LOGGING.check(message.access_log_options, low.report, join(path, "access_log_options"))
+    drain_close = newer.value(message, "check_drain_close")
     return spec.TcpProxy(
         stat_prefix=message.stat_prefix,
         clusters=_clusters(message, low, path),
@@ -45,6 +47,10 @@ def lower(message: Any, low: Lowering, path: str) -> spec.TcpProxy:
         tunnel=_tunnel(message, low, join(path, "tunneling_config")),
         max_early_data_bytes=wrapped_or(message, "max_early_data_bytes", 0),
         waits_for_bytes=_waits(message, low, path),
+        waits_for_tls=message.upstream_connect_mode == ON_TLS_HANDSHAKE,
+        drain_close=bool(drain_close) and drain_close.value,
+        log_started=bool(newer.value(message.access_log_options, "flush_access_log_on_start")),
+        proxy_tlvs=proxy_out.lower_tlvs(message.proxy_protocol_tlvs, low, join(path, "proxy_protocol_tlvs")),
         duration_jitter=message.max_downstream_connection_duration_jitter_percentage.value / 100,
         **_back_off(message, low, join(path, "backoff_options")),
         idle_timeout_ms=milliseconds_or(message, "idle_timeout", HOUR_MS),
@@ -70,10 +76,10 @@ def _clusters(message: Any, low: Lowering, path: str) -> tuple[tuple[str, int], 
 def _waits(message: Any, low: Lowering, path: str) -> bool:
     """Whether the client's first bytes are waited for."""
     at = join(path, "upstream_connect_mode")
-    if message.upstream_connect_mode == ON_TLS_HANDSHAKE:
-        low.refuse(at, "ON_DOWNSTREAM_TLS_HANDSHAKE is not implemented yet in mesh; IMMEDIATE and ON_DOWNSTREAM_DATA are")
-    if message.upstream_connect_mode == ON_DATA and not message.max_early_data_bytes.value:
-        low.refuse(at, "ON_DOWNSTREAM_DATA needs max_early_data_bytes")
+    if message.upstream_connect_mode and not message.HasField("max_early_data_bytes"):
+        low.refuse(at, "needs max_early_data_bytes, unless it is IMMEDIATE")
+    elif message.upstream_connect_mode == ON_DATA and not message.max_early_data_bytes.value:
+        low.refuse(at, "ON_DOWNSTREAM_DATA needs max_early_data_bytes above 0")
     return bool(message.upstream_connect_mode == ON_DATA)
 
 

@@ -16,7 +16,7 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from mesh.config import schema
+from mesh.config import newer, schema
 from mesh.config.errors import join
 
 
@@ -48,8 +48,10 @@ def _walk(message: Any, path: str, all_of_it: bool) -> Iterator[str]:
     from google.protobuf.unknown_fields import UnknownFieldSet
 
     if all_of_it:
+        taken = {number for (owner, _), (number, _) in newer.TAKEN.items() if owner == message.DESCRIPTOR.full_name}
         for field in UnknownFieldSet(message):
-            yield join(path, f"#{field.field_number}")
+            if field.field_number not in taken:
+                yield join(path, f"#{field.field_number}")
     if message.DESCRIPTOR.full_name == "google.protobuf.Any":
         found = schema.message_class(schema.type_name(message))
         if found is not None:

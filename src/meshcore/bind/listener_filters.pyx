@@ -18,6 +18,7 @@ from meshcore.conf.tables cimport (
     NETWORK_SNI_CLUSTER,
 )
 from meshcore.proxy.network_rules cimport RbacConf
+from meshcore.route.port_rule cimport *
 
 from meshcore.bind import stat_names
 
@@ -25,6 +26,7 @@ LISTENER_KINDS = {
     "tls_inspector": LISTENER_TLS_INSPECTOR, "http_inspector": LISTENER_HTTP_INSPECTOR, "proxy_protocol": LISTENER_PROXY_PROTOCOL,
     "original_dst": LISTENER_ORIGINAL_DST, "original_src": LISTENER_ORIGINAL_SRC, "local_ratelimit": LISTENER_LOCAL_RATELIMIT,
 }
+PORT_TESTS = {"any": PORT_ANY, "range": PORT_RANGE, "not": PORT_NOT, "all_of": PORT_ALL_OF, "one_of": PORT_ONE_OF}
 NETWORK_KINDS = {
     "connection_limit": NETWORK_CONNECTION_LIMIT, "local_ratelimit": NETWORK_LOCAL_RATELIMIT, "sni_cluster": NETWORK_SNI_CLUSTER,
     "rbac": NETWORK_RBAC, "set_filter_state": NETWORK_SET_FILTER_STATE,
@@ -39,6 +41,7 @@ LAYOUTS = {
 NETWORK_PREFIXES = {"connection_limit": "connection_limit.", "local_ratelimit": "local_rate_limit."}
 
 _counts = {}                       # place of a connection_limit -> address of its number
+_buckets = {}                      # proxy, share_key and settings of a local_ratelimit -> address of the bucket
 
 
 def listener_prefix(spec):
@@ -59,9 +62,37 @@ cdef int name_stats(StatsRegistry registry, str kind, str prefix, list owned, ui
 
 cdef TokenBucket *compile_bucket(Arena *arena, object spec) except NULL:
     cdef TokenBucket *bucket = <TokenBucket *>take(arena, sizeof(TokenBucket))
+    fill_bucket(bucket, spec)
+    return bucket
+
+
+cdef int fill_bucket(TokenBucket *bucket, object spec) except -1:
     bucket.max = spec.max_tokens
     bucket.per_second = spec.tokens_per_fill * 1000.0 / spec.fill_interval_ms
-    return bucket
+    return 0
+
+
+cdef TokenBucket *shared_bucket(object proxy, object spec) except NULL:
+    # Of all filters of a proxy with this key and equal settings, wherever they stand.
+    cdef TokenBucket *bucket
+    cdef tuple place = (proxy, spec.share_key, spec.token_bucket)
+    if place not in _buckets:
+        bucket = <TokenBucket *>calloc(1, sizeof(TokenBucket))
+        if bucket == NULL:
+            raise MemoryError
+        fill_bucket(bucket, spec.token_bucket)
+        _buckets[place] = <size_t>bucket
+    return <TokenBucket *><size_t>_buckets[place]
+
+
+cdef int fill_port_rule(Arena *arena, object spec, PortRule *out) except -1:
+    out.test = PORT_TESTS[spec.test]
+    out.first, out.end = spec.ports
+    out.parts = <PortRule *>take(arena, max(1, len(spec.parts)) * sizeof(PortRule))
+    out.parts_len = len(spec.parts)
+    for i, part in enumerate(spec.parts):
+        fill_port_rule(arena, part, &out.parts[<int>i])
+    return 0
 
 
 cdef ListenerFilter *compile_listener_filters(Arena *arena, object specs, StatsRegistry registry, list owned) except NULL:
@@ -74,12 +105,14 @@ cdef ListenerFilter *compile_listener_filters(Arena *arena, object specs, StatsR
         filters[<int>i].passes = compile_types(arena, spec.passes)
         filters[<int>i].keeps_port = spec.keeps_port
         filters[<int>i].mark = spec.mark
+        if spec.disabled is not None:
+            filters[<int>i].disabled = <PortRule *>take(arena, sizeof(PortRule))
+            fill_port_rule(arena, spec.disabled, <PortRule *>filters[<int>i].disabled)
         if spec.token_bucket is not None:
             filters[<int>i].bucket = compile_bucket(arena, spec.token_bucket)
         if spec.enabled is not None:
             filters[<int>i].enabled = spec.enabled.value
-            if spec.enabled.key:
-                filters[<int>i].enabled_cell = registry.runtime.cell(spec.enabled.key)
+            filters[<int>i].enabled_cell = registry.runtime.cell(spec.enabled.key)
         if spec.kind in LAYOUTS:
             name_stats(registry, spec.kind, listener_prefix(spec), owned, filters[<int>i].stats)
     return filters
@@ -130,8 +163,12 @@ cdef NetworkFilter *compile_network_filters(Arena *arena, object specs, object p
         elif spec.kind == "set_filter_state":
             filters[<int>i].settings = compile_state_values(arena, spec.values)
         filters[<int>i].most = spec.max_connections
+        filters[<int>i].enabled = spec.enabled is None or spec.enabled.value
+        filters[<int>i].enabled_cell = registry.runtime.cell("" if spec.enabled is None else spec.enabled.key)
         if spec.kind == "connection_limit":
             filters[<int>i].used = count_of((*place, i, spec.stat_prefix))
-        if spec.token_bucket is not None:
+        if spec.share_key:
+            filters[<int>i].bucket = shared_bucket(id(registry), spec)
+        elif spec.token_bucket is not None:
             filters[<int>i].bucket = compile_bucket(arena, spec.token_bucket)
     return filters

@@ -39,6 +39,10 @@ class TcpProxy:
     backoff_base_ms: int = 0  # before another try; 0: at once
     backoff_max_ms: int = 0
     waits_for_bytes: bool = False  # a host is dialled when the client has said something
+    waits_for_tls: bool = False  # ... when the client's TLS handshake is over
+    drain_close: bool = False  # while the listener drains, sessions end with the next bytes
+    log_started: bool = False  # a line more at once
+    proxy_tlvs: tuple[tuple[int, bytes], ...] = ()  # (type, value) for PROXY headers of hosts, when the client sent no such header
     max_early_data_bytes: int = 0  # so much is read of the client before its host is there
     tunnel: TcpTunnel | None = None  # None: hosts get the bytes as they are
     idle_timeout_ms: int = 3_600_000
@@ -82,6 +86,16 @@ class ChainMatch:
 
 
 @record
+class PortRule:
+    """ListenerFilterChainMatchPredicate. `test`: any | range (`ports`, the end excluded) | not (the only one of `parts`) | all_of, one_of
+    (`parts`)."""
+
+    test: str
+    ports: tuple[int, int] = (0, 0)
+    parts: tuple[PortRule, ...] = ()
+
+
+@record
 class ListenerFilter:
     """`kind`: tls_inspector | http_inspector | proxy_protocol | original_dst | original_src | local_ratelimit (`token_bucket`).
 
@@ -97,6 +111,7 @@ class ListenerFilter:
     mark: int = 0
     token_bucket: TokenBucket | None = None
     enabled: RuntimeFlag | None = None  # of local_ratelimit
+    disabled: PortRule | None = None  # connections that pass it by
 
 
 @record
@@ -136,6 +151,8 @@ class NetworkFilter:
     stat_prefix: str = ""
     max_connections: int = 0
     token_bucket: TokenBucket | None = None
+    share_key: str = ""  # of local_ratelimit: filters with the same key and bucket share it
+    enabled: RuntimeFlag | None = None  # of these two
     rules: AccessRules | None = None
     shadow_rules: AccessRules | None = None
     shadow_prefix: str = ""
@@ -184,6 +201,9 @@ class Listener:
     bind_to_port: bool = True  # False: it only gets what another listener hands over
     use_original_dst: bool = False  # redirected connections are handed to the listener of the address they were meant for
     ignore_global_limit: bool = False
+    exact_balance: bool = False  # workers have equally many connections
+    accepts_at_once: int = 0  # connections accepted with one event; 0: as many as are good
+    access_logs: tuple[AccessLog, ...] = ()  # of connections, those that no chain takes included
     freebind: bool = False
     transparent: bool = False
     pipe_mode: int = 0  # of a Unix socket's file; 0: as the umask says

@@ -24,6 +24,7 @@ from meshcore.bind.listener_spec import (
     Listener,
     ListenerFilter,
     NetworkFilter,
+    PortRule,
     TcpProxy,
     TcpTunnel,
 )
@@ -49,7 +50,7 @@ from meshcore.bind.tls_spec import KeyLog, SanMatch, SecretRef, TlsCertificate, 
 __all__ = [
     "AccessRule", "AccessRules", "ChainMatch", "Dial", "FilterChain", "FilterStateMatch", "HappyEyeballs", "HashRule", "HeaderMatch",
     "HedgePolicy", "Http2Options", "InternalRedirect", "KeyLog", "Listener", "ListenerFilter", "LoadBalancer", "MatchTree",
-    "MetadataMatch", "NetworkFilter", "OnMatch", "OriginalDst", "OverrideSource", "Predicate", "ProxyOut", "QueryMatch",
+    "MetadataMatch", "NetworkFilter", "OnMatch", "OriginalDst", "OverrideSource", "PortRule", "Predicate", "ProxyOut", "QueryMatch",
     "RequestQueue", "RouteMatch", "RuntimeFraction", "RuntimeLayer", "RuntimeValue", "SanMatch", "SecretRef", "SlowStart",
     "SocketOption", "StringMatch", "SubsetSelector", "Subsets", "TcpProxy", "TcpTunnel", "Thresholds", "TlsCertificate", "TlsContext",
     "TlsParameters", "TlsRules", "TlsTrust", "TreeInput", "ValueMatch", "ZoneAware",

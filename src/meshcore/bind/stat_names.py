@@ -54,7 +54,7 @@ LISTENER_HTTP = (
 TCP = (
     "downstream_cx_total", "downstream_cx_no_route", "downstream_cx_rx_bytes_total", "downstream_cx_tx_bytes_total", "idle_timeout",
     "max_downstream_connection_duration", "downstream_flow_control_paused_reading_total",
-    "downstream_flow_control_resumed_reading_total",
+    "downstream_flow_control_resumed_reading_total", "downstream_cx_drain_close", "early_data_received_count_total",
 )
 THRIFT = (
     "cx_destroy_local_with_active_rq", "cx_destroy_remote_with_active_rq", "downstream_cx_max_requests",
@@ -194,7 +194,7 @@ LATE = (
 )
 HCM_TIMES = ("downstream_rq_time", "downstream_cx_length_ms")
 THRIFT_TIMES = ("request_time_ms",)
-LISTENER_TIMES = ("downstream_cx_length_ms",)
+LISTENER_TIMES = ("downstream_cx_length_ms", "connections_accepted_per_socket_event")
 SCOPE_CODES = ("upstream_rq_",)
 SCOPE_TIMES = ("upstream_rq_time",)
 

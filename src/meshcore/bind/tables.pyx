@@ -22,7 +22,7 @@ from meshcore.bind.matchers cimport keep, take
 from meshcore.bind.metadata cimport metadata_fill
 from meshcore.bind.pyfilter cimport keep_alive
 from meshcore.bind.routes cimport routes_compile
-from meshcore.bind.sockets cimport tally_of
+from meshcore.bind.sockets cimport shares_of, tally_of, tlvs_of
 from meshcore.bind.stat_groups cimport take_stats
 from meshcore.bind.stats cimport Group, Layout, StatsRegistry
 from meshcore.bind.tcp cimport compile_tunnel
@@ -32,6 +32,7 @@ from meshcore.bind.tls_slot cimport tls_slot_fill, tls_slot_replace, tls_stats_o
 from meshcore.conf.stat_ids cimport LISTENER_CX_TLS_TIMEOUT
 from meshcore.conf.tables cimport *
 from meshcore.conf.tls cimport TlsSlot
+from meshcore.io.listener cimport ACCEPTS
 from meshcore.observe.record cimport *
 from meshcore.route.criteria cimport Criteria
 from meshcore.route.table cimport SCOPE_RQ_COMPLETED, SCOPE_STATS, Route, RouteTable, Scope, VirtualHost
@@ -119,6 +120,9 @@ cdef class ListenerTable:
             address_fill(address, &conf.more[<int>i])
         conf.hand_over = spec.use_original_dst
         conf.open = tally_of(spec.name)
+        if spec.exact_balance:
+            conf.shares = shares_of(spec.name, registry)
+        conf.accepts = spec.accepts_at_once or ACCEPTS
         conf.most = registry.runtime.cell(f"envoy.resource_limits.listener.{spec.name}.connection_limit")
         if not spec.ignore_global_limit:
             conf.most_of_all = registry.runtime.cell("overload.global_downstream_max_connections")
@@ -129,6 +133,9 @@ cdef class ListenerTable:
         self.owned = []
         group = take_stats(registry, self.prefix, listener_layout, self.owned, LISTENER_STATS, conf.stats)
         conf.cx_length = group.slot_of("downstream_cx_length_ms")
+        conf.accepted_at_once = group.slot_of("connections_accepted_per_socket_event")
+        conf.logs = compile_logs(&conf.arena, spec.access_logs, files, registry.runtime, &conf.regexes)
+        conf.logs_len = len(spec.access_logs)
         self.routes = route_set_new(len(spec.chains))
         if self.routes == NULL:
             raise MemoryError
@@ -201,6 +208,10 @@ cdef class ListenerTable:
         tcp.backoff_ms = spec.backoff_base_ms
         tcp.backoff_max_ms = spec.backoff_max_ms
         tcp.waits_for_bytes = spec.waits_for_bytes
+        tcp.waits_for_tls = spec.waits_for_tls
+        tcp.drain_close = spec.drain_close
+        tcp.log_started = spec.log_started
+        tcp.tlvs = keep(arena, tlvs_of(spec.proxy_tlvs))
         tcp.early_bytes = spec.max_early_data_bytes
         tcp.duration_jitter = spec.duration_jitter
         tcp.tunnel = compile_tunnel(arena, spec.tunnel)

@@ -19,7 +19,7 @@ from meshcore.io.loop cimport loop_fd, loop_timeout_ms
 from meshcore.proxy.objects cimport Engine
 from meshcore.run.mailbox cimport *
 from meshcore.run.worker cimport Worker as WorkerStruct
-from meshcore.run.worker cimport worker_free, worker_new, worker_post, worker_run, worker_step
+from meshcore.run.worker cimport worker_free, worker_meet, worker_new, worker_post, worker_run, worker_step
 
 
 log = logging.getLogger("mesh.worker")
@@ -55,6 +55,18 @@ cdef class Worker:
             pyfilter_detach(self.worker)
             worker_free(self.worker)
             self.worker = NULL
+
+    def meet(self, workers):
+        """Before it runs: these are all workers of the proxy, by their number. None may be closed before all have aborted."""
+        cdef WorkerStruct **peers = <WorkerStruct **>calloc(len(workers), sizeof(WorkerStruct *))
+        cdef bint met = False
+        if peers != NULL:
+            for i, worker in enumerate(workers):
+                peers[<int>i] = (<Worker>worker).worker
+            met = worker_meet(self.worker, peers, len(workers))
+            free(peers)
+        if not met:
+            raise MemoryError
 
     def run(self):
         """Serves on the calling thread until `stop`; the GIL is released."""

@@ -136,6 +136,8 @@ cdef enum:                         # TcpStat: tcp.<stat_prefix>.*
     TCP_MAX_DURATION
     TCP_PAUSED
     TCP_RESUMED
+    TCP_DRAIN_CLOSE
+    TCP_EARLY_DATA                 # reads before the host was there
     TCP_STATS
 
 cdef enum:                         # ThriftStat: thrift.<stat_prefix>.*

@@ -15,6 +15,7 @@ from meshcore.codec.http2 cimport HTTP2_COUNTS, Http2Options
 from meshcore.conf.dial cimport Dial, Tally
 from meshcore.conf.preconnect cimport Preconnect
 from meshcore.conf.proxy_out cimport ProxyOut
+from meshcore.conf.shares cimport Shares
 from meshcore.conf.stat_ids cimport (
     CLUSTER_STATS, HCM_STATS, LISTENER_FILTER_STATS, LISTENER_HTTP_STATS, LISTENER_STATS, NETWORK_FILTER_STATS, TCP_STATS, THRIFT_STATS,
 )
@@ -33,6 +34,7 @@ from meshcore.route.hash_policy cimport HashPolicy
 from meshcore.route.match_tree cimport MatchTree
 from meshcore.route.matcher cimport HeaderMatcher, Regex, StringMatcher
 from meshcore.route.mutation cimport HeaderAdd, Mutation
+from meshcore.route.port_rule cimport PortRule
 from meshcore.route.table cimport MirrorPolicy, RetryPolicy, RouteTable, UpgradeRule
 from meshcore.route.thrift_retry cimport ThriftRetry
 from meshcore.route.thrift_table cimport ThriftRouteTable
@@ -238,6 +240,7 @@ cdef struct ListenerFilter:
     TokenBucket *bucket            # local_ratelimit: of all workers
     bint enabled                   # local_ratelimit
     const RuntimeCell *enabled_cell        # ... may say otherwise; NULL: no key
+    const PortRule *disabled       # connections that pass it by; NULL: none does
 
 cdef enum NetworkFilterKind:
     NETWORK_CONNECTION_LIMIT
@@ -253,6 +256,8 @@ cdef struct NetworkFilter:
     uint64_t most                  # connection_limit
     int64_t *used                  # connection_limit: atomic; of all workers and tables that have this filter, never freed
     TokenBucket *bucket            # local_ratelimit: of all workers
+    bint enabled                   # of these two
+    const RuntimeCell *enabled_cell        # ... may say otherwise; NULL: no key
     void *settings                 # of the other kinds, private to them
 
 cdef enum ChainKind:
@@ -276,6 +281,10 @@ cdef struct TcpConf:
     uint64_t backoff_max_ms
     bint waits_for_bytes           # a host is dialled when the client has said something
     uint32_t early_bytes           # ... of which so much is read before the host is there
+    bint waits_for_tls             # ... when the client's handshake is over
+    bint drain_close               # sessions end with the next bytes once the listener drains
+    bint log_started               # one line more, at once
+    Span tlvs                      # for PROXY headers of hosts, when the client's connection began with none
     const TunnelConf *tunnel       # NULL: hosts get the bytes as they are
     uint64_t idle_ms
     uint64_t duration_ms
@@ -332,6 +341,11 @@ cdef struct ListenerConf:
     IpAddress *more                # further addresses as bound
     uint32_t more_len
     Tally *open                    # connections of all workers; outlives the table
+    Shares *shares                 # the same of each worker, who have equally many; NULL: they have what the kernel gives them
+    int accepts                    # connections that are accepted at once
+    uint32_t accepted_at_once      # a histogram
+    LogConf *logs                  # a line for each connection, and for those that no chain takes
+    uint8_t logs_len
     const RuntimeCell *most        # of them; unset: no limit
     const RuntimeCell *most_of_all        # of all listeners; NULL: this one does not care
     bint hand_over                 # use_original_dst: a redirected connection is that of the listener it was meant for

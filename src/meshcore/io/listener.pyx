@@ -5,6 +5,7 @@ given up, the connection is accepted and closed with it, and the reserve is open
 watched for a moment. The service goes on with what it has.
 """
 from libc.errno cimport ECONNABORTED, EINTR, EMFILE, ENFILE, ENOMEM, errno
+from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
 from posix.fcntl cimport O_CLOEXEC, O_RDONLY, open
 from posix.unistd cimport close
@@ -18,7 +19,6 @@ cdef extern from "<sys/socket.h>" nogil:
     int accept4(int fd, sockaddr *address, unsigned int *n, int flags) noexcept
 
 cdef enum:
-    ACCEPTS = 64                   # per event; then others have their turn
     LAST_ACCEPTS = 4096            # before a socket is closed: a full accept queue
     REST_MS = 100                  # without a descriptor
 
@@ -55,15 +55,20 @@ cdef void on_rested(Timer *timer) noexcept nogil:
     uv_poll_start(&server.poll, UV_READABLE, on_event)
 
 
-cdef void accept_waiting(Server *server, int most) noexcept nogil:
+cdef uint32_t accept_waiting(Server *server, int most) noexcept nogil:
+    # How many there were.
     cdef Transport *transport
+    cdef uint32_t n = 0
     cdef int _i
     cdef int fd
     for _i in range(most):
         if server.closing:
-            return
+            return n
         fd = accept4(server.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
         if fd >= 0:
+            n += 1
+            if server.on_fd != NULL and server.on_fd(server, fd):
+                continue
             transport = transport_adopt(server.loop, fd)
             if transport != NULL:
                 server.on_accept(server, transport)
@@ -72,14 +77,17 @@ cdef void accept_waiting(Server *server, int most) noexcept nogil:
         elif errno == EMFILE or errno == ENFILE:
             if not drop_one(server):
                 rest(server)
-                return
+                return n
         elif errno != EINTR and errno != ECONNABORTED:
-            return
+            return n
+    return n
 
 
 cdef void on_event(uv_poll_t *poll, int status, int events) noexcept nogil:
     cdef Server *server = <Server *>poll.data
-    accept_waiting(server, ACCEPTS)
+    cdef uint32_t n = accept_waiting(server, server.most)
+    if n > 0 and server.on_accepted != NULL and not server.closing:
+        server.on_accepted(server, n)
     transport_flush_all(server.loop)
 
 
@@ -97,6 +105,7 @@ cdef Server *server_open(Loop *loop, int fd, int backlog, ServerAccept on_accept
         return NULL
     server.loop = loop
     server.on_accept = on_accept
+    server.most = ACCEPTS
     server.owner = owner
     server.fd = fd
     server.spare = take_spare()
@@ -125,6 +134,7 @@ cdef void server_set_backlog(Server *server, int backlog) noexcept nogil:
 cdef void server_close(Server *server) noexcept nogil:
     # What the kernel has established for this socket would be reset with it: it is taken in first.
     if not server.closing:
+        server.last = True
         accept_waiting(server, LAST_ACCEPTS)
         server.closing = True
         timer_cancel(&server.loop.wheel, &server.again)

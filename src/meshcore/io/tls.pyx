@@ -325,7 +325,7 @@ cdef bint opened(Tls *tls) noexcept nogil:
     send_wire(tls)
     transport_watch(transport)
     transport_flush(transport)     # what was written meanwhile
-    if not tls.server:
+    if transport.ops.on_connected != NULL:
         transport.ops.on_connected(transport, 0)
         shared.feed = feed         # the hook may have moved bytes of others
         shared.feed_len = feed_len

@@ -30,7 +30,8 @@ cdef enum FlushWhen:
     FLUSH_LATE                     # when the loop has seen to all that was ready
 
 cdef struct TransportOps:
-    void (*on_connected)(Transport *transport, int error) noexcept nogil      # dialled ones; 0 or a negative errno
+    # Dialled ones: 0 or a negative errno. Accepted ones: their TLS handshake is over; may be NULL there.
+    void (*on_connected)(Transport *transport, int error) noexcept nogil
     # Dialled with TLS, connected, nothing sent yet: what the owner appends goes out in plain, before the handshake. NULL where nobody does.
     void (*on_dialled)(Transport *transport) noexcept nogil
     void (*on_read)(Transport *transport, const char *at, size_t n) noexcept nogil

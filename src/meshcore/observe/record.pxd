@@ -70,6 +70,7 @@ cdef enum LogType:
     LOG_UDP_TUNNEL_UPSTREAM_CONNECTED
     LOG_UDP_PERIODIC
     LOG_UDP_SESSION_END
+    LOG_TCP_CONNECTION_START
 
 cdef enum:
     NO_PROTOCOL = 255              # of a connection that carries no HTTP

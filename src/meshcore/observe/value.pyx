@@ -21,14 +21,14 @@ cdef Span[3] close_types = [span(b"Normal", 6), span(b"LocalReset", 10), span(b"
 LOG_TYPES = (
     "NotSet", "TcpUpstreamConnected", "TcpPeriodic", "TcpConnectionEnd", "DownstreamStart", "DownstreamPeriodic", "DownstreamEnd",
     "UpstreamPoolReady", "UpstreamPeriodic", "UpstreamEnd", "DownstreamTunnelSuccessfullyEstablished", "UdpTunnelUpstreamConnected",
-    "UdpPeriodic", "UdpSessionEnd",
+    "UdpPeriodic", "UdpSessionEnd", "TcpConnectionStart",
 )
-cdef Span[14] log_types
+cdef Span[15] log_types
 _keep = [name.encode() for name in LOG_TYPES]      # the bytes that `log_types` points into
 
 
 cdef _fill():
-    assert len(LOG_TYPES) == LOG_UDP_SESSION_END + 1
+    assert len(LOG_TYPES) == LOG_TCP_CONNECTION_START + 1
     for i in range(len(LOG_TYPES)):
         log_types[i] = span(_keep[i], len(_keep[i]))
 

@@ -28,8 +28,10 @@ from meshcore.io.transport cimport *
 from meshcore.observe.counters cimport gauge_add, stat_inc
 from meshcore.proxy.connection cimport connection_give, limits_move
 from meshcore.proxy.engine cimport listener_unuse
+from meshcore.proxy.listener_log cimport listener_log_refused
 from meshcore.proxy.listener_places cimport listener_at
 from meshcore.proxy.objects cimport *
+from meshcore.route.port_rule cimport port_rule_holds
 
 cdef enum Verdict:
     LOOK_ON                        # the next filter
@@ -100,6 +102,13 @@ cdef void give_up(Accepted *accepted) noexcept nogil:
     transport_close(accepted.transport)
 
 
+cdef void refuse(Accepted *accepted) noexcept nogil:
+    # It ends before any chain has seen it, and the listener's log says so.
+    if accepted.listener.conf.logs_len:
+        listener_log_refused(accepted.listener, accepted.transport, &accepted.arrival, accepted.started_ns, 0, span(NULL, 0))
+    give_up(accepted)
+
+
 cdef void accepted_start(ListenerLocal *listener, Transport *transport) noexcept nogil:
     cdef Accepted *accepted = <Accepted *>slab_new(&listener.engine.accepted)
     if accepted == NULL:
@@ -108,6 +117,7 @@ cdef void accepted_start(ListenerLocal *listener, Transport *transport) noexcept
     memset(accepted, 0, sizeof(Accepted))
     join(accepted, listener)
     accepted.transport = transport
+    accepted.started_ns = clock_ns(&listener.engine.loop.clock)
     timer_init(&accepted.timer, on_timeout, accepted)
     transport_remote(transport, &accepted.arrival.remote)
     transport.ops = &ops
@@ -141,9 +151,9 @@ cdef void look(Accepted *accepted) noexcept nogil:
     cdef Verdict verdict
     while accepted.at < accepted.listener.conf.filters_len:
         filter = &accepted.listener.conf.filters[accepted.at]
-        verdict = ask(accepted, filter)
+        verdict = ask(accepted, filter) if filter.disabled == NULL or not passes_by(accepted, filter) else LOOK_ON
         if verdict == LOOK_CLOSE:
-            give_up(accepted)
+            refuse(accepted)
             return
         if verdict == LOOK_AGAIN:
             wait(accepted)
@@ -151,6 +161,14 @@ cdef void look(Accepted *accepted) noexcept nogil:
         accepted.at += 1
     if not hand_over(accepted):
         deliver(accepted)
+
+
+cdef bint passes_by(Accepted *accepted, const ListenerFilter *filter) noexcept nogil:
+    # By the port that was dialled, as far as earlier filters have found it out.
+    cdef IpAddress dialled = accepted.arrival.local
+    if dialled.family == 0:
+        transport_local(accepted.transport, &dialled)
+    return port_rule_holds(filter.disabled, dialled.port)
 
 
 cdef bint hand_over(Accepted *accepted) noexcept nogil:
@@ -199,7 +217,7 @@ cdef void on_read(Transport *transport, const char *at, size_t n) noexcept nogil
     cdef Accepted *accepted = <Accepted *>transport.owner
     if accepted.held.len > BYTES_MAX or not held_append(&accepted.held, at, n):
         count_listener(accepted, LISTENER_FILTER_ERROR)
-        give_up(accepted)
+        refuse(accepted)
         return
     look(accepted)
 
@@ -207,7 +225,7 @@ cdef void on_read(Transport *transport, const char *at, size_t n) noexcept nogil
 cdef void on_end(Transport *transport, int error) noexcept nogil:
     cdef Accepted *accepted = <Accepted *>transport.owner
     count_listener(accepted, LISTENER_FILTER_REMOTE_CLOSE)
-    give_up(accepted)
+    refuse(accepted)
 
 
 cdef void on_timeout(Timer *timer) noexcept nogil:
@@ -216,7 +234,7 @@ cdef void on_timeout(Timer *timer) noexcept nogil:
     if accepted.listener.conf.filters_continue:
         deliver(accepted)
     else:
-        give_up(accepted)
+        refuse(accepted)
 
 
 cdef Verdict ask(Accepted *accepted, const ListenerFilter *filter) noexcept nogil:

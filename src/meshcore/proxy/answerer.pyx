@@ -35,6 +35,7 @@ cdef void end(Answerer *answerer) noexcept nogil:
 
 
 cdef void on_read(Transport *transport, const char *at, size_t n) noexcept nogil:
+    (<Answerer *>transport.owner).conn.received += n
     transport_append(transport, at, n)
     transport_flush(transport)
 

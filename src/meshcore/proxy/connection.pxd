@@ -1,4 +1,6 @@
 # Accepted connections, whatever they speak: which filter chain takes one, and what its listener knows of it. Worker thread.
+from libc.stdint cimport uint32_t
+
 from meshcore.base.span cimport Span, span
 from meshcore.io.listener cimport Server
 from meshcore.io.transport cimport Transport
@@ -6,6 +8,8 @@ from meshcore.observe.record cimport IpAddress
 from meshcore.proxy.objects cimport Arrival, ChainLocal, Connection, ConnectionOps, ListenerLocal
 
 cdef void connection_accept(Server *server, Transport *transport) noexcept nogil        # a listener's hook
+cdef void connection_take(ListenerLocal *listener, Transport *transport) noexcept nogil       # the same, from another worker
+cdef void connection_counted(Server *server, uint32_t n) noexcept nogil                 # a hook too: so many came with one event
 # Whether the listener, or all together, have as many connections as they may; counted. Else this one counts until its transport closes.
 cdef bint limits_refuse(ListenerLocal *listener, Transport *transport) noexcept nogil
 cdef void limits_move(ListenerLocal *listener, Transport *transport) noexcept nogil            # it counts for this one now, limits or not

@@ -20,18 +20,20 @@ from meshcore.conf.stat_ids cimport (
 )
 from meshcore.conf.tables cimport CHAIN_HTTP, CHAIN_TCP, CHAIN_THRIFT, CODEC_HTTP2
 from meshcore.conf.dial cimport Tally
+from meshcore.conf.shares cimport Shares
 from meshcore.io.listener cimport Server
 from meshcore.io.transport cimport (
     Transport, transport_close, transport_is_tls, transport_local, transport_remote, transport_resecure, transport_secure,
 )
 from meshcore.observe.counters cimport gauge_add, histogram_record, stat_add, stat_inc
-from meshcore.observe.record cimport IpAddress, Record
+from meshcore.observe.record cimport FLAG_NR, IpAddress, Record
 from meshcore.proxy.accepted cimport accepted_start
 from meshcore.proxy.connection_state cimport connection_state_free
 from meshcore.proxy.answerer cimport answerer_start
 from meshcore.proxy.downstream cimport downstream_start
 from meshcore.proxy.engine cimport listener_unuse
 from meshcore.proxy.http2.downstream cimport http2_downstream_start
+from meshcore.proxy.listener_log cimport listener_log_connection, listener_log_refused
 from meshcore.proxy.network_filter cimport network_filters_end
 from meshcore.proxy.network_rules cimport network_rules_guard
 from meshcore.proxy.objects cimport *
@@ -50,10 +52,19 @@ cdef enum:
 
 cdef Span RAW_BUFFER = span(b"raw_buffer", 10)
 cdef Span TLS = span(b"tls", 3)
+cdef Span NO_CHAIN = span(b"filter_chain_not_found", 22)
 
 
 cdef void connection_accept(Server *server, Transport *transport) noexcept nogil:
+    connection_take(<ListenerLocal *>server.owner, transport)
+
+
+cdef void connection_counted(Server *server, uint32_t n) noexcept nogil:
     cdef ListenerLocal *listener = <ListenerLocal *>server.owner
+    histogram_record(listener.engine.stats, listener.conf.accepted_at_once, n)
+
+
+cdef void connection_take(ListenerLocal *listener, Transport *transport) noexcept nogil:
     cdef Arrival arrival
     if listener.retired or limits_refuse(listener, transport):
         transport_close(transport)
@@ -71,10 +82,14 @@ cdef void connection_accept(Server *server, Transport *transport) noexcept nogil
 
 cdef bint limits_refuse(ListenerLocal *listener, Transport *transport) noexcept nogil:
     cdef Tally *open = listener.conf.open
+    cdef Shares *shares = listener.conf.shares
     if atomic_load(&open.above.n) >= runtime_integer(listener.conf.most_of_all, NO_LIMIT):
         stat_inc(listener.engine.stats, listener.conf.stats[LISTENER_GLOBAL_CX_OVERFLOW])
+        if shares != NULL:
+            atomic_add(&shares.of[listener.engine.index].n, -1)
         return True
-    transport.counted = open
+    # Its share was counted when the worker was chosen.
+    transport.counted = open if shares == NULL else &shares.of[listener.engine.index]
     atomic_add(&open.above.n, 1)
     atomic_add(&open.n, 1)
     if atomic_load(&open.n) <= runtime_integer(listener.conf.most, NO_LIMIT):
@@ -84,9 +99,17 @@ cdef bint limits_refuse(ListenerLocal *listener, Transport *transport) noexcept 
 
 
 cdef void limits_move(ListenerLocal *listener, Transport *transport) noexcept nogil:
-    atomic_add(&transport.counted.n, -1)
-    transport.counted = listener.conf.open
-    atomic_add(&transport.counted.n, 1)
+    cdef Shares *shares = listener.conf.shares
+    move_tallies(transport.counted, -1)
+    transport.counted = listener.conf.open if shares == NULL else &shares.of[listener.engine.index]
+    move_tallies(transport.counted, 1)
+
+
+cdef void move_tallies(Tally *tally, int n) noexcept nogil:
+    # All but that of all listeners together.
+    while tally.above != NULL:
+        atomic_add(&tally.n, n)
+        tally = tally.above
 
 
 cdef bint connection_give(ListenerLocal *listener, Transport *transport, Arrival *arrival) noexcept nogil:
@@ -94,6 +117,8 @@ cdef bint connection_give(ListenerLocal *listener, Transport *transport, Arrival
     cdef ChainLocal *chain = choose(listener, transport, arrival)
     if chain == NULL:
         stat_inc(engine.stats, listener.conf.stats[LISTENER_NO_CHAIN_MATCH])
+        if listener.conf.logs_len:
+            listener_log_refused(listener, transport, arrival, clock_ns(&engine.loop.clock), FLAG_NR, NO_CHAIN)
         return False
     engine.arriving = arrival
     start(chain, transport)
@@ -206,6 +231,8 @@ cdef void connection_begin(Connection *connection, const ConnectionOps *ops, Cha
     connection.id = engine.next_id
     connection.local = NULL
     connection.arrival = NULL
+    connection.received = connection.flags = 0
+    connection.new_http = False
     connection.counted = 0
     connection.state = NULL
     if engine.arriving != NULL:
@@ -281,6 +308,8 @@ cdef void connection_end(Connection *connection) noexcept nogil:
     cdef ListenerLocal *listener = connection.chain.listener
     cdef Engine *engine = listener.engine
     gauge_add(engine.stats, listener.conf.stats[LISTENER_CX_ACTIVE], -1)
+    if listener.conf.logs_len and connection.chain.conf.kind != CHAIN_TCP:
+        listener_log_connection(connection)
     # Only an HTTP connection ends inside its transport's last hook; under a TCP session the transport may be gone.
     if connection.chain.conf.hcm != NULL and transport_is_tls(connection.transport):
         gauge_add(engine.stats, connection.chain.conf.hcm.stats[HCM_CX_SSL_ACTIVE], -1)

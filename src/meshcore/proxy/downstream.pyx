@@ -251,6 +251,7 @@ cdef void on_read(Transport *transport, const char *at, size_t n) noexcept nogil
         become_http2(down, at, n)
         return
     count(down, HCM_CX_RX_BYTES, <int64_t>n)
+    down.base.conn.received += n
     if not down.spoke:
         down.spoke = True          # Envoy makes its codec, and counts it, with the first bytes
         count(down, HCM_CX_HTTP1_TOTAL, 1)
@@ -433,6 +434,7 @@ cdef void protocol_error(Http1Downstream *down, uint8_t error) noexcept nogil:
     down.close_after = True
     down.state = DOWN_WAIT
     stream.record.flags |= FLAG_DPE
+    down.base.conn.flags |= FLAG_DPE
     if stream.bits & STREAM_RESPONSE_HEAD:
         down.local_close = True
         close_now(down, False)

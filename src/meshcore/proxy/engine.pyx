@@ -22,7 +22,10 @@ from meshcore.io.loop cimport loop_fini, loop_init
 from meshcore.io.transport cimport transport_flush_all
 from meshcore.proxy.accepted cimport accepted_end_all, accepted_move
 from meshcore.proxy.aggregate cimport aggregate_fini, aggregate_init
-from meshcore.proxy.connection cimport connection_accept, connection_refused, connections_abort, connections_drain, connections_move
+from meshcore.proxy.balance cimport balance_give
+from meshcore.proxy.connection cimport (
+    connection_accept, connection_counted, connection_refused, connections_abort, connections_drain, connections_move,
+)
 from meshcore.proxy.drain cimport drain_start
 from meshcore.proxy.http2.objects cimport Http2Downstream, Http2Upstream
 from meshcore.proxy.objects cimport *
@@ -245,13 +248,26 @@ cdef int engine_set_listener(Engine *engine, ListenerConf *conf, RouteSet *route
         listener.servers[i] = server_open(&engine.loop, fds[i], backlog, connection_accept, listener, &error)
         if error == 0:
             listener.servers[i].on_refused = connection_refused
+            listener.servers[i].on_accepted = connection_counted
             listener.servers_len += 1
     if error < 0:
         retire_listener(listener)
         return error
+    set_servers(listener)
     engine.listeners[conf.index] = listener
     listener_places_build(engine)
     return 0
+
+
+cdef void set_servers(ListenerLocal *listener) noexcept nogil:
+    # How its sockets accept.
+    cdef uint32_t i
+    for i in range(listener.servers_len):
+        listener.servers[i].owner = listener
+        listener.servers[i].most = listener.conf.accepts
+        listener.servers[i].on_fd = NULL
+        if listener.conf.shares != NULL:
+            listener.servers[i].on_fd = balance_give
 
 
 cdef void retire_listener(ListenerLocal *listener) noexcept nogil:
@@ -282,15 +298,13 @@ cdef void engine_update_listener(Engine *engine, ListenerConf *conf, RouteSet *r
     # The sockets move to the new local, and so do the connections of chains that both have; the others finish what they do.
     cdef ListenerLocal *old = engine.listeners[conf.index]
     cdef ListenerLocal *listener = listener_new(engine, conf, routes)
-    cdef uint32_t i
     route_set_unref(routes)
     if listener == NULL:
         listener_conf_unref(conf)
         return
     listener.servers = old.servers
     listener.servers_len = old.servers_len
-    for i in range(listener.servers_len):
-        listener.servers[i].owner = listener
+    set_servers(listener)
     old.servers = NULL
     old.servers_len = 0
     engine.listeners[conf.index] = listener

@@ -1,29 +1,24 @@
 """Network RBAC and set_filter_state; see network_rules.pxd for the law."""
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
-from libc.string cimport memset
 
 from meshcore.base.arena cimport arena_take
 from meshcore.base.clock cimport clock_ms
-from meshcore.base.span cimport Span, span
+from meshcore.base.span cimport Span
 from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.conf.stat_ids cimport RBAC_ALLOWED, RBAC_DENIED, RBAC_SHADOW_ALLOWED, RBAC_SHADOW_DENIED
 from meshcore.conf.tables cimport CHAIN_TCP, NETWORK_RBAC, NetworkFilter
 from meshcore.filter.set_filter_state cimport SetFilterStateConf, state_entry_set
 from meshcore.io.transport cimport Transport, TransportOps, transport_facts, transport_read_stop
 from meshcore.observe.counters cimport stat_inc
-from meshcore.observe.record cimport NO_PROTOCOL, Record
-from meshcore.proxy.connection cimport (
-    connection_direct_local, connection_direct_remote, connection_local, connection_server_name,
-)
+from meshcore.observe.record cimport Record
+from meshcore.proxy.connection cimport connection_direct_remote, connection_local, connection_server_name
+from meshcore.proxy.connection_facts cimport connection_facts
 from meshcore.proxy.connection_state cimport ConnectionState, connection_state_new
 from meshcore.proxy.objects cimport Connection, Engine
 from meshcore.proxy.tcp_proxy cimport tcp_refuse
 from meshcore.route.access_rules cimport AccessAnswer, AccessFacts, access_ask, access_details
 
 ctypedef void (*ReadHook)(Transport *transport, const char *at, size_t n) noexcept nogil
-
-cdef Span TLS = span(b"tls", 3)
-cdef Span RAW_BUFFER = span(b"raw_buffer", 10)
 
 
 cdef ConnectionState *state_of(Connection *connection) noexcept nogil:
@@ -74,7 +69,7 @@ cdef const NetworkFilter *refusing(Connection *connection, bint first, AccessAns
         if not first and not conf.continuous:
             continue
         if facts.record == NULL and asks_record(conf):
-            describe(connection, &record)
+            connection_facts(connection, &record)
             facts.record = &record
         if not passes(filter, &facts, connection.chain.listener.engine.stats, answer):
             return filter
@@ -220,23 +215,6 @@ cdef void network_rules_guard(Connection *connection) noexcept nogil:
 # --- filter state -----------------------------------------------------------------------------------------------------
 
 
-cdef void describe(Connection *connection, Record *record) noexcept nogil:
-    memset(record, 0, sizeof(Record))
-    record.start_ns = connection.started_ns
-    record.downstream_remote = &connection.remote
-    record.downstream_direct_remote = connection_direct_remote(connection)
-    record.downstream_local = connection_local(connection)
-    record.downstream_direct_local = connection_direct_local(connection)
-    record.server_name = connection_server_name(connection)
-    record.transport_protocol = TLS if connection.arrival != NULL and connection.arrival.tls else RAW_BUFFER
-    record.connection_id = connection.id
-    record.filter_chain = connection.chain.conf.name
-    record.chain_metadata = &connection.chain.conf.metadata
-    record.listener_metadata = &connection.chain.listener.conf.metadata
-    record.protocol = record.upstream_protocol = NO_PROTOCOL
-    record.filter_state = connection.state.objects
-
-
 cdef void network_state_set(Connection *connection, const SetFilterStateConf *conf) noexcept nogil:
     cdef ConnectionState *state = state_of(connection)
     cdef Record record
@@ -244,5 +222,5 @@ cdef void network_state_set(Connection *connection, const SetFilterStateConf *co
     if state == NULL:
         return
     for i in range(conf.entries_len):
-        describe(connection, &record)
+        connection_facts(connection, &record)
         state_entry_set(&conf.entries[i], &record, &state.objects, &state.arena)

@@ -19,6 +19,7 @@ from meshcore.codec.head cimport Head
 from meshcore.codec.http1 cimport Http1Body, Http1Message
 from meshcore.codec.http2 cimport Http2Stream
 from meshcore.codec.http2_memory cimport Http2Memory
+from meshcore.conf.shares cimport Shares
 from meshcore.conf.tables cimport ChainConf, ClusterConf, HcmConf, ListenerConf
 from meshcore.filter.grpc_call cimport GrpcCall
 from meshcore.filter.http cimport Batch, HttpStream
@@ -80,6 +81,8 @@ cdef struct Engine:
     uint64_t short_since           # connections refused for want of a descriptor since the log said so
     uint64_t short_ms              # when it said so
     void (*on_shortage)(Engine *engine, uint64_t refused) noexcept nogil       # bind/'s: says so; may be NULL
+    # run/'s: a connection goes to another worker's listener. False: it cannot; NULL: there is no other worker.
+    bint (*hand_over)(Engine *engine, uint32_t worker, uint32_t listener, Shares *shares, int fd) noexcept nogil
     void *worker                   # run/'s and bind/'s own
 
 cdef struct RouteLocal:
@@ -132,6 +135,7 @@ cdef struct Accepted:
     Accepted **link                # NULL: it has left
     uint32_t at                    # which filter looks
     bint handed                    # another listener accepted it
+    uint64_t started_ns
     Held held                      # what has come
     Timer timer
     Arrival arrival
@@ -153,7 +157,10 @@ cdef struct Connection:
     IpAddress remote
     IpAddress *local               # NULL: the listener's own address
     Arrival *arrival               # what listener filters learnt; NULL: nothing
-    uint32_t counted               # network filters that have counted it
+    uint64_t received              # bytes of the client
+    uint64_t flags                 # ResponseFlag bits of the connection itself
+    uint32_t counted               # bit n: the n-th network filter has counted it
+    bint new_http                  # it speaks HTTP/2
     ConnectionState *state         # what network filters left on it; NULL: nothing
 
 cdef enum DownState:
@@ -376,6 +383,7 @@ cdef struct TcpSession:
     Span failure                   # of the last connect
     char *up_failure               # what it points to, when TLS failed
     char *down_failure             # why the client's TLS failed; NULL: it did not
+    Span termination               # who ended it, if a network filter did
     Span down_reason               # why this side closed
     Span up_reason
     int64_t wall_us                # when it was accepted

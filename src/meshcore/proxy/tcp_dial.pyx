@@ -139,6 +139,16 @@ cdef bint may_dial(TcpSession *session) noexcept nogil:
     return True
 
 
+cdef bint origin_of(TcpSession *session, Origin *out) noexcept nogil:
+    # A PROXY header of the client brought TLVs of its own, or none on purpose: then ours do not go on.
+    cdef Arrival *arrival = session.base.conn.arrival
+    if not own_origin(session.cluster, session.host, &session.base.conn, NULL, out):
+        return False
+    if tcp_conf(session).tlvs.len > 0 and (arrival == NULL or not arrival.direct_remote.family):
+        out.tlvs = tcp_conf(session).tlvs
+    return True
+
+
 cdef bint dial(TcpSession *session, int *error) noexcept nogil:
     # False: this host cannot even be dialled.
     cdef Engine *engine = session.base.engine
@@ -173,7 +183,7 @@ cdef bint dial(TcpSession *session, int *error) noexcept nogil:
     tcp_count_cluster(session, CLUSTER_RQ_PENDING_TOTAL, 1)
     tcp_count_cluster(session, CLUSTER_CX_TOTAL, 1)
     atomic_add(&host.stats[HOST_CX_TOTAL], 1)
-    if own_origin(session.cluster, host, &session.base.conn, NULL, &origin):
+    if origin_of(session, &origin):
         how = origin_dial(&origin, how, &room)
     names = origin_names(NULL, host)
     session.upstream = transport_dial(&engine.loop, host.dials, host.dials_len, how, cluster_tls(conf, host), &names, tcp_up_ops(), session, error)
@@ -248,7 +258,7 @@ cdef void tcp_dialled(Transport *transport) noexcept nogil:
     cdef const ProxyOut *says = cluster_says(session.cluster.conf, session.host)
     cdef Origin origin
     if says != NULL:
-        own_origin(session.cluster, session.host, &session.base.conn, NULL, &origin)
+        origin_of(session, &origin)
         origin_say(&origin, says, transport)
 
 

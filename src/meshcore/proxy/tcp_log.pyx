@@ -5,7 +5,7 @@ from libc.string cimport memset, strlen
 from meshcore.base.clock cimport clock_ns
 from meshcore.base.span cimport Span, span
 from meshcore.cluster.host cimport host_note
-from meshcore.conf.tables cimport TcpConf
+from meshcore.conf.tables cimport ListenerConf, TcpConf
 from meshcore.io.transport cimport transport_facts
 from meshcore.observe.record cimport FLAGS_IN_TURN, NO_PROTOCOL, Record
 from meshcore.proxy.access_log cimport write_logs
@@ -80,4 +80,13 @@ cdef void tcp_log_write(TcpSession *session, uint8_t kind, Span termination) noe
     tcp_log_facts(session, &record)
     record.log_type = kind
     record.termination = termination
+    write_logs(session.base.engine, conf.logs, conf.logs_len, &record)
+
+
+cdef void tcp_log_of_listener(TcpSession *session) noexcept nogil:
+    cdef ListenerConf *conf = session.base.conn.chain.listener.conf
+    cdef Record record
+    memset(&record, 0, sizeof(Record))
+    tcp_log_facts(session, &record)
+    record.termination = session.termination
     write_logs(session.base.engine, conf.logs, conf.logs_len, &record)

@@ -19,13 +19,14 @@ from meshcore.conf.tables cimport TcpConf
 from meshcore.io.transport cimport *
 from meshcore.observe.record cimport *
 from meshcore.proxy.connection cimport connection_begin, connection_end, connection_server_name
+from meshcore.proxy.drain cimport listener_drains
 from meshcore.proxy.engine cimport cluster_unuse, engine_find_cluster
 from meshcore.proxy.network_filter cimport network_filters_pass
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.tcp_dial cimport (
     tcp_back_off_over, tcp_connect, tcp_connect_timeout, tcp_connected, tcp_dialled, tcp_keep_failure, tcp_leave_host, tcp_use_cluster,
 )
-from meshcore.proxy.tcp_log cimport tcp_log_write
+from meshcore.proxy.tcp_log cimport tcp_log_of_listener, tcp_log_write
 from meshcore.proxy.tcp_session cimport tcp_conf, tcp_count, tcp_count_cluster, tcp_now_ms
 from meshcore.proxy.tcp_tunnel cimport tunnel_end, tunnel_pause, tunnel_resume, tunnel_send
 
@@ -36,6 +37,7 @@ cdef Span NO_CLUSTER = span(b"tcp_initializion_failure:3", 26)
 cdef Span NOTHING = span(b"", 0)
 cdef Span REFUSED = span(b"rbac_deny_close", 15)
 cdef Span IDLE = span(b"tcp_session_idle_timeout", 24)
+cdef Span DRAINED = span(b"tcp_proxy_drain_close", 21)
 cdef Span DURATION = span(b"max_connection_duration_reached", 31)
 
 
@@ -77,14 +79,50 @@ cdef void tcp_start(ChainLocal *chain, Transport *transport) noexcept nogil:
         return
     session.routed.users += 1
     tcp_use_cluster(session, session.routed)
+    if tcp_conf(session).log_started:
+        tcp_log_write(session, LOG_TCP_CONNECTION_START, NOTHING)
+    if tcp_conf(session).waits_for_tls and transport_is_tls(transport):
+        transport.ops = &shaking_ops
+        session.log_at_end = True
+        touch(session)
+        return
+    set_out(session)
+
+
+cdef void set_out(TcpSession *session) noexcept nogil:
+    cdef Transport *transport = session.base.conn.transport
     if tcp_conf(session).early_bytes:
-        transport.ops = &early_ops
+        use_ops(session, &early_ops)
         transport_read_start(transport)
     if tcp_conf(session).waits_for_bytes:
         session.log_at_end = True
         touch(session)
     else:
         tcp_connect(session)
+
+
+cdef void use_ops(TcpSession *session, const TransportOps *ops) noexcept nogil:
+    # A gate may stand before them.
+    cdef Connection *connection = &session.base.conn
+    if connection.state != NULL and connection.transport.ops == &connection.state.gate:
+        connection.state.behind = ops
+    else:
+        connection.transport.ops = ops
+
+
+cdef void on_shaken(Transport *transport, int error) noexcept nogil:
+    # The client's handshake is over, and it was waited for.
+    cdef TcpSession *session = <TcpSession *>transport.owner
+    use_ops(session, &down_ops if tcp_conf(session).tunnel == NULL else &tunnel_ops)
+    set_out(session)
+
+
+cdef void on_shaking_end(Transport *transport, int error) noexcept nogil:
+    cdef TcpSession *session = <TcpSession *>transport.owner
+    if error == -EPROTO:
+        tcp_keep_failure(session, &session.down_failure, transport)
+    session.local_close = True
+    tcp_finish(session, 0, error < 0 and error != -EPROTO)
 
 
 cdef uint64_t longest_ms(TcpSession *session) noexcept nogil:
@@ -125,7 +163,9 @@ cdef void tcp_finish(TcpSession *session, uint64_t flags, bint reset) noexcept n
     timer_cancel(&session.base.engine.loop.wheel, &session.duration)
     timer_cancel(&session.base.engine.loop.wheel, &session.logging)
     if session.log_at_end:
-        tcp_log_write(session, LOG_TCP_CONNECTION_END, NOTHING)
+        tcp_log_write(session, LOG_TCP_CONNECTION_END, session.termination)
+    if session.base.conn.chain.listener.conf.logs_len:
+        tcp_log_of_listener(session)
     if session.tunnel != NULL:
         tunnel_end(session)
     if upstream != NULL:
@@ -204,6 +244,7 @@ cdef void on_early_read(Transport *transport, const char *at, size_t n) noexcept
         return
     session.received += n
     tcp_count(session, TCP_RX_BYTES, <int64_t>n)
+    tcp_count(session, TCP_EARLY_DATA, 1)
     if session.early.len >= tcp_conf(session).early_bytes:
         transport_read_stop(transport)
     if first and tcp_conf(session).waits_for_bytes:
@@ -239,6 +280,17 @@ cdef void on_down_read(Transport *transport, const char *at, size_t n) noexcept 
     tcp_count(session, TCP_RX_BYTES, <int64_t>n)
     session.active_ns = clock_ns(&session.base.engine.loop.clock)
     forward(session, at, n)
+    if tcp_conf(session).drain_close:
+        end_if_draining(session)
+
+
+cdef void end_if_draining(TcpSession *session) noexcept nogil:
+    if session.closed or not listener_drains(session.base.conn.chain.listener):
+        return
+    tcp_count(session, TCP_DRAIN_CLOSE, 1)
+    session.down_reason = DRAINED
+    session.local_close = True
+    tcp_finish(session, 0, False)
 
 
 cdef inline void forward(TcpSession *session, const char *at, size_t n) noexcept nogil:
@@ -269,6 +321,8 @@ cdef void tcp_read(TcpSession *session, Span data) noexcept nogil:
     session.active_ns = clock_ns(&session.base.engine.loop.clock)
     transport_append(session.base.conn.transport, data.at, data.len)
     transport_flush(session.base.conn.transport)
+    if tcp_conf(session).drain_close:
+        end_if_draining(session)
 
 
 cdef void on_up_read(Transport *transport, const char *at, size_t n) noexcept nogil:
@@ -310,7 +364,8 @@ cdef void on_up_end(Transport *transport, int error) noexcept nogil:
 
 cdef void tcp_upstream_end(TcpSession *session) noexcept nogil:
     session.up_ended = True
-    transport_finish(session.base.conn.transport)
+    if not session.closed:
+        transport_finish(session.base.conn.transport)
 
 
 cdef void on_flushed(Transport *transport) noexcept nogil:
@@ -419,8 +474,8 @@ cdef void tcp_refuse(Connection *connection, size_t n, Span details) noexcept no
     tcp_count(session, TCP_RX_BYTES, <int64_t>n)
     session.local_close = True
     session.down_reason = REFUSED
-    session.log_at_end = False
-    tcp_log_write(session, LOG_TCP_CONNECTION_END, details)
+    session.log_at_end = True
+    session.termination = details
     tcp_finish(session, 0, False)
 
 
@@ -444,6 +499,10 @@ tunnel_ops.on_low = on_tunnel_low
 cdef TransportOps early_ops = down_ops
 early_ops.on_read = on_early_read
 early_ops.on_end = on_early_end
+
+cdef TransportOps shaking_ops = down_ops
+shaking_ops.on_connected = on_shaken
+shaking_ops.on_end = on_shaking_end
 
 cdef TransportOps up_ops
 up_ops.on_connected = tcp_connected

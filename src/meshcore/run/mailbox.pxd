@@ -32,6 +32,7 @@ cdef enum Order:
     ORDER_DRAIN
     ORDER_ABORT
     ORDER_COUNT_LIVE               # value: what is alive
+    ORDER_TAKE_CONNECTION          # index, table: Shares, fds[0]; from another worker
     ORDER_RESUME                   # table: a bind/ value that knows its stream
     ORDER_STOP                     # the loop ends
 

@@ -1,10 +1,14 @@
 """Worker: what an order does to the engine, and the life of a worker. See worker.pxd for the law."""
+from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
 
-from meshcore.conf.tables cimport ClusterConf, ListenerConf, RouteSet
 from meshcore.cluster.host_set cimport HostSet
+from meshcore.conf.shares cimport Shares
+from meshcore.conf.tables cimport ClusterConf, ListenerConf, RouteSet
 from meshcore.io.loop cimport Loop, loop_run, loop_run_once, loop_stop, loop_wake
 from meshcore.observe.counters cimport STAT_SLOTS, slots_free, slots_new
+from meshcore.proxy.balance cimport balance_take
 from meshcore.proxy.engine cimport *
 from meshcore.run.mailbox cimport *
 
@@ -58,6 +62,8 @@ cdef void carry_out(Worker *worker, Message *message) noexcept nogil:
         engine_abort(engine)
     elif order == ORDER_COUNT_LIVE:
         message.value = engine_live(engine)
+    elif order == ORDER_TAKE_CONNECTION:
+        balance_take(engine, message.index, <Shares *>message.table, message.fds[0])
     elif order == ORDER_STOP:
         loop_stop(&engine.loop)
 
@@ -81,6 +87,29 @@ cdef void on_wake(Loop *loop) noexcept nogil:
 
 cdef void on_tick(Loop *loop) noexcept nogil:
     engine_tick(<Engine *>loop.owner)
+
+
+cdef bint hand_over(Engine *engine, uint32_t to, uint32_t listener, Shares *shares, int fd) noexcept nogil:
+    cdef Worker *worker = <Worker *>engine.worker
+    cdef Message *message = <Message *>calloc(1, sizeof(Message)) if to < worker.peers_len else NULL
+    if message == NULL:
+        return False
+    message.order = ORDER_TAKE_CONNECTION
+    message.index = listener
+    message.table = shares
+    message.fds[0] = fd
+    worker_post(worker.peers[to], message)
+    return True
+
+
+cdef bint worker_meet(Worker *worker, Worker **peers, uint32_t n) noexcept nogil:
+    worker.peers = <Worker **>calloc(n, sizeof(Worker *))
+    if worker.peers == NULL:
+        return False
+    memcpy(worker.peers, peers, n * sizeof(Worker *))
+    worker.peers_len = n
+    worker.engine.hand_over = hand_over
+    return True
 
 
 cdef Worker *worker_new(uint32_t index, bint embedded, int *error) noexcept nogil:
@@ -116,6 +145,7 @@ cdef void worker_post(Worker *worker, Message *message) noexcept nogil:
 
 cdef void worker_free(Worker *worker) noexcept nogil:
     empty_mailbox(worker)
+    free(worker.peers)
     engine_fini(&worker.engine)
     slots_free(worker.slots, STAT_SLOTS)
     free(worker)

@@ -98,6 +98,7 @@ cdef void begin(Http2Downstream *down, Transport *transport) noexcept nogil:
     down.idle_ns = down.heard_ns = clock_ns(&down.base.engine.loop.clock)
     transport.ops = &ops
     transport.owner = down
+    down.base.conn.new_http = True
     count(down, HCM_CX_HTTP2_TOTAL, 1)
     gauge(down, HCM_CX_HTTP2_ACTIVE, 1)
     arm(down)
@@ -338,6 +339,7 @@ cdef void on_read(Transport *transport, const char *at, size_t n) noexcept nogil
     if down.state >= HTTP2_DOWN_CLOSING:
         return                     # what a client sends after our last frame is of no interest
     count(down, HCM_CX_RX_BYTES, <int64_t>n)
+    down.base.conn.received += n
     down.heard_ns = clock_ns(&down.base.engine.loop.clock)
     if not http2_receive(&down.session, at, n):
         broken(down)

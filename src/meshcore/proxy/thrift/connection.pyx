@@ -140,6 +140,7 @@ cdef void on_read(Transport *transport, const char *at, size_t n) noexcept nogil
     cdef size_t used
     if down.closing:
         return
+    down.conn.received += n
     if down.held.len > 0:
         if not held_append(&down.held, at, n):
             cut(down, True)
