@@ -152,10 +152,10 @@ def test_a_health_check_of_such_a_cluster_begins_with_a_header_that_names_nobody
         assert proxy.live_objects() == 0
 
 
-def test_tls_below_is_refused_by_path() -> None:
+def test_a_socket_below_that_is_no_byte_stream_is_refused_by_path() -> None:
     with Upstream() as up:
         config = bootstrap(up, {"version": "V1"}, http=False)
-        inner = {"name": "t", "typed_config": {"@type": TYPES + "transport_sockets.tls.v3.UpstreamTlsContext"}}
+        inner = {"name": "t", "typed_config": {"@type": TYPES + "transport_sockets.alts.v3.Alts", "handshaker_service": "a:1"}}
         config["static_resources"]["clusters"][0]["transport_socket"]["typed_config"]["transport_socket"] = inner
         with pytest.raises(mesh.ConfigError) as refused:
             mesh.Proxy(config)
