@@ -95,6 +95,7 @@ def test_camel_case_keys_are_found_again(tmp_path: Path) -> None:
             {"cluster": {"filters": [{"name": "x"}]}},
             f"{CLUSTER_PATH}.filters: 'filters' is not implemented yet in mesh; remove it",
         ),
+        ({"cluster": {"lb_policy": 2**40}}, f"{CLUSTER_PATH}.lb_policy: 1099511627776 is not accepted; one of ROUND_ROBIN"),
         ({"cluster": {"connect_timeout": "0s"}}, f"{CLUSTER_PATH}.connect_timeout: 0s is out of range; it must be"),
         (
             {"endpoint": {"endpoint": {"address": {"socket_address": {"address": "web.internal"}}}}},

@@ -134,6 +134,20 @@ def test_detected_close_type_needs_an_upstream_host() -> None:
     assert line("%UPSTREAM_DETECTED_CLOSE_TYPE%", upstream_close=2) == "RemoteReset"
 
 
+def test_the_host_of_the_last_try_stands_for_those_attempted() -> None:
+    facts = proxied(upstream_hostname="h.example:1")
+    del facts["attempted"]
+    assert Formatter("%UPSTREAM_HOST_NAMES_ATTEMPTED%|%UPSTREAM_HOST_NAME%").write(facts) == b"h.example:1|h.example:1"
+    del facts["upstream_local"]
+    assert Formatter("%UPSTREAM_HOST_NAMES_ATTEMPTED%").write(facts) == b"-"
+
+
+def test_a_number_that_coalesce_chose_is_cut_as_text_and_whole_in_json() -> None:
+    choice = '%COALESCE({"operators": ["RESPONSE_CODE"]}):2%'
+    assert line(choice, status=404) == "40"
+    assert Formatter({"code": choice}).write({"status": 404}) == b'{"code":404}\n'
+
+
 def test_host_names_replace_addresses_where_they_are_known() -> None:
     tried = [("10.0.0.9:80", "a.example:80", 0), ("10.0.0.8:80", "", 9)]
     assert line("%UPSTREAM_HOST_NAMES_ATTEMPTED%", attempted=tried) == "a.example:80,10.0.0.8:80"

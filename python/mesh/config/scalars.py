@@ -131,7 +131,7 @@ def enumerated(value: Any, enum: EnumDescriptor) -> int:
         folded = value.upper().replace("-", "_")
         if folded in names:
             return int(names[folded].number)
-    elif isinstance(value, int) and not isinstance(value, bool) and value in enum.values_by_number:
+    elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31 and value in enum.values_by_number:
         return value
     accepted = ", ".join(v.name for v in enum.values if not v.GetOptions().deprecated)
     close = nearest(value, names) if isinstance(value, str) else ""

@@ -283,6 +283,8 @@ cdef char *format_write(const Format *format, Record *record, char *out, char *e
                 at = put_value(&value, op.form, format.omit_empty, out, end)
                 if at == NULL:
                     return out
+                if op.limited and value.kind == VALUE_NUMBER and op.form != FORM_TOKEN and at - out > <ptrdiff_t>op.limit:
+                    at = out + op.limit        # a choice of COALESCE, as text
                 out = at
         op += 1
     return out

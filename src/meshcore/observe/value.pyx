@@ -136,28 +136,41 @@ cdef void host_name_value(const Operator *op, Record *record, char *scratch, Val
     set_text(out, without_port(name) if op.part else name)
 
 
-cdef void attempts_value(const Operator *op, Record *record, char *scratch, Value *out) noexcept nogil:
-    cdef size_t n = 0
-    cdef uint32_t i
-    cdef const Attempt *attempt
+cdef size_t write_attempt(const Operator *op, const Attempt *attempt, char *at, size_t room) noexcept nogil:
     cdef Span name
-    for i in range(record.attempted_len):
-        attempt = &record.attempted[i]
-        if op.part == ATTEMPT_CONNECTION_ID and attempt.connection_id == 0:
-            continue
-        if attempt.hostname.len + ADDRESS_TEXT + 1 > SCRATCH - n:
+    if room < attempt.hostname.len + ADDRESS_TEXT + 1 or (op.part == ATTEMPT_CONNECTION_ID and attempt.connection_id == 0):
+        return 0
+    if op.part == ATTEMPT_CONNECTION_ID:
+        return write_u64(at, attempt.connection_id)
+    if op.part < ATTEMPT_NAME or attempt.hostname.len == 0:
+        return address_write(attempt.address, at, op.part == ATTEMPT_ADDRESS or op.part == ATTEMPT_NAME)
+    name = without_port(attempt.hostname) if op.part == ATTEMPT_NAME_WITHOUT_PORT else attempt.hostname
+    memcpy(at, name.at, name.len)
+    return name.len
+
+
+cdef void attempts_value(const Operator *op, Record *record, char *scratch, Value *out) noexcept nogil:
+    cdef Attempt last
+    cdef const Attempt *attempts = record.attempted
+    cdef uint32_t attempts_len = record.attempted_len
+    cdef size_t n = 0
+    cdef size_t written
+    cdef uint32_t i
+    if attempts_len == 0 and record.upstream_remote != NULL and record.upstream_local != NULL:
+        # As in Envoy, who forgets earlier tries: the host of the last one, if that had a connection.
+        last.address = record.upstream_remote
+        last.hostname = record.upstream_hostname
+        last.connection_id = record.upstream_connection_id
+        attempts = &last
+        attempts_len = 1
+    for i in range(attempts_len):
+        if n + 1 >= SCRATCH:
             break
-        if n > 0:
+        written = write_attempt(op, &attempts[i], scratch + n + (n > 0), SCRATCH - n - 1)
+        if written > 0 and n > 0:
             scratch[n] = b','
             n += 1
-        if op.part == ATTEMPT_CONNECTION_ID:
-            n += write_u64(scratch + n, attempt.connection_id)
-        elif op.part >= ATTEMPT_NAME and attempt.hostname.len > 0:
-            name = without_port(attempt.hostname) if op.part == ATTEMPT_NAME_WITHOUT_PORT else attempt.hostname
-            memcpy(scratch + n, name.at, name.len)
-            n += name.len
-        else:
-            n += address_write(attempt.address, scratch + n, op.part == ATTEMPT_ADDRESS or op.part == ATTEMPT_NAME)
+        n += written
     if n > 0:
         set_text(out, span(scratch, n))
 

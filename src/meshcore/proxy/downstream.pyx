@@ -447,6 +447,8 @@ cdef void on_end(Transport *transport, int error) noexcept nogil:
     cdef Http1Downstream *down = <Http1Downstream *>transport.owner
     cdef Stream *stream
     down.end_seen = True
+    if down.state == DOWN_CLOSING and error == 0 and not transport.finishing:
+        down.local_close = False   # it was given the time to close first
     if down.state == DOWN_HEAD and down.head_ns:
         stream = stream_new(&down.base)  # the client left inside a head: that is a request too, and it is logged
         if stream != NULL:

@@ -177,6 +177,11 @@ cdef void on_try_timeout(Timer *timer) noexcept nogil:
 
 cdef void on_try_idle(Timer *timer) noexcept nogil:
     cdef Attempt *attempt = <Attempt *>timer.owner
+    if attempt.stream.hedges:
+        if not attempt.response_started:
+            blame_slow(attempt, timeout_status(attempt.stream))
+            hedge_slow(attempt)
+        return
     count(attempt.stream, CLUSTER_RQ_PER_TRY_IDLE_TIMEOUT, 1)
     if attempt.response_started:
         attempt.stream.record.flags |= FLAG_UT

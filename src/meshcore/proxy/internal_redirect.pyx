@@ -9,6 +9,7 @@ from meshcore.base.span cimport Span, span, span_equal, span_find, span_is, span
 from meshcore.codec.head cimport *
 from meshcore.codec.head_copy cimport head_copy
 from meshcore.conf.stat_ids cimport *
+from meshcore.io.transport cimport transport_is_tls
 from meshcore.observe.counters cimport stat_inc
 from meshcore.proxy.attempt cimport drop_attempt, give_up
 from meshcore.proxy.chain cimport chain_request_data
@@ -37,6 +38,11 @@ cdef bint listed(const InternalRedirect *policy, uint16_t status) noexcept nogil
 
 cdef bint is_http(Head *head) noexcept nogil:
     return span_is_nocase(head.scheme, b"http", 4)
+
+
+cdef bint came_http(Stream *stream) noexcept nogil:
+    # To Envoy the connection decides before a header does.
+    return is_http(&stream.request) or stream.down == NULL or not transport_is_tls(stream.down.conn.transport)
 
 
 cdef bint passed_by(Stream *stream, int stat) noexcept nogil:
@@ -98,7 +104,7 @@ cdef bint predicates_hold(Stream *stream, const InternalRedirect *policy, Head *
         return False
     if policy.predicates & REDIRECT_PREVIOUS_ROUTES and was_there(stream, stream.http.route.name, name):
         return False
-    return not (policy.predicates & REDIRECT_SAFE_CROSS_SCHEME and is_http(&stream.request) and not is_http(target))
+    return not (policy.predicates & REDIRECT_SAFE_CROSS_SCHEME and came_http(stream) and not is_http(target))
 
 
 cdef bint aim(Stream *stream, const InternalRedirect *policy, Head *target) noexcept nogil:
@@ -110,7 +116,7 @@ cdef bint aim(Stream *stream, const InternalRedirect *policy, Head *target) noex
         return False
     if not split(location, target):
         return passed_by(stream, HCM_REDIRECT_BAD_LOCATION)
-    if not policy.cross_scheme and is_http(&stream.request) != is_http(target):
+    if not policy.cross_scheme and came_http(stream) != is_http(target):
         return passed_by(stream, HCM_REDIRECT_UNSAFE_SCHEME)
     if not is_http(target) and not span_is_nocase(target.scheme, b"https", 5):
         return passed_by(stream, HCM_REDIRECT_BAD_LOCATION)
@@ -125,7 +131,7 @@ cdef bint aim(Stream *stream, const InternalRedirect *policy, Head *target) noex
         return passed_by(stream, HCM_REDIRECT_NO_ROUTE)
     if not predicates_hold(stream, policy, target, route.name):
         return passed_by(stream, HCM_REDIRECT_PREDICATE)
-    head_set(target, H_ENVOY_ORIGINAL_URL, join(stream, span(b"http://", 7) if is_http(&stream.request) else span(b"https://", 8),
+    head_set(target, H_ENVOY_ORIGINAL_URL, join(stream, span(b"http://", 7) if came_http(stream) else span(b"https://", 8),
                                                 stream.request.authority, stream.request.path, span(b"", 0)))
     if stream.response.status == 303 and not span_is(target.method, b"GET", 3) and not span_is(target.method, b"HEAD", 4):
         target.method = span(b"GET", 3)        # RFC 9110, 15.4.4: what a 303 points to is fetched

@@ -43,6 +43,7 @@ cdef void route_timeouts_set(Stream *stream, Route *route) noexcept nogil:
         stream.try_timeout_ms = 0
     stream.alt_response = head_has(head, H_ENVOY_UPSTREAM_RQ_TIMEOUT_ALT_RESPONSE)
     head_drop(head, H_ENVOY_UPSTREAM_RQ_TIMEOUT_ALT_RESPONSE)
+    head_drop(head, H_ENVOY_UPSTREAM_STREAM_DURATION_MS)
     route_timeouts_expect(stream)
 
 

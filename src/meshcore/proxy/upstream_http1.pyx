@@ -5,13 +5,14 @@ sides want to keep it. Bytes that arrive on an idle connection, or after a respo
 connection ends in upstream_close.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp
 
 from meshcore.base.arena cimport arena_take
 from meshcore.base.buffer cimport CHUNK, Buffer
 from meshcore.base.clock cimport clock_ns
 from meshcore.base.held cimport held_append, held_drop, held_fini
 from meshcore.base.slab cimport slab_free, slab_new
-from meshcore.base.span cimport Span, span
+from meshcore.base.span cimport Span, list_has, span
 from meshcore.codec.head cimport *
 from meshcore.codec.http1 cimport *
 from meshcore.codec.http1_body cimport http1_body_begin, http1_body_next
@@ -246,8 +247,10 @@ cdef void on_read(Transport *transport, const char *at, size_t n) noexcept nogil
     cdef size_t used
     count(upstream, CLUSTER_CX_RX_BYTES, <int64_t>n)
     if upstream.base.state == UP_IDLE:
+        if n < 12 or memcmp(at + 9, b"408", 3) != 0:
+            count(upstream, CLUSTER_CX_PROTOCOL_ERROR, 1)      # nothing was asked; a 408 says that, and is none
         upstream.base.local_close = True
-        close_one(upstream)   # nothing was asked
+        close_one(upstream)
         return
     if upstream.attempt != NULL:
         upstream.attempt.stream.record.upstream_wire_rx += n
@@ -313,6 +316,15 @@ cdef bint take_head(Http1Upstream *upstream, const char **at, const char *end) n
     return upstream.base.state == UP_BODY
 
 
+cdef bint says_close(Head *head) noexcept nogil:
+    cdef Header *header = head_find(head, H_CONNECTION)
+    while header != NULL:
+        if list_has(header_value(header), b"close", 5):
+            return True
+        header = head_next(head, header)
+    return False
+
+
 cdef void begin_response(Http1Upstream *upstream, Attempt *attempt, Head *head, bint more) noexcept nogil:
     cdef Stream *stream = attempt.stream
     cdef bint end
@@ -326,7 +338,7 @@ cdef void begin_response(Http1Upstream *upstream, Attempt *attempt, Head *head, 
         attempt_tunnel_opened(attempt)
     if not upstream.message.keep_alive or upstream.message.framing == BODY_RAW:
         if not upstream.base.close_after and upstream.message.framing != BODY_RAW and (
-                upstream.message.framing != BODY_UNTIL_CLOSE or head.version == HTTP_10):
+                upstream.message.framing != BODY_UNTIL_CLOSE or head.version == HTTP_10 or says_close(head)):
             count(upstream, CLUSTER_CX_CLOSE_NOTIFY, 1)
         upstream.base.close_after = True
     http1_body_begin(&upstream.body, &upstream.message)
