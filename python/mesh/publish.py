@@ -58,6 +58,15 @@ class LiveCluster:
     leaving: tuple[Endpoint, ...] = ()
 
 
+@dataclass(slots=True)
+class Leaving:
+    """A cluster that is in no configuration any more, and the listeners before this one, whose connections may still ask for it."""
+
+    table: ClusterTable
+    index: int
+    wanted_by: list[ListenerTable]
+
+
 class Publisher:
     """What runs on the workers. `workers` all exist before the first `publish`."""
 
@@ -82,6 +91,7 @@ class Publisher:
         self._zone_followers: dict[str, set[str]] = {}  # by the name of the cluster whose hosts route their zones
         self._listener_index: dict[str, int] = {}
         self._retired: list[ListenerTable | ClusterTable] = []
+        self._leaving: dict[str, Leaving] = {}  # clusters by name
         self._runtime_named = True  # whether some runtime key may have named a cluster
         self._ends: tuple[int | None, int | None] | None = None  # None: not looked up since something changed
 
@@ -197,7 +207,10 @@ class Publisher:
         return len(running)
 
     def forget_retired(self) -> None:
-        """Statistics of what was replaced or removed end when no worker and no connection can count in them any more."""
+        """Clusters and statistics of what was replaced or removed end when no worker and no connection can use them any more."""
+        for name, leaving in list(self._leaving.items()):
+            if not any(table.in_use() for table in leaving.wanted_by):
+                self._drop_cluster(name)
         kept = []
         for table in self._retired:
             if table.in_use():
@@ -314,7 +327,7 @@ class Publisher:
         for worker in self.workers:
             worker.set_clusters([(live.table, of) for live, of in zip(fresh, hosts, strict=True)])
         for live, of in zip(fresh, hosts, strict=True):
-            if (old := self.clusters.get(live.spec.name)) is not None:
+            if (old := self.clusters.get(live.spec.name) or self._leaving.pop(live.spec.name, None)) is not None:
                 self._retired.append(old.table)
             self.clusters[live.spec.name] = live
             self._membership(live, of)
@@ -421,9 +434,14 @@ class Publisher:
             gone = self.clusters.pop(name)
             if self.health is not None:
                 self.health.dropped(name)
-            self._retired.append(gone.table)
-            for worker in self.workers:
-                worker.drop_cluster(gone.index)
+            earlier = [table for table in self._retired if isinstance(table, ListenerTable)]
+            self._leaving[name] = Leaving(gone.table, gone.index, earlier)
+
+    def _drop_cluster(self, name: str) -> None:
+        leaving = self._leaving.pop(name)
+        self._retired.append(leaving.table)
+        for worker in self.workers:
+            worker.drop_cluster(leaving.index)
 
 
 def uses(context: TlsContext | None, refs: set[SecretRef]) -> bool:

@@ -534,7 +534,8 @@ cdef void done(Downstream *base, Stream *stream) noexcept nogil:
     if down.state >= DOWN_CLOSING:
         return
     if down.close_after or not request_read or stream.bits & STREAM_TUNNEL or down.base.conn.transport.failed or down.base.engine.draining:
-        close_gracefully(down, down.saw_close and stream.bits & STREAM_LOCAL_REPLY == 0 and (
+        # What is answered while the request is being read is, to Envoy, answered before its end.
+        close_gracefully(down, down.saw_close and not (stream.bits & STREAM_LOCAL_REPLY and down.consuming) and (
             request_read or stream.bits & STREAM_HTTP10 != 0))
         return
     down.state = DOWN_HEAD

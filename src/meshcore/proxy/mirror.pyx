@@ -16,15 +16,15 @@ from meshcore.proxy.objects cimport *
 from meshcore.proxy.own_stream cimport own_stream_end, own_stream_new
 from meshcore.proxy.route_timeouts cimport route_timeouts_expect
 from meshcore.proxy.router cimport router_request_complete, router_request_data, router_request_trailers
+from meshcore.route.matcher cimport header_first_value
 from meshcore.route.mutation cimport mutate_request
 
 
 cdef ClusterLocal *find_cluster(Stream *stream, const MirrorPolicy *policy) noexcept nogil:
-    cdef Header *header
+    cdef Span name
     if policy.cluster_header.len == 0:
         return stream.engine.clusters[policy.index] if <uint32_t>policy.index < stream.engine.clusters_cap else NULL
-    header = head_find_name(&stream.request, policy.cluster_header)
-    return NULL if header == NULL else engine_find_cluster(stream.engine, header_value(header))
+    return engine_find_cluster(stream.engine, name) if header_first_value(&stream.request, policy.cluster_header, &name) else NULL
 
 
 cdef void add_suffix(Head *head) noexcept nogil:

@@ -304,7 +304,7 @@ cdef bint request_head_prepare(Stream *stream) noexcept nogil:
     cdef uint16_t reject = 0
     cdef uint16_t i
     cdef bint edge
-    if not check_scheme(stream):
+    if not check_scheme(stream) or not check_version(stream):
         return False
     if stream.message.expect_continue and not hcm.proxy_100_continue:
         stat_inc(stream.engine.stats, hcm.stats[HCM_RQ_1XX])
@@ -313,8 +313,6 @@ cdef bint request_head_prepare(Stream *stream) noexcept nogil:
         stat_inc(stream.engine.stats, stream.hcm.listener_stats[LISTENER_HTTP_COMPLETED])
         stream.down.ops.send_interim(stream.down, stream, NULL)
         head_drop(head, H_EXPECT)
-    if not check_version(stream):
-        return False
     if head.authority.at == NULL:
         return refuse_and_close(stream, 400, span(b"missing_host_header", 19))
     if not authority_valid(head.authority):

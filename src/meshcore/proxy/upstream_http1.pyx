@@ -316,10 +316,10 @@ cdef bint take_head(Http1Upstream *upstream, const char **at, const char *end) n
     return upstream.base.state == UP_BODY
 
 
-cdef bint says_close(Head *head) noexcept nogil:
+cdef bint connection_says(Head *head, const char *token, size_t n) noexcept nogil:
     cdef Header *header = head_find(head, H_CONNECTION)
     while header != NULL:
-        if list_has(header_value(header), b"close", 5):
+        if list_has(header_value(header), token, n):
             return True
         header = head_next(head, header)
     return False
@@ -338,7 +338,8 @@ cdef void begin_response(Http1Upstream *upstream, Attempt *attempt, Head *head, 
         attempt_tunnel_opened(attempt)
     if not upstream.message.keep_alive or upstream.message.framing == BODY_RAW:
         if not upstream.base.close_after and upstream.message.framing != BODY_RAW and (
-                upstream.message.framing != BODY_UNTIL_CLOSE or head.version == HTTP_10 or says_close(head)):
+                upstream.message.framing != BODY_UNTIL_CLOSE or connection_says(head, b"close", 5) or (
+                    head.version == HTTP_10 and not connection_says(head, b"keep-alive", 10))):
             count(upstream, CLUSTER_CX_CLOSE_NOTIFY, 1)
         upstream.base.close_after = True
     http1_body_begin(&upstream.body, &upstream.message)

@@ -11,7 +11,7 @@ from meshcore.codec.head cimport Header, head_find_name, head_next, header_value
 from meshcore.observe.metadata cimport FilterStateItem, filter_state_find
 from meshcore.observe.record cimport ADDRESS_TEXT, address_write
 from meshcore.route.cookie cimport cookie_of
-from meshcore.route.matcher cimport query_find
+from meshcore.route.matcher cimport header_first_value, query_find
 from meshcore.route.regex cimport regex_replace
 
 cdef enum:
@@ -39,7 +39,13 @@ cdef bint hash_header(const HashRule *rule, const HashSource *source, uint64_t *
     cdef uint16_t n = 0
     cdef uint16_t i
     if header == NULL:
-        return False
+        # The pseudo-headers are no lines of the head.
+        if not header_first_value(source.request, rule.name, &value):
+            return False
+        if rule.regex != NULL:
+            value = regex_replace(rule.regex, value, rule.substitution, source.arena)
+        hash[0] = hash_of(value)
+        return True
     while header != NULL and n < VALUES_MAX:
         value = header_value(header)
         if rule.regex != NULL:
