@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import mesh
+from mesh.testing import until
 from tests.filters.bootstrap import bootstrap, cluster, to_upstream
 from tests.filters.wire import Client, Mirror, ask
 from tests.proxy_api.test_life import answering
@@ -74,6 +75,22 @@ def test_a_changed_cluster_moves_new_requests(mirror: Mirror) -> None:
         assert ask(port).status == 200 and (mirror.requests, other.requests) == (1, 0)
         proxy.apply(bootstrap(upstream=other.port))
         assert ask(port).status == 200 and (mirror.requests, other.requests) == (1, 1)
+
+
+def test_a_connection_that_drains_finds_the_clusters_it_began_with(mirror: Mirror) -> None:
+    with mesh.Proxy(bootstrap(upstream=mirror.port), concurrency=2) as proxy:
+        with Client(proxy.listeners["main"].port) as client:
+            client.send()
+            assert client.answer().status == 200
+            proxy.apply(answering("without a cluster", hcm={"server_name": "changed"}))
+            client.send()
+            assert (client.answer().status, mirror.requests) == (200, 2)
+        until(lambda: "cluster.up.membership_total" not in shown(proxy), "the end of the cluster")
+
+
+def shown(proxy: mesh.Proxy) -> dict[str, int | str]:
+    proxy.refresh_server_stats()
+    return proxy.stats()
 
 
 def test_listeners_come_and_go() -> None:
