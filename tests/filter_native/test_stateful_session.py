@@ -61,7 +61,7 @@ def test_a_host_that_is_unhealthy_is_not_gone_back_to(strict: bool, status: int)
         hosts[0]["health_status"] = "UNHEALTHY"
         with running(kept(HEADER, up, strict=strict)) as p:
             assert sorted(p.get(**{"x-kept": name}).status for name in names) == sorted([status, 200])
-        up["common_lb_config"] = {"override_host_status": {"statuses": ["UNHEALTHY", "HEALTHY"]}}
+        up["common_lb_config"] = {"override_host_status": {"statuses": ["UNHEALTHY", "UNKNOWN"]}}
         with running(kept(HEADER, up, strict=True)) as p:
             assert [p.get(**{"x-kept": name}).status for name in names] == [200, 200]
 

@@ -133,6 +133,7 @@ def test_a_connection_that_breaks_fails_all_of_its_requests() -> None:
 
 def test_a_host_that_breaks_the_rules_is_told_why() -> None:
     def answer(call: Call) -> None:
+        call.link.flush()
         call.link.sock.sendall(frame(DATA, 0, 0, b"x"))
 
     with Http2Server(answer) as up, running(http2_bootstrap(up.port)) as p:

@@ -90,7 +90,7 @@ def test_a_connection_that_drains_finds_the_clusters_it_began_with(mirror: Mirro
 
 def shown(proxy: mesh.Proxy) -> dict[str, int | str]:
     proxy.refresh_server_stats()
-    return proxy.stats()
+    return proxy.stats
 
 
 def test_listeners_come_and_go() -> None:

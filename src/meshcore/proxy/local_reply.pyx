@@ -115,7 +115,9 @@ cdef Span local_reply_fill(Stream *stream, const LocalReply *reply) noexcept nog
             head_set(head, H_GRPC_MESSAGE, body)
         return span(b"", 0)
     if body.len == 0:
-        head_drop(head, H_CONTENT_TYPE)
+        # Without a body there is no type, unless a filter gives it both as the type and as a header (the admin pages do).
+        if reply.content_type.len == 0 or reply.head == NULL or not head_has(reply.head, H_CONTENT_TYPE):
+            head_drop(head, H_CONTENT_TYPE)
         return body
     set_number(head, H_CONTENT_LENGTH, body.len)
     # A type that was given stays, unless the mappers or the format made another body and said nothing about its type.

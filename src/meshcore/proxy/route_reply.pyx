@@ -23,7 +23,7 @@ cdef void reply_with(Stream *stream, uint16_t status, Span body, Span type, Span
     reply.plain = False
     reply.flag = 0
     reply.body = body
-    reply.content_type = type
+    reply.content_type = type if body.len > 0 else span(b"", 0)
     reply.details = details
     reply.head = extra
     stream_reply(stream, &reply)
