@@ -118,7 +118,7 @@ class Publisher:
         self._install_clusters(fresh_clusters)
         for live_listener, fds in prepared:
             self._install_listener(live_listener, fds)
-        self._drop_missing(plan)
+        self._drop_missing(plan, bool(prepared))
         self.forget_retired()
 
     def set_hosts(self, name: str, endpoints: tuple[Endpoint, ...]) -> None:
@@ -422,19 +422,21 @@ class Publisher:
             self._retired.append(old.table)
         self.listeners[live.spec.name] = live
 
-    def _drop_missing(self, plan: Plan) -> None:
+    def _drop_missing(self, plan: Plan, listeners_moved: bool) -> None:
         names = {spec.name for spec in plan.listeners}
         for name in [n for n in self.listeners if n not in names]:
             live = self.listeners.pop(name)
             self._retired.append(live.table)
+            listeners_moved = True
             for worker in self.workers:
                 worker.drop_listener(live.index)
+        # Clusters that go alone (CDS) go at once, as Envoy's; those that go with the routes to them wait for connections that drain.
+        earlier = [table for table in self._retired if isinstance(table, ListenerTable)] if listeners_moved else []
         names = {spec.name for spec in plan.clusters}
         for name in [n for n in self.clusters if n not in names]:
             gone = self.clusters.pop(name)
             if self.health is not None:
                 self.health.dropped(name)
-            earlier = [table for table in self._retired if isinstance(table, ListenerTable)]
             self._leaving[name] = Leaving(gone.table, gone.index, earlier)
 
     def _drop_cluster(self, name: str) -> None:

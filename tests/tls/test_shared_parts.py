@@ -19,7 +19,9 @@ TICKET_KEY = 80
 
 
 @pytest.mark.slow
-def test_equal_parts_of_a_thousand_contexts_are_kept_once(root: Pair, pair: Pair) -> None:
+def test_equal_parts_of_a_thousand_contexts_are_kept_once() -> None:
+    root = certificates.authority("of its own")  # whose certificates no other test still holds
+    pair = certificates.leaf(root, "dns:a.test")
     revoked = {"crl": inline(certificates.revoked(root, pair))}
     common = {"tls_certificates": [certificate(pair)], "validation_context": trusting(root, **revoked)}
     clusters = [cluster(f"c{i}", 1, transport_socket=upstream(common, sni=f"n{i}.test")) for i in range(1000)]
