@@ -7,85 +7,77 @@ http_filter.py and by everything that has a typed_per_filter_config.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
-from mesh.config import (
-    filter_adaptive_concurrency,
-    filter_admission_control,
-    filter_bandwidth_limit,
-    filter_buffer,
-    filter_compressor,
-    filter_cors,
-    filter_csrf,
-    filter_decompressor,
-    filter_fault,
-    filter_grpc,
-    filter_header_mutation,
-    filter_header_to_metadata,
-    filter_health_check,
-    filter_ip_tagging,
-    filter_json_to_metadata,
-    filter_local_ratelimit,
-    filter_ratelimit,
-    filter_rbac,
-    filter_set_filter_state,
-    filter_set_metadata,
-    filter_stateful_session,
-)
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything
 from mesh.config.lowering import Lowering
 from meshcore.bind import spec
 
-FILTER_CONFIG = Fields(
-    "envoy.config.route.v3.FilterConfig", {"disabled", "config"}, harmless={"is_optional": anything}
-)
+FILTER_CONFIG = Fields("envoy.config.route.v3.FilterConfig", {"disabled", "config"}, harmless={"is_optional": anything})
 Lower = Callable[[Any, Lowering, str], Any]
-FILTERS: dict[str, tuple[str, Lower]] = {
-    filter_buffer.BUFFER.message: ("buffer", filter_buffer.lower),
-    filter_fault.FAULT.message: ("fault", filter_fault.lower),
-    filter_local_ratelimit.LIMIT.message: ("local_ratelimit", filter_local_ratelimit.lower),
-    filter_ratelimit.LIMIT.message: ("ratelimit", filter_ratelimit.lower),
-    filter_bandwidth_limit.LIMIT.message: ("bandwidth_limit", filter_bandwidth_limit.lower),
-    filter_header_mutation.FILTER.message: ("header_mutation", filter_header_mutation.lower),
-    filter_cors.CORS.message: ("cors", filter_cors.lower),
-    filter_csrf.POLICY.message: ("csrf", filter_csrf.lower),
-    filter_grpc.GRPC_WEB.message: ("grpc_web", filter_grpc.lower_grpc_web),
-    filter_grpc.STATS.message: ("grpc_stats", filter_grpc.lower_stats),
-    filter_grpc.BRIDGE.message: ("grpc_http1_bridge", filter_grpc.lower_bridge),
-    filter_grpc.REVERSE.message: ("grpc_http1_reverse_bridge", filter_grpc.lower_reverse),
-    filter_health_check.CHECK.message: ("health_check", filter_health_check.lower),
-    filter_set_metadata.CONFIG.message: ("set_metadata", filter_set_metadata.lower),
-    filter_set_filter_state.CONFIG.message: ("set_filter_state", filter_set_filter_state.lower),
-    filter_admission_control.CONTROL.message: ("admission_control", filter_admission_control.lower),
-    filter_adaptive_concurrency.CONCURRENCY.message: ("adaptive_concurrency", filter_adaptive_concurrency.lower),
-    filter_compressor.COMPRESSOR.message: ("compressor", filter_compressor.lower),
-    filter_stateful_session.SESSION.message: ("stateful_session", filter_stateful_session.lower),
-    filter_header_to_metadata.CONFIG.message: ("header_to_metadata", filter_header_to_metadata.lower),
-    filter_rbac.FILTER.message: ("rbac", filter_rbac.lower),
-    filter_decompressor.DECOMPRESSOR.message: ("decompressor", filter_decompressor.lower),
-    filter_ip_tagging.TAGGING.message: ("ip_tagging", filter_ip_tagging.lower),
-    filter_json_to_metadata.CONFIG.message: ("json_to_metadata", filter_json_to_metadata.lower),
-}
-PER_ROUTE: dict[str, tuple[str, Lower]] = {
-    filter_buffer.PER_ROUTE.message: ("buffer", filter_buffer.lower_per_route),
-    filter_fault.FAULT.message: ("fault", filter_fault.lower),
-    filter_local_ratelimit.LIMIT.message: ("local_ratelimit", filter_local_ratelimit.lower_per_route),
-    filter_ratelimit.PER_ROUTE.message: ("ratelimit", filter_ratelimit.lower_per_route),
-    filter_bandwidth_limit.LIMIT.message: ("bandwidth_limit", filter_bandwidth_limit.lower_per_route),
-    filter_header_mutation.PER_ROUTE.message: ("header_mutation", filter_header_mutation.lower_per_route),
-    filter_cors.POLICY.message: ("cors", filter_cors.lower_per_route),
-    filter_csrf.POLICY.message: ("csrf", filter_csrf.lower),
-    filter_grpc.REVERSE_PER_ROUTE.message: ("grpc_http1_reverse_bridge", filter_grpc.lower_reverse_per_route),
-    filter_set_filter_state.CONFIG.message: ("set_filter_state", filter_set_filter_state.lower),
-    filter_compressor.PER_ROUTE.message: ("compressor", filter_compressor.lower_per_route),
-    filter_stateful_session.PER_ROUTE.message: ("stateful_session", filter_stateful_session.lower_per_route),
-    filter_header_to_metadata.CONFIG.message: ("header_to_metadata", filter_header_to_metadata.lower),
-    filter_rbac.PER_ROUTE.message: ("rbac", filter_rbac.lower_per_route),
-    filter_ip_tagging.TAGGING.message: ("ip_tagging", filter_ip_tagging.lower),
-    filter_json_to_metadata.CONFIG.message: ("json_to_metadata", filter_json_to_metadata.lower),
-}
+
+
+def _entry(kind: str, message: str, function: str = "lower", module: str = "") -> tuple[str, tuple[str, Lower]]:
+    """A line of the tables. The module is imported when a configuration first has the filter: most have few of them, and a start pays for
+    each in time and memory."""
+
+    def lower(config: Any, low: Lowering, path: str) -> Any:
+        return getattr(importlib.import_module(f"mesh.config.{module or 'filter_' + kind}"), function)(config, low, path)
+
+    return f"envoy.extensions.filters.http.{kind}.v3.{message}", (kind, lower)
+
+
+FILTERS: dict[str, tuple[str, Lower]] = dict(
+    (
+        _entry("buffer", "Buffer"),
+        _entry("fault", "HTTPFault"),
+        _entry("local_ratelimit", "LocalRateLimit"),
+        _entry("ratelimit", "RateLimit"),
+        _entry("bandwidth_limit", "BandwidthLimit"),
+        _entry("header_mutation", "HeaderMutation"),
+        _entry("cors", "Cors"),
+        _entry("csrf", "CsrfPolicy"),
+        _entry("grpc_web", "GrpcWeb", "lower_grpc_web", "filter_grpc"),
+        _entry("grpc_stats", "FilterConfig", "lower_stats", "filter_grpc"),
+        _entry("grpc_http1_bridge", "Config", "lower_bridge", "filter_grpc"),
+        _entry("grpc_http1_reverse_bridge", "FilterConfig", "lower_reverse", "filter_grpc"),
+        _entry("health_check", "HealthCheck"),
+        _entry("set_metadata", "Config"),
+        _entry("set_filter_state", "Config"),
+        _entry("admission_control", "AdmissionControl"),
+        _entry("adaptive_concurrency", "AdaptiveConcurrency"),
+        _entry("compressor", "Compressor"),
+        _entry("stateful_session", "StatefulSession"),
+        _entry("header_to_metadata", "Config"),
+        _entry("rbac", "RBAC"),
+        _entry("decompressor", "Decompressor"),
+        _entry("ip_tagging", "IPTagging"),
+        _entry("json_to_metadata", "JsonToMetadata"),
+    )
+)
+PER_ROUTE: dict[str, tuple[str, Lower]] = dict(
+    (
+        _entry("buffer", "BufferPerRoute", "lower_per_route"),
+        _entry("fault", "HTTPFault"),
+        _entry("local_ratelimit", "LocalRateLimit", "lower_per_route"),
+        _entry("ratelimit", "RateLimitPerRoute", "lower_per_route"),
+        _entry("bandwidth_limit", "BandwidthLimit", "lower_per_route"),
+        _entry("header_mutation", "HeaderMutationPerRoute", "lower_per_route"),
+        _entry("cors", "CorsPolicy", "lower_per_route"),
+        _entry("csrf", "CsrfPolicy"),
+        _entry("grpc_http1_reverse_bridge", "FilterConfigPerRoute", "lower_reverse_per_route", "filter_grpc"),
+        _entry("set_filter_state", "Config"),
+        _entry("compressor", "CompressorPerRoute", "lower_per_route"),
+        _entry("stateful_session", "StatefulSessionPerRoute", "lower_per_route"),
+        _entry("header_to_metadata", "Config"),
+        _entry("rbac", "RBACPerRoute", "lower_per_route"),
+        _entry("ip_tagging", "IPTagging"),
+        _entry("json_to_metadata", "JsonToMetadata"),
+    )
+)
 WRAPPED: dict[str, tuple[str, Lower] | None] = {**PER_ROUTE, FILTER_CONFIG.message: None}
 
 

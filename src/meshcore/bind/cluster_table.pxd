@@ -6,6 +6,5 @@ from meshcore.conf.tables cimport ClusterConf
 cdef class ClusterTable:
     cdef ClusterConf *conf         # one reference
     cdef readonly ClusterHosts hosts
-    cdef tuple track_remaining     # (default, high)
     cdef tuple limits              # spec.Thresholds (default, high)
     cdef readonly list owned       # prefixes of statistics that end with it

@@ -100,6 +100,17 @@ cdef AggregateConf *aggregate_of(Arena *arena, tuple names, dict cluster_index) 
     return conf
 
 
+cdef tuple latest_limits = (None, None)
+
+
+cdef tuple limits_of(object spec):
+    # Clusters of a kind, which come one after the other, share theirs: 10,000 of them are mostly one.
+    global latest_limits
+    if latest_limits[0] is not spec.default or latest_limits[1] is not spec.high:
+        latest_limits = (spec.default, spec.high)
+    return latest_limits
+
+
 cdef class ClusterTable:
     """A cluster's settings, compiled, and the identity of its hosts over all its host sets."""
 
@@ -177,8 +188,7 @@ cdef class ClusterTable:
             conf.outlier = outlier_conf(&conf.arena, spec, registry.runtime)
             self.hosts.outlier = conf.outlier
             self.hosts.inbox = inbox
-        self.track_remaining = (spec.default.track_remaining, spec.high.track_remaining)
-        self.limits = (spec.default, spec.high)
+        self.limits = limits_of(spec)
         fill_routing(conf, spec, registry.runtime, cluster_index)
         fill_tracking(conf, spec, registry, prefix, self.owned)
         conf.use_retry = registry.runtime.cell("upstream.use_retry")
@@ -230,7 +240,7 @@ cdef class ClusterTable:
                 used = atomic_load(&breaker.used[<int>resource])
                 most = breaker_most(breaker, resource)
                 found[f"circuit_breakers.{priority}.{kind}_open"] = int(used > 0 and used >= most)
-                tracked = self.track_remaining[i] and (resource != RESOURCE_RETRIES or breaker.budget < 0)
+                tracked = self.limits[i].track_remaining and (resource != RESOURCE_RETRIES or breaker.budget < 0)
                 left = max(0, most - used) if tracked else 0
                 found[f"circuit_breakers.{priority}.remaining_{remaining}"] = left
         return found
