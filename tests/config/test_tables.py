@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
 
-import mesh.config.bootstrap  # noqa: F401  builds every table
 from mesh.config import fields, schema
 from mesh.config.errors import Report
 
