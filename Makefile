@@ -43,7 +43,8 @@ lint: setup  ## ruff, mypy --strict on the Python face, cython-lint
 wheel: setup  ## sdist and wheel in dist/, repaired, installed into an empty environment and tried
 	@VENV=$(VENV) .ci/wheel
 
-docs: build  ## run every snippet of the papers; write the differential score into the README
+docs: build  ## run every snippet of the papers; write docs/fields.md, and the differential score into the README
+	@$(RUN) docs/fields.py
 	@$(RUN) docs/fill.py differential
 	@$(RUN) -m pytest -q tests/docs $(ARGS)
 

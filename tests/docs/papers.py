@@ -1,13 +1,16 @@
-"""Reads Markdown for the tests of the papers: code blocks with their language and file name, links, and headings.
+"""Reads Markdown for the tests of the papers: code blocks with their language and file name, links; and loads what writes them.
 
 A block is a file when the line before it is `<!-- file: NAME -->`. Must not know which paper it reads, nor run anything.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"(?:^<!-- file: (\S+) -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -46,3 +49,13 @@ def commands(path: Path) -> list[list[str]]:
 def papers() -> list[Path]:
     """Every Markdown file that people read."""
     return sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
+
+
+def writer(name: str) -> ModuleType:
+    """The script docs/NAME.py as a module (`docs` itself is the name of this package)."""
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
