@@ -33,7 +33,10 @@ COLD = {"bind"}  # the only folder that may hold Python objects
 LIBRARIES = {"_engine": ["libuv"], "_tls": ["libuv", "openssl >= 3.0"]}  # by shared object
 # The faces are two thirds of the code and run when configuration changes: they are compiled for size, unless they run for each request, for
 # each of thousands of clusters, or to be measured.
-FAST_FACES = ("*.codec", "*.thrift", "*.thrift_values", "*.pyfilter", "*.pyview", "*.tables", "*.cluster_*", "*.stats", "*bench")
+FAST_FACES = (
+    "*.codec", "*.thrift", "*.thrift_values", "*.pyfilter", "*.pyview", "*.tables", "*.cluster_*",
+    "*.stats", "*.record_*", "*bench",
+)
 DEVELOPMENT = ("*.bind.*test", "*.bind.*bench")  # faces that only our own tests and benchmarks use: not in a wheel
 JOBS = len(os.sched_getaffinity(0))
 # These read names and files and compile nothing: they need no Cython run and no libuv.

@@ -16,9 +16,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from mesh.name_servers import Channels
+from meshcore.bind.record import field, record
 from meshcore.bind.spec import Address, Cluster, DnsTarget, Endpoint, NameServers
 
 LOG = logging.getLogger("mesh.dns")
@@ -51,7 +51,7 @@ def system_resolve(name: str, family: str) -> list[str]:
     raise error
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Lookup:
     """One name of one cluster; `addresses` is the last good answer, `due` when to ask (NEVER while asked or when it
     is an IP)."""
@@ -66,7 +66,7 @@ class Lookup:
     servers: NameServers | None = None  # None: the system is asked
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class _Entry:
     """One cluster and what was last reported of it."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mesh import sockets
@@ -19,6 +18,7 @@ from mesh.filters.load import bind
 from mesh.logfiles import LogFiles
 from meshcore.bind.cluster_hosts import HostSetRef
 from meshcore.bind.cluster_table import ClusterTable
+from meshcore.bind.record import field, record, replace
 from meshcore.bind.spec import Address, Cluster, Endpoint, FilterChain, Listener, Plan
 from meshcore.bind.stats import StatsRegistry
 from meshcore.bind.tables import ListenerTable
@@ -33,7 +33,7 @@ SOMAXCONN = 4096
 RUNTIME_OF_CLUSTERS = ("circuit_breakers.", "upstream.maintenance_mode.")
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class LiveListener:
     """A published listener: its spec, slot and the addresses it is really bound to. `stopped`: it accepts no more, whatever comes."""
 
@@ -45,7 +45,7 @@ class LiveListener:
     stopped: bool = False
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class LiveCluster:
     """A published cluster: its spec, table and the endpoints of its newest host set. `leaving`: of these, what its configuration does not
     name any more; such a host stays until an active check fails."""
@@ -58,7 +58,7 @@ class LiveCluster:
     leaving: tuple[Endpoint, ...] = ()
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Leaving:
     """A cluster that is in no configuration any more, and the listeners before this one, whose connections may still ask for it."""
 
@@ -474,7 +474,7 @@ def _sockets(spec: Listener) -> Any:
 
 
 def _chain_without_routes(chain: FilterChain) -> FilterChain:
-    return replace(chain, hcm=replace(chain.hcm, routes=None)) if chain.hcm else chain  # type: ignore[arg-type]
+    return replace(chain, hcm=replace(chain.hcm, routes=None)) if chain.hcm else chain
 
 
 def _without_routes(spec: Listener) -> Listener:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mesh.config.runtime import parse
+from meshcore.bind.record import field, record
 
 if TYPE_CHECKING:
     from mesh.xds.watch import Watcher
@@ -25,7 +25,7 @@ Values = Mapping[str, "RuntimeValue"]
 DEPTH_MOST = 100  # folders in folders, as Envoy's limit
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Live:
     """A layer and what it says now."""
 

@@ -11,7 +11,6 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from mesh.config import ConfigError, Problem, tls_secret, tls_validation
@@ -21,6 +20,7 @@ from mesh.xds.response import Response, single
 from mesh.xds.subscription import FileSubscription
 from mesh.xds.watch import Watcher
 from meshcore.bind import spec
+from meshcore.bind.record import replace
 from meshcore.bind.stats import StatsRegistry
 
 LOG = logging.getLogger("mesh.secrets")

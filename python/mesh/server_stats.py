@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mesh import __version__
 from mesh.publish import changes_chains_alone
+from meshcore.bind.record import record, replace
 
 if TYPE_CHECKING:
     from mesh.proxy import Proxy
@@ -26,7 +26,7 @@ KIB = 1024
 STATUS = "/proc/self/status"
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Memory:
     """Bytes. `allocated`: anonymous memory in RAM; `heap`: that, and what was swapped out; `physical`: all in RAM, files included."""
 

@@ -4,17 +4,17 @@ Called by /clusters and /config_dump, on the pages' threads; reads, never writes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from mesh.config.listener import name_of
+from meshcore.bind.record import record
 
 UNIX_PORT = -1
 UNHEALTHY = {"failed_active_hc", "failed_outlier_check", "failed_eds_health", "eds_status_draining"}
 DEGRADED = {"degraded_active_hc", "degraded_eds_health", "degraded_outlier_detection"}
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class HostFacts:
     """`endpoint`: meshcore.bind.spec.Endpoint. `flags`: "healthy", or why it is not. `stats`: {name: value} as in /clusters."""
 

@@ -7,14 +7,15 @@ named here, imported when it is first asked for. Read by the admin server, /help
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
+
+from meshcore.bind.record import field, record
 
 CHECKBOX = ("",)  # `choices` of a parameter that is only there or not
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Query:
     """A request to a page: its path, and its decoded parameters (the first of each name)."""
 
@@ -22,7 +23,7 @@ class Query:
     params: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Param:
     """A query parameter. `choices`: the values it may have, CHECKBOX, or () for any text."""
 
@@ -31,7 +32,7 @@ class Param:
     choices: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Page:
     """`module`: file below mesh.admin. `post`: it changes something, so GET is refused. `slow`: may take longer than /ready can wait."""
 

@@ -8,7 +8,6 @@ to which file says `mesh.admin.pages`. Mutations need POST, as in Envoy. Started
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -19,6 +18,7 @@ from mesh.filters.load import HOOK_REQUEST, HOOK_REQUEST_PARKS, BoundFilter
 from mesh.filters.thread_runner import ThreadRunner
 from mesh.publish import Publisher
 from meshcore.bind import spec
+from meshcore.bind.record import replace
 from meshcore.bind.worker import Worker
 
 if TYPE_CHECKING:

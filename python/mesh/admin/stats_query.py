@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from meshcore.bind.record import record
 
 if TYPE_CHECKING:
     from meshcore.bind.distribution import HistogramSample, Sample
@@ -24,7 +25,7 @@ class BadQuery(ValueError):
     """The query is refused: the answer is 400 with this text."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StatsQuery:
     """`kind`: counter | gauge | histogram | text, or "" for all. `buckets`: one of BUCKET_MODES, "" when not said."""
 

@@ -12,19 +12,19 @@ import logging
 import os
 import signal
 import threading
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
 
 from mesh.cli import envoy_options, process_log
 from mesh.cli.signals import WAKE, Signals
+from meshcore.bind.record import record, values
 
 STOP = (signal.SIGTERM, signal.SIGINT)
 DRAIN_TIME_S = 600
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Options:
     """What the command line said."""
 
@@ -95,7 +95,7 @@ def run(options: Options) -> int:
             drain_strategy=options.drain_strategy,
             on_quit=signals.wake,
         )
-        proxy.options = asdict(options)
+        proxy.options = values(options)
         try:
             proxy.start()
         except OSError as error:

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mesh.config import collector
 from mesh.config.errors import ConfigError, Problem, Report
+from meshcore.bind.record import record
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -31,7 +31,7 @@ __all__ = ["ConfigError", "Loaded", "Problem", "load", "locator"]
 Locate = Callable[[str], tuple[str, int, str]]
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Loaded:
     """A configuration that can run: the bootstrap message as bytes (an eighth of what it takes as an object), the plan it
     lowers to, and where it came from."""

@@ -5,7 +5,6 @@ rbac.py and filter_rbac.py."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from mesh.config import address, match_tree, matcher, stream_match, uri_template
@@ -13,6 +12,7 @@ from mesh.config.errors import join
 from mesh.config.fields import Fields, unset
 from mesh.config.lowering import Lowering, each
 from meshcore.bind import spec
+from meshcore.bind.record import record
 
 RBAC = Fields("envoy.config.rbac.v3.RBAC", {"action", "policies"}, harmless={"audit_logging_options": unset})
 POLICY = Fields("envoy.config.rbac.v3.Policy", {"permissions", "principals"})
@@ -34,7 +34,7 @@ NESTED = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@record
 class Dialect:
     """What rules may ask: of connections alone, or of requests too."""
 

@@ -5,7 +5,6 @@ refused by name."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from mesh.config import (
@@ -31,6 +30,7 @@ from mesh.config.errors import join
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, metadata, milliseconds_or, wrapped_or
 from meshcore.bind import spec
+from meshcore.bind.record import replace, values
 
 CLUSTER = Fields(
     "envoy.config.cluster.v3.Cluster",
@@ -202,7 +202,7 @@ def _upstream(message: Any, low: Lowering, path: str) -> dict[str, Any]:
             found.protocol = "downstream"
     if message.HasField("max_requests_per_connection"):
         found.max_requests_per_connection = message.max_requests_per_connection.value
-    return {name: getattr(found, name) for name in found.__dataclass_fields__}
+    return values(found)
 
 
 def _with_alpn(http: dict[str, Any], secure: spec.TlsContext | None, low: Lowering, path: str) -> spec.TlsContext | None:

@@ -6,7 +6,6 @@ dns_failure_refresh_rate a failure is asked about again as soon as a success wou
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from typing import Any
 
 from mesh.config import address
@@ -14,6 +13,7 @@ from mesh.config.errors import join
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, each, milliseconds_or, wrapped_or
 from meshcore.bind import spec
+from meshcore.bind.record import record, values
 
 CLUSTER_FIELDS = frozenset(
     {"dns_refresh_rate", "dns_jitter", "dns_failure_refresh_rate", "dns_lookup_family", "typed_dns_resolver_config", "respect_dns_ttl"}
@@ -40,7 +40,7 @@ REFRESH_MS = 5000
 FAILURE_MAX_TIMES_BASE = 10
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Options:
     """The DNS part of a spec.Cluster, under the same names."""
 
@@ -53,7 +53,7 @@ class Options:
     name_servers: spec.NameServers | None = None
 
     def named(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return values(self)
 
 
 def lower_fields(message: Any, low: Lowering, path: str) -> Options:

@@ -8,15 +8,14 @@ bootstrap.py and mesh.xds, on the thread that loads."""
 from __future__ import annotations
 
 import socket
-from dataclasses import fields
 from typing import Any
 
 from mesh.config import cluster, config_source, rules
 from mesh.config.errors import join
 from mesh.config.lowering import Lowering
 from meshcore.bind import spec
+from meshcore.bind.record import replace
 
-SLOTS = [(slot.__get__, slot.__set__) for slot in (getattr(spec.Cluster, field.name) for field in fields(spec.Cluster))]
 NESTING = 8  # bytes of the four lengths around a socket address: LbEndpoint, Endpoint, Address, SocketAddress
 ONE_BYTE, TWO_BYTES = 1 << 7, 1 << 14
 PORT_MAX = 65535
@@ -47,17 +46,12 @@ def lower_one(item: Any, low: Lowering, path: str) -> spec.Cluster:
         if not low.report.failed and found.kind in ("static", "eds"):
             low.templates[kind] = found
         return found
-    copy = object.__new__(spec.Cluster)
-    for get, put in SLOTS:
-        put(copy, get(template))
-    PUT_NAME(copy, item.name)
-    PUT_ALT(copy, item.alt_stat_name)
-    PUT_ENDPOINTS(copy, hosts)
-    if copy.kind == "eds":
+    named: dict[str, Any] = {"name": item.name, "alt_stat_name": item.alt_stat_name, "endpoints": hosts}
+    if template.kind == "eds":
         rules.check(item.eds_cluster_config, low.report, join(path, "eds_cluster_config"))
-        PUT_EDS(copy, config_source.lower_eds(item, low, path))
-        PUT_EDS_NAME(copy, item.eds_cluster_config.service_name or item.name)
-    return copy
+        named["eds"] = config_source.lower_eds(item, low, path)
+        named["eds_name"] = item.eds_cluster_config.service_name or item.name
+    return replace(template, **named)
 
 
 def _whole(item: Any, low: Lowering, path: str) -> spec.Cluster:
@@ -106,8 +100,3 @@ def is_literal(host: str) -> bool:
     except (OSError, ValueError):
         return False
     return True
-
-
-PUT_NAME, PUT_ALT, PUT_ENDPOINTS, PUT_EDS, PUT_EDS_NAME = (
-    spec.Cluster.__dict__[name].__set__ for name in ("name", "alt_stat_name", "endpoints", "eds", "eds_name")
-)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+from meshcore.bind.record import record
 
 MAX_PROBLEMS = 50
 LAST = sys.maxsize
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Problem:
     """One thing that is wrong: `path` is the field, `line` (from 1, 0 = unknown) where it stands in `origin`."""
 

@@ -5,7 +5,6 @@ refused. Called by listener.py."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from mesh.config import filter_local_ratelimit, filter_parts, proxy_out
@@ -13,6 +12,7 @@ from mesh.config.errors import join
 from mesh.config.fields import Fields, anything, false
 from mesh.config.lowering import Lowering
 from meshcore.bind import spec
+from meshcore.bind.record import replace
 
 PACKAGE = "envoy.extensions.filters.listener"
 FILTER = Fields("envoy.config.listener.v3.ListenerFilter", {"name", "typed_config", "filter_disabled"})

@@ -6,7 +6,6 @@ policies are our own; they stand in a TypedStruct under `mesh.load_balancing_pol
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from mesh.config import hash_policy, load_balancer_subset, schema
@@ -15,6 +14,7 @@ from mesh.config.fields import Fields, anything
 from mesh.config.lowering import Lowering, each, milliseconds_or, wrapped_or
 from mesh.config.render import to_tree
 from meshcore.bind import spec
+from meshcore.bind.record import replace
 
 PACKAGE = "envoy.extensions.load_balancing_policies"
 CLUSTER = "envoy.config.cluster.v3.Cluster"

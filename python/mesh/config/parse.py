@@ -8,7 +8,6 @@ touches a file."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
 from typing import Any
@@ -19,6 +18,7 @@ from google.protobuf.message import Message
 from mesh.config import newer, schema
 from mesh.config.errors import Report, join, nearest
 from mesh.config.scalars import Unfit, converter, duration, shown, string
+from meshcore.bind.record import record
 
 MESSAGE = FieldDescriptor.CPPTYPE_MESSAGE
 _converters: dict[FieldDescriptor, Callable[[Any], Any]] = {}
@@ -33,7 +33,7 @@ class _Kind(IntEnum):
     MAP = 3
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class _Field:
     """What setting a field needs to know of it, worked out once per field."""
 

@@ -6,7 +6,6 @@ Domains are unique over the whole table, whatever their case; Envoy knows one '*
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from mesh.config import header_mutation, mirror, native_filter, virtual_host
@@ -14,6 +13,7 @@ from mesh.config.errors import join
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering, each, wrapped_or
 from meshcore.bind import spec
+from meshcore.bind.record import replace
 
 TABLE = Fields(
     "envoy.config.route.v3.RouteConfiguration",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -20,6 +19,7 @@ from validate import validate_pb2
 
 from mesh.config import schema
 from mesh.config.errors import Report, join
+from meshcore.bind.record import field, record
 
 Check = Callable[[Any], str | None]
 NUMBERS = {
@@ -42,7 +42,7 @@ HEADER_LOOSE = re.compile(r"[^\x00\x0a\x0d]*")
 MESSAGE = FieldDescriptor.CPPTYPE_MESSAGE
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Rules:
     """What must hold in one message type. `always` is checked on unset fields too, `present` only on those that are
     set."""

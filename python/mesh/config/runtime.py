@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from mesh.config import yaml_tree
@@ -17,6 +16,7 @@ from mesh.config.errors import ConfigError, join
 from mesh.config.fields import Fields
 from mesh.config.lowering import Lowering
 from meshcore.bind import spec
+from meshcore.bind.record import replace
 
 LAYERED = Fields("envoy.config.bootstrap.v3.LayeredRuntime", {"layers"})
 LAYER = Fields("envoy.config.bootstrap.v3.RuntimeLayer", {"name", "static_layer", "disk_layer", "admin_layer"})

@@ -7,7 +7,6 @@ Cluster itself lower through the same functions. SNI and SAN settings do nothing
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from mesh.config import hash_policy, http1, http2, mirror, retry
@@ -16,6 +15,7 @@ from mesh.config.fields import Fields
 from mesh.config.filter_parts import codec_alone
 from mesh.config.lowering import Lowering, milliseconds_or, wrapped_or
 from meshcore.bind import spec
+from meshcore.bind.record import field, record
 
 PACKAGE = "envoy.extensions.upstreams.http.v3"
 OPTIONS = Fields(
@@ -44,7 +44,7 @@ TYPES = {OPTIONS.message: True}
 KIB = 1024
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Upstream:
     """The part of a spec.Cluster that protocol options decide; defaults are Envoy's."""
 

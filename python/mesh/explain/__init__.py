@@ -6,13 +6,13 @@ raised as `Disagreement`. `mesh.cli.explain` prints what comes out. Starts nothi
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from mesh.config import Locate
 from mesh.explain import outcome, routing
 from mesh.explain.model import Explanation, Request, Step
 from meshcore.bind import spec
+from meshcore.bind.record import replace
 from meshcore.bind.route_face import RouteTableFace
 
 __all__ = ["Disagreement", "Explanation", "Request", "Step", "explain", "explain_table"]

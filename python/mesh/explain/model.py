@@ -5,13 +5,14 @@ Plain data: no walk, no configuration, no colours. `as_tree` is what `--json` pr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
+
+from meshcore.bind.record import field, record
 
 Headers = tuple[tuple[str, str], ...]
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Request:
     """A request in the words of the route table; header names are lower case. `random` decides fractions and weights."""
 
@@ -36,7 +37,7 @@ class Request:
         return {"downstream_remote": self.source, "downstream_direct_remote": self.source} if self.source else {}
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Step:
     """One thing that was looked at: `path` is its field in the configuration, `ok` whether it took the request, `why` says so in words."""
 
@@ -64,7 +65,7 @@ class Step:
         return found
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Explanation:
     """`facts`: what will be done, as (subject, words) pairs in the order in which a reader wants them."""
 

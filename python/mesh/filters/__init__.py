@@ -14,8 +14,9 @@ parked. Hooks that a class does not override cost nothing.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from meshcore.bind.record import record
 
 if TYPE_CHECKING:
     from meshcore.bind.pyview import Exchange, Request, Response
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Filter", "Reply"]
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Reply:
     """An answer of the filter's own, instead of the upstream's.
 

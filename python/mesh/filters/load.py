@@ -5,19 +5,18 @@ Main thread, when a configuration is published. Errors name the filter and what 
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from mesh.filters import Filter
+from meshcore.bind.record import record
 
 HOOK_REQUEST, HOOK_RESPONSE, HOOK_LOG, HOOK_REQUEST_PARKS, HOOK_RESPONSE_PARKS = 1, 2, 4, 8, 16
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class BoundFilter:
     """What the engine needs of a filter: the object, its hooks (HOOK_* bits) and where parked hooks run."""
 
@@ -32,6 +31,8 @@ def bind(name: str, settings: Any, runner: Callable[[], Any]) -> BoundFilter:
     Raises ValueError."""
     if isinstance(settings, BoundFilter):
         return settings
+    from inspect import iscoroutinefunction  # with `ast` and `tokenize` half a megabyte, for those who have filters in Python
+
     target = settings if isinstance(settings, Filter) else _make(name, *settings)
     hooks = 0
     for method, plain, parks in (
@@ -43,7 +44,7 @@ def bind(name: str, settings: Any, runner: Callable[[], Any]) -> BoundFilter:
         if own is getattr(Filter, method):
             continue
         hooks |= plain
-        if inspect.iscoroutinefunction(own):
+        if iscoroutinefunction(own):
             if not parks:
                 raise ValueError(f"HTTP filter {name!r}: {method} must not be async")
             hooks |= parks

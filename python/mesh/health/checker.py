@@ -8,7 +8,6 @@ host sets. On mesh.health's thread, by its Agenda.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from mesh.health.agenda import Agenda, Entry
@@ -31,6 +30,7 @@ from mesh.health.state import (
     State,
 )
 from meshcore.bind.health_spec import GrpcCheck, HealthCheck, HttpCheck, RedisCheck, TcpCheck, ThriftCheck
+from meshcore.bind.record import record
 from meshcore.bind.runtime import RuntimeCells
 from meshcore.bind.spec import Address, Cluster, Endpoint, TlsContext
 
@@ -44,7 +44,7 @@ NO_LIMIT = 2**63 - 1
 MakeProbe = Callable[[HealthCheck, Target, Callable[[Result], None], Verify], Probe]
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Surroundings:
     """What a checker needs of the proxy around it. `chance` answers in [0, 1); `count` and `gauge` take names below the cluster's."""
 
@@ -61,7 +61,7 @@ class Surroundings:
     secure: Callable[[TlsContext], TlsContext] = lambda context: context  # with the contents of its secrets
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Session:
     """One host under check."""
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mesh.health.agenda import Agenda, Entry
 from mesh.health.events import EventLogs, outlier_event
 from meshcore.bind.cluster_hosts import HEALTH_BITS
 from meshcore.bind.health_spec import OutlierDetection
+from meshcore.bind.record import record
 from meshcore.bind.runtime import RuntimeCells
 from meshcore.bind.spec import Address, Cluster
 
@@ -47,7 +47,7 @@ class Counted(Protocol):
     def end_run(self, name: str) -> None: ...
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Surroundings:
     """What a detector needs of the proxy around it. `sweep`: what ClusterHosts.sweep answers; `chance` answers in [0, 1)."""
 
@@ -62,7 +62,7 @@ class Surroundings:
     ejected: Callable[[Address], None]
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Monitor:
     """One host. Times are the agenda's seconds."""
 
@@ -76,7 +76,7 @@ class Monitor:
     unejected_at: float | None = None
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Rates:
     """The success rates of one origin as of the last interval, as /clusters shows them."""
 

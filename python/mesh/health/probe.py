@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mesh.health.state import NETWORK, Result
+from meshcore.bind.record import record, replace
 from meshcore.bind.spec import Address, Cluster, Endpoint, ProxyOut, TlsContext
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ USER_AGENT = "Envoy/HC"
 UNREADY = "client_ssl_socket_factory.upstream_context_secrets_not_ready"
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Target:
     """A host to check: where, as what the cluster knows it, from which local address (None: any), and what stands between: TLS, a PROXY
     header (None: nothing). `alpn` None: as `tls` says."""

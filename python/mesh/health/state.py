@@ -7,9 +7,8 @@ meshcore.bind.cluster_hosts.HEALTH_BITS; the caller hands changes on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from meshcore.bind.cluster_hosts import HEALTH_BITS
+from meshcore.bind.record import field, record
 
 FAILED = HEALTH_BITS["failed_active_hc"]
 DEGRADED = HEALTH_BITS["degraded_active_hc"]
@@ -22,7 +21,7 @@ NETWORK_FAILURES = (NETWORK, NETWORK_TIMEOUT)
 UNCHANGED, PENDING_CHANGE, CHANGED = "unchanged", "pending", "changed"
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Result:
     """What one check found. A failure has its `failure`: ACTIVE, PASSIVE, NETWORK or NETWORK_TIMEOUT. `immediate`: the host wants to be
     left alone at once. `status`: of an HTTP answer, 0 = none. `garbled`: the host broke the protocol."""
@@ -35,7 +34,7 @@ class Result:
     garbled: bool = False
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Outcome:
     """What a result changed: `transition` says how the host's health moved, `events` what the event log tells, in order."""
 

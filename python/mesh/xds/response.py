@@ -6,7 +6,6 @@ thread."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,6 +14,7 @@ from google.protobuf.message import DecodeError
 from mesh.config import ConfigError, Problem, rules, schema
 from mesh.config import source as sources
 from mesh.config.errors import Report, join
+from meshcore.bind.record import record
 
 WRAPPER = "envoy.service.discovery.v3.Resource"
 
@@ -23,7 +23,7 @@ class Unreadable(ConfigError):
     """The file cannot be read or is no DiscoveryResponse."""
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Response:
     """What a file said. `report()` makes a list for further problems of it."""
 

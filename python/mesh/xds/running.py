@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from typing import Any
 
 from mesh.config import ConfigError, Loaded, Problem, clusters, endpoint, listener, route_table
@@ -20,6 +19,7 @@ from mesh.xds.subscription import FileSubscription
 from mesh.xds.watch import Watcher
 from meshcore.bind import spec
 from meshcore.bind.cluster_table import name_cluster
+from meshcore.bind.record import record, replace
 from meshcore.bind.stats import StatsRegistry
 
 CLUSTER = "envoy.config.cluster.v3.Cluster"
@@ -29,7 +29,7 @@ ROUTES = "envoy.config.route.v3.RouteConfiguration"
 Hosts = tuple[spec.Endpoint, ...]
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Taken:
     """A resource that runs: its message, what it was lowered to, and when."""
 

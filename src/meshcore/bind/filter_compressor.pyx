@@ -1,5 +1,5 @@
 """Settings of the compressor and the decompressor; see filter_compressor.pxd."""
-from dataclasses import replace
+from meshcore.bind.record import replace
 
 from libc.stdint cimport uint16_t, uint32_t
 from libc.string cimport memcpy

@@ -1,5 +1,5 @@
 """Settings of the rate limits, local and by a service; see filter_ratelimit.pxd."""
-from dataclasses import replace
+from meshcore.bind.record import replace
 
 from libc.stdint cimport uint32_t, uint64_t
 

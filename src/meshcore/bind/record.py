@@ -1,53 +1,76 @@
-"""`record`: a frozen, slotted data class whose methods are made when its first instance is.
+"""`record`: a slotted data class, frozen unless it says otherwise, that costs little to define and little to make.
 
-The plan has over a hundred classes and a configuration uses a third of them. `dataclasses.dataclass(slots=True, frozen=True)` compiles
-the text of five methods for each, 0.8 ms and 22 KiB a class, which was a quarter of the time from start to ready. A `record` is the same
-to its users, and to `dataclasses.fields`, `replace` and `is_dataclass`: the methods are those of the standard library, late.
+The plan has over a hundred classes and a configuration makes many thousands of instances. `dataclasses` compiles the text of five methods
+for each class, 0.8 ms and 22 KiB, and its import takes `inspect`, `ast` and `tokenize` along: together a quarter of the time from start to
+ready and 2 MiB. A record's methods are native and the same for all (`record_shape`). To its users it is a data class, and so it is to
+`dataclasses.fields`, `replace`, `asdict` and `is_dataclass`: what those look for is made when they first look.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, TypeVar, dataclass_transform
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar, dataclass_transform, overload
 
-__all__ = ["record"]
+from meshcore.bind.record_shape import Field, Record, replace, shape, values
+
+__all__ = ["field", "record", "replace", "values"]
 
 T = TypeVar("T")
-METHODS = ("__init__", "__repr__", "__eq__", "__hash__", "__dataclass_fields__", "__dataclass_params__", "__match_args__")
+MISSING: Any = object()
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
-def record(cls: type[T]) -> type[T]:
-    """The class decorator; fields are the class's annotations, in order. A record has no bases with fields of their own."""
+def field(*, default: Any = MISSING, default_factory: Callable[[], Any] | None = None, repr: bool = True, compare: bool = True) -> Any:
+    """As in `dataclasses`; one of `default` and `default_factory` is given."""
+    assert (default is MISSING) != (default_factory is None)
+    return Field(None if default_factory else default, default_factory, repr, compare)
+
+
+@overload
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def record(cls: type[T], /) -> type[T]: ...
+@overload
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def record(*, frozen: bool = True) -> Callable[[type[T]], type[T]]: ...
+def record(cls: type[T] | None = None, /, *, frozen: bool = True) -> Any:
+    """The class decorator; fields are the class's annotations, in order. A record has no bases but object."""
+    return (lambda one: _made(one, frozen)) if cls is None else _made(cls, frozen)
+
+
+def _made(cls: type[T], frozen: bool) -> type[T]:
     names = tuple(cls.__annotations__)
+    assert cls.__bases__ == (object,)
     body = {key: value for key, value in vars(cls).items() if key not in ("__dict__", "__weakref__", *names)}
-    plain = {name: vars(cls)[name] for name in names if name in vars(cls)}
-    late = {"__init__": _first_instance, "__dataclass_fields__": Fields(), "__setattr__": _refuse, "__delattr__": _refuse}
-    made = type(cls.__name__, cls.__bases__, {**body, **late, "__slots__": names, "_plain": plain})
+    body |= {"__slots__": names, "__match_args__": names, "__dataclass_fields__": Late(), "__dataclass_params__": Late()}
+    body |= {"__setattr__": _refuse, "__delattr__": _refuse} if frozen else {"__hash__": None}
+    made = type(cls.__name__, (Record,), body)
     made.__qualname__ = cls.__qualname__
+    shape(made, {name: vars(cls)[name] for name in names if name in vars(cls)})
     return made
 
 
-def complete(cls: type[Any]) -> None:
-    """Gives a record the methods that `dataclasses` makes for its fields and defaults."""
-    body = {"__annotations__": cls.__annotations__, "__module__": cls.__module__, "__doc__": cls.__doc__, **cls._plain}
-    twin = dataclasses.dataclass(frozen=True)(type(cls.__name__, (), body))
-    for name in METHODS:
-        setattr(cls, name, vars(twin)[name])
+class Late:
+    """Stands where `dataclasses` looks for what it knows of a class, until it does."""
 
-
-class Fields:
-    """Stands where `dataclasses` looks for a class's fields, until the class is complete."""
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self.name = name
 
     def __get__(self, instance: object, cls: type[Any]) -> Any:
-        complete(cls)
-        return cls.__dataclass_fields__
+        import dataclasses
+
+        body: dict[str, Any] = {"__annotations__": cls.__annotations__, "__module__": cls.__module__, "__doc__": cls.__doc__}
+        for name, default in cls._shape.plain.items():
+            if isinstance(default, Field):
+                kind: Any = dataclasses.field
+                initial = {"default_factory": default.default_factory} if default.default_factory else {"default": default.default}
+                default = kind(**initial, repr=default.repr, compare=default.compare)
+            body[name] = default
+        twin = dataclasses.dataclass(frozen=cls.__hash__ is not None)(type(cls.__name__, (), body))
+        for name in ("__dataclass_fields__", "__dataclass_params__"):
+            setattr(cls, name, vars(twin)[name])
+        return vars(twin)[self.name]
 
 
-def _first_instance(self: Any, *args: Any, **kwargs: Any) -> None:
-    complete(type(self))
-    self.__init__(*args, **kwargs)
+def _refuse(self: object, name: str, *_: object) -> NoReturn:
+    from dataclasses import FrozenInstanceError
 
-
-def _refuse(self: object, name: str, *_: object) -> None:
-    raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+    raise FrozenInstanceError(f"cannot assign to field {name!r}")

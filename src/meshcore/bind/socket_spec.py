@@ -3,14 +3,15 @@ how all of it is to be read, and under whose name these are used."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from meshcore.bind.record import record
 
 if TYPE_CHECKING:
     from meshcore.bind.spec import Address
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class SocketOption:
     """One setsockopt; `level` and `name` are the kernel's numbers. `bound`: after bind() rather than before."""
 
@@ -20,7 +21,7 @@ class SocketOption:
     bound: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Dial:
     """BindConfig: own addresses of which hosts of the same family are dialled, at most one of each family."""
 
@@ -29,7 +30,7 @@ class Dial:
     options: tuple[SocketOption, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class ProxyOut:
     """ProxyProtocolUpstreamTransport: the PROXY header that hosts are sent first. `passes`: types of TLV that go on as they came."""
 

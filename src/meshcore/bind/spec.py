@@ -9,7 +9,6 @@ out what changed, so order matters wherever the engine's behaviour depends on it
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import Any, NamedTuple
 
 from meshcore.bind.dial_spec import HappyEyeballs
@@ -41,7 +40,7 @@ from meshcore.bind.match_spec import (
     TreeInput,
     ValueMatch,
 )
-from meshcore.bind.record import record
+from meshcore.bind.record import field, record
 from meshcore.bind.resilience_spec import ENVOYS_THRESHOLDS, HedgePolicy, InternalRedirect, RequestQueue, Thresholds
 from meshcore.bind.runtime_spec import RuntimeFraction, RuntimeLayer, RuntimeValue
 from meshcore.bind.socket_spec import Dial, ProxyOut, SocketOption

@@ -6,10 +6,9 @@ names of files, so that a file with new content is a change. What holds a privat
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import TYPE_CHECKING
 
-from meshcore.bind.record import record
+from meshcore.bind.record import field, record
 
 if TYPE_CHECKING:
     from meshcore.bind.spec import FileSource, StringMatch

@@ -10,13 +10,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
+
+from meshcore.bind.record import record
 
 HOST = re.compile(r"(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?|\[[0-9A-Fa-f:.]+\])(:\d+)?")
 
 
-@dataclass(slots=True, frozen=True)
+@record
 class Match:
     """`host` "" is every host; `path` is the path part of an Envoy RouteMatch."""
 

@@ -15,7 +15,6 @@ pattern over it, and of no host."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from mesh.config.errors import join
@@ -24,6 +23,7 @@ from mesh.config.short import action
 from mesh.config.short.match import Match, covers, parse
 from mesh.config.short.target import Clusters
 from mesh.config.short.value import Reader
+from meshcore.bind.record import field, record
 
 ACTIONS = ("to", "reply", "redirect")
 FORWARD_KEYS = ("timeout", "idle_timeout", "retries", "rewrite", "host", "websocket")
@@ -40,7 +40,7 @@ KEYS = (
 )
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Hosts:
     """Virtual hosts as Envoy trees, and the short path of each of their routes."""
 
