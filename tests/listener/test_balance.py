@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 import mesh
+from mesh import sockets
+from mesh.config import load
 from mesh.testing import until
 
 LIMIT_S = 20.0
@@ -111,6 +113,18 @@ def test_a_limit_of_one_accept_per_event_serves_all_the_same() -> None:
             dial(proxy, stack)
         assert proxy.stats["listener.main.downstream_cx_total"] == 20
     assert proxy.live_objects() == 0
+
+
+def test_keep_alive_of_a_listener_is_that_of_its_connections() -> None:
+    config = bootstrap(tcp_keepalive={"keepalive_probes": 3, "keepalive_time": 60, "keepalive_interval": 7})
+    _, descriptors = sockets.bind_all(load(config).plan.listeners[0], 1)
+    with socket.socket(fileno=descriptors[0][0]) as server:
+        server.setblocking(True)
+        server.listen()
+        with socket.create_connection(server.getsockname(), timeout=LIMIT_S), server.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            wanted = {socket.TCP_KEEPCNT: 3, socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 7}
+            assert {name: accepted.getsockopt(socket.IPPROTO_TCP, name) for name in wanted} == wanted
 
 
 def test_a_balance_that_is_an_extension_is_refused_by_its_path() -> None:

@@ -221,7 +221,6 @@ def test_sessions_that_do_not_look_at_drains_live_on() -> None:
     [
         ({"upstream_connect_mode": "ON_DOWNSTREAM_TLS_HANDSHAKE"}, "upstream_connect_mode"),
         ({"upstream_connect_mode": "ON_DOWNSTREAM_DATA"}, "upstream_connect_mode"),
-        ({"tunneling_config": {"hostname": "a:1", "request_id_header": "x"}}, "tunneling_config.request_id_header"),
         ({"on_demand": {"timeout": "1s"}}, "on_demand"),
     ],
 )

@@ -21,7 +21,7 @@ STATS = Fields(
     "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
     {
         "individual_method_stats_allowlist", "stats_for_all_methods", "enable_upstream_stats",
-        "replace_dots_in_grpc_service_name",
+        "replace_dots_in_grpc_service_name", "emit_filter_state",
     },
 )  # fmt: skip
 
@@ -60,4 +60,5 @@ def lower_stats(message: Any, low: Lowering, path: str) -> filter_spec.GrpcStats
         methods=tuple(dict.fromkeys((one.name, method) for one in services for method in one.method_names)),
         upstream_times=message.enable_upstream_stats,
         replace_dots=message.replace_dots_in_grpc_service_name,
+        emit_state=message.emit_filter_state,
     )

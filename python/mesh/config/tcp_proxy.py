@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import access_log, format, header_mutation, load_balancer_subset, newer, proxy_out
+from mesh.config import access_log, format, hcm, header_mutation, load_balancer_subset, newer, proxy_out
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything, unset
 from mesh.config.lowering import Lowering, each, milliseconds, milliseconds_or, wrapped_or
@@ -29,7 +29,13 @@ CHOICE = Fields(f"{PACKAGE}.TcpProxy.WeightedCluster.ClusterWeight", {"name", "w
 HASH = Fields("envoy.type.v3.HashPolicy", {"source_ip"}, instead={"filter_state": "no object that mesh can set has a hash in Envoy"})
 LOGGING = Fields(f"{PACKAGE}.TcpProxy.TcpAccessLogOptions", {"flush_access_log_on_connected", "access_log_flush_interval"})
 BACKOFF = Fields("envoy.config.core.v3.BackoffStrategy", {"base_interval", "max_interval"})
-TUNNEL = Fields(f"{PACKAGE}.TcpProxy.TunnelingConfig", {"hostname", "use_post", "post_path", "headers_to_add"})
+TUNNEL = Fields(
+    f"{PACKAGE}.TcpProxy.TunnelingConfig",
+    {
+        "hostname", "use_post", "post_path", "headers_to_add", "request_id_extension", "request_id_header", "request_id_metadata_key",
+        "propagate_response_headers", "propagate_response_trailers",
+    },
+)  # fmt: skip
 ON_DATA = 1  # UpstreamConnectMode
 ON_TLS_HANDSHAKE = 2
 MAX_TIMES_BASE = 10
@@ -107,8 +113,22 @@ def _tunnel(message: Any, low: Lowering, path: str) -> spec.TcpTunnel | None:
         hostname=config.hostname,
         use_post=config.use_post,
         post_path=config.post_path or "/",
+        **_ids(config, low, path),
+        keeps_headers=config.propagate_response_headers,
+        keeps_trailers=config.propagate_response_trailers,
         headers=spec.HeaderMutation(request_add=header_mutation.lower_add(config.headers_to_add, low, join(path, "headers_to_add"))),
     )
+
+
+def _ids(config: Any, low: Lowering, path: str) -> dict[str, str]:
+    """What the requests of tunnels are called by; names alone ask for nothing, as in Envoy."""
+    if not config.HasField("request_id_extension"):
+        return {}
+    at = join(path, "request_id_extension.typed_config")
+    uuid, kind = low.unpack(config.request_id_extension.typed_config, at, {hcm.UUID.message: hcm.UUID}, "the request ids of a tunnel")
+    if uuid is not None:
+        kind.check(uuid, low.report, at)
+    return {"id_header": config.request_id_header or "x-request-id", "id_key": config.request_id_metadata_key or "tunnel_request_id"}
 
 
 def _wanted(message: Any) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ cdef void *compile_grpc_stats(FilterScope scope, tuple specs) except NULL:
     conf.every_method = spec.every_method
     conf.times = spec.upstream_times
     conf.undotted = spec.replace_dots
+    conf.shows = spec.emit_state
     if not spec.methods:
         return conf
     conf.places = 1 << (2 * len(spec.methods)).bit_length()

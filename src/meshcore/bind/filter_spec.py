@@ -392,6 +392,7 @@ class GrpcStats:
     methods: tuple[tuple[str, str], ...] = ()
     upstream_times: bool = False
     replace_dots: bool = False
+    emit_state: bool = False
 
 
 @record

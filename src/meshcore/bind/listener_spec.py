@@ -27,6 +27,10 @@ class TcpTunnel:
     headers: HeaderMutation
     use_post: bool = False
     post_path: str = "/"
+    id_header: str = ""  # of the request, for its id; "": it has none
+    id_key: str = ""  # where the id stands in dynamic metadata
+    keeps_headers: bool = False  # of the answer, in filter state
+    keeps_trailers: bool = False
 
 
 @record

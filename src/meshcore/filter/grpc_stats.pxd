@@ -13,6 +13,7 @@ cdef struct GrpcMethod:
 cdef struct GrpcStatsConf:
     bint every_method
     bint times                     # enable_upstream_stats
+    bint shows                     # emit_filter_state
     bint undotted                  # replace_dots_in_grpc_service_name; of every_method alone
     GrpcMethod *methods            # open addressing by method_hash; NULL: none are listed
     uint32_t places                # a power of two, at least twice as many as there are methods

@@ -5,22 +5,34 @@ from libc.string cimport memcpy, memset
 from meshcore.base.arena cimport arena_take
 from meshcore.base.buffer cimport Buffer
 from meshcore.base.hash cimport xxhash64
-from meshcore.base.span cimport span, span_equal
+from meshcore.base.span cimport Span, span, span_equal, write_u64
 from meshcore.codec.head cimport *
 from meshcore.filter.grpc_calls cimport *
 from meshcore.filter.http cimport *
 from meshcore.observe.counters cimport histogram_record, stat_add
 from meshcore.observe.late_stats cimport GRPC_REQUEST_MESSAGES, GRPC_RESPONSE_MESSAGES, LateStat
+from meshcore.observe.metadata cimport META_TEXT, FilterStateItem, MetaValue, filter_state_struct, meta_make
 from meshcore.route.table cimport request_is_grpc
 
 cdef enum:
     NS_PER_MS = 1000000
+    NUMBER = 20                    # digits of a number, at most
+
+cdef Span KEY = span(b"envoy.filters.http.grpc_stats", 29)
+cdef Span ASKED = span(b"request_message_count", 21)
+cdef Span TOLD = span(b"response_message_count", 22)
 
 cdef struct CallState:
     const LateStat *stat
     bint answered                  # in gRPC; a filter before this one may give the answer another type
     GrpcFrames request
     GrpcFrames response
+    uint64_t asked                 # messages of the request
+    uint64_t told                  # ... of the response
+    FilterStateItem *seen          # both as filter state; NULL: not yet, or not wanted
+    char text[2 * NUMBER + 1]      # ... as text
+    char asked_text[NUMBER]
+    char told_text[NUMBER]
 
 
 cdef uint32_t grpc_method_hash(Span service, Span method) noexcept nogil:
@@ -81,10 +93,39 @@ cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil
     return FILTER_CONTINUE
 
 
+cdef void show_number(HttpStream *stream, MetaValue *counts, Span name, char *text, uint64_t number) noexcept nogil:
+    # Protobuf's JSON: 64 bits are a text, and 0 is not there.
+    cdef MetaValue *member = meta_make(counts, stream.arena, name) if number > 0 else NULL
+    if member != NULL:
+        member.kind = META_TEXT
+        member.text = span(text, write_u64(text, number))
+
+
+cdef void show(HttpStream *stream, uint8_t n, CallState *state) noexcept nogil:
+    cdef size_t len
+    if not (<const GrpcStatsConf *>filter_settings(stream, n)).shows:
+        return
+    if state.seen == NULL:
+        state.seen = filter_state_struct(&stream.record.filter_state, stream.arena, KEY)
+    if state.seen == NULL:
+        return
+    len = write_u64(state.text, state.asked)
+    state.text[len] = b','
+    state.seen.text = span(state.text, len + 1 + write_u64(state.text + len + 1, state.told))
+    show_number(stream, state.seen.typed, ASKED, state.asked_text, state.asked)
+    show_number(stream, state.seen.typed, TOLD, state.told_text, state.told)
+
+
 cdef int on_request_data(HttpStream *stream, uint8_t n, Buffer *data, bint end) noexcept nogil:
     cdef CallState *state = <CallState *>stream.state[n]
-    if state != NULL:
-        stat_add(stream.stats, state.stat.slot + GRPC_REQUEST_MESSAGES, grpc_frames_count(&state.request, data))
+    cdef uint64_t messages
+    if state == NULL:
+        return FILTER_CONTINUE
+    messages = grpc_frames_count(&state.request, data)
+    if messages > 0:
+        stat_add(stream.stats, state.stat.slot + GRPC_REQUEST_MESSAGES, messages)
+        state.asked += messages
+        show(stream, n, state)
     return FILTER_CONTINUE
 
 
@@ -109,8 +150,14 @@ cdef int on_response_head(HttpStream *stream, uint8_t n, bint end) noexcept nogi
 
 cdef int on_response_data(HttpStream *stream, uint8_t n, Buffer *data, bint end) noexcept nogil:
     cdef CallState *state = <CallState *>stream.state[n]
-    if state != NULL and state.answered:
-        stat_add(stream.stats, state.stat.slot + GRPC_RESPONSE_MESSAGES, grpc_frames_count(&state.response, data))
+    cdef uint64_t messages
+    if state == NULL or not state.answered:
+        return FILTER_CONTINUE
+    messages = grpc_frames_count(&state.response, data)
+    if messages > 0:
+        stat_add(stream.stats, state.stat.slot + GRPC_RESPONSE_MESSAGES, messages)
+        state.told += messages
+        show(stream, n, state)
     return FILTER_CONTINUE
 
 

@@ -34,7 +34,8 @@ cdef struct Metadata:
 
 cdef struct FilterStateItem:
     Span key
-    Span text                      # what the object prints
+    Span text                      # what the object prints; `at` NULL: nothing
+    MetaValue *typed               # its typed form; NULL: the text
     bint read_only                 # who set it wants it to stay
     FilterStateItem *next
 
@@ -52,6 +53,9 @@ cdef Metadata *metadata_pack(const Metadata *store) noexcept nogil      # a copy
 
 # JSON with the members by name; what does not fit before `end` is cut. The end of what was written.
 cdef char *meta_json_write(const MetaValue *value, char *out, char *end) noexcept nogil
+cdef char *meta_message_write(const MetaValue *value, char *out, char *end) noexcept nogil    # names_like_this as namesLikeThis
 
 cdef const FilterStateItem *filter_state_find(const FilterState *store, Span key) noexcept nogil
 cdef bint filter_state_set(FilterState *store, Arena *arena, Span key, Span text) noexcept nogil    # False: no memory
+# An item in place of what has that key, with an empty struct as its typed form and no plain one. NULL: no memory.
+cdef FilterStateItem *filter_state_struct(FilterState *store, Arena *arena, Span key) noexcept nogil

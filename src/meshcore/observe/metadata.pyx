@@ -198,7 +198,22 @@ cdef const MetaItem *item_after(const MetaItem *items, const MetaItem *last) noe
     return best
 
 
-cdef char *put_items(const MetaValue *value, char *out, char *end) noexcept nogil:
+cdef char *put_name(Span name, char *out, char *end) noexcept nogil:
+    cdef bint up = False
+    cdef char c
+    cdef uint32_t i
+    out = put(b'"', 1, out, end)
+    for i in range(name.len):
+        c = name.at[i]
+        if c != b'_':
+            if up:
+                c = c - 32
+            out = put(&c, 1, out, end)
+        up = c == b'_'
+    return put(b'"', 1, out, end)
+
+
+cdef char *put_items(const MetaValue *value, bint camel, char *out, char *end) noexcept nogil:
     cdef bint named = value.kind == META_STRUCT
     cdef const MetaItem *item = item_after(value.items, NULL) if named else value.items
     cdef bint first = True
@@ -208,14 +223,14 @@ cdef char *put_items(const MetaValue *value, char *out, char *end) noexcept nogi
             out = put(b",", 1, out, end)
         first = False
         if named:
-            out = put_text(item.key, out, end)
+            out = put_name(item.key, out, end) if camel else put_text(item.key, out, end)
             out = put(b":", 1, out, end)
-        out = meta_json_write(&item.value, out, end)
+        out = put_value(&item.value, camel, out, end)
         item = item_after(value.items, item) if named else item.next
     return put(b"}" if named else b"]", 1, out, end)
 
 
-cdef char *meta_json_write(const MetaValue *value, char *out, char *end) noexcept nogil:
+cdef char *put_value(const MetaValue *value, bint camel, char *out, char *end) noexcept nogil:
     if value.kind == META_NULL:
         return put(b"null", 4, out, end)
     if value.kind == META_BOOL:
@@ -224,7 +239,15 @@ cdef char *meta_json_write(const MetaValue *value, char *out, char *end) noexcep
         return put_number(value.number, out, end)
     if value.kind == META_TEXT:
         return put_text(value.text, out, end)
-    return put_items(value, out, end)
+    return put_items(value, camel, out, end)
+
+
+cdef char *meta_json_write(const MetaValue *value, char *out, char *end) noexcept nogil:
+    return put_value(value, False, out, end)
+
+
+cdef char *meta_message_write(const MetaValue *value, char *out, char *end) noexcept nogil:
+    return put_value(value, True, out, end)
 
 
 # --- filter state -----------------------------------------------------------------------------------------------------
@@ -248,4 +271,17 @@ cdef bint filter_state_set(FilterState *store, Arena *arena, Span key, Span text
         item.next = store.items
         store.items = item
     item.text = text
+    item.typed = NULL
     return True
+
+
+cdef FilterStateItem *filter_state_struct(FilterState *store, Arena *arena, Span key) noexcept nogil:
+    cdef MetaValue *typed = <MetaValue *>arena_take(arena, sizeof(MetaValue))
+    cdef FilterStateItem *item
+    if typed == NULL or not filter_state_set(store, arena, key, span(NULL, 0)):
+        return NULL
+    memset(typed, 0, sizeof(MetaValue))
+    typed.kind = META_STRUCT
+    item = <FilterStateItem *>filter_state_find(store, key)
+    item.typed = typed
+    return item

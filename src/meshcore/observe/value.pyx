@@ -261,12 +261,17 @@ cdef void filter_state_value(const Operator *op, Record *record, char *scratch, 
     if item == NULL:
         return
     if op.part == 0:
-        set_text(out, item.text)
+        if item.text.at != NULL:
+            set_text(out, item.text)
+        return
+    out.kind = VALUE_JSON
+    if item.typed != NULL and op.form != FORM_TOKEN:
+        # Envoy leaves the names of a message's fields as they are in a JSON line alone.
+        out.text = span(scratch, <size_t>(meta_message_write(item.typed, scratch, scratch + SCRATCH) - scratch))
         return
     text.kind = META_TEXT
     text.text = item.text
-    out.kind = VALUE_JSON
-    out.text = span(scratch, <size_t>(meta_json_write(&text, scratch, scratch + SCRATCH) - scratch))
+    out.text = span(scratch, <size_t>(meta_json_write(item.typed if item.typed != NULL else &text, scratch, scratch + SCRATCH) - scratch))
 
 
 cdef void tls_value(const Operator *op, Record *record, Value *out) noexcept nogil:

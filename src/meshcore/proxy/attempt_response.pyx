@@ -20,7 +20,7 @@ from meshcore.proxy.own_stream cimport own_stream_data, own_stream_head, own_str
 from meshcore.proxy.route_hash cimport route_hash_cookies
 from meshcore.proxy.retry cimport retry_wants_response
 from meshcore.proxy.stream cimport *
-from meshcore.proxy.tcp_tunnel cimport tunnel_answered, tunnel_data
+from meshcore.proxy.tcp_tunnel cimport tunnel_answered, tunnel_data, tunnel_trailers
 from meshcore.proxy.track cimport track_head, track_request
 from meshcore.route.finalize cimport route_mutate_response
 from meshcore.route.table cimport SCOPE_RQ_RETRY_SUCCESS
@@ -170,7 +170,7 @@ cdef void attempt_response_data(Attempt *attempt, Span data, bint end) noexcept 
 cdef void attempt_response_trailers(Attempt *attempt) noexcept nogil:
     cdef Stream *stream = attempt.stream
     if stream.bits & STREAM_TCP:
-        tunnel_data(attempt, span(b"", 0), True)
+        tunnel_trailers(attempt)
         return
     response_over(stream, attempt)
     if stream.bits & STREAM_OWN:

@@ -215,6 +215,11 @@ cdef void network_rules_guard(Connection *connection) noexcept nogil:
 # --- filter state -----------------------------------------------------------------------------------------------------
 
 
+cdef FilterState *connection_filter_state(Connection *connection) noexcept nogil:
+    cdef ConnectionState *state = state_of(connection)
+    return &state.objects if state != NULL else NULL
+
+
 cdef void network_state_set(Connection *connection, const SetFilterStateConf *conf) noexcept nogil:
     cdef ConnectionState *state = state_of(connection)
     cdef Record record

@@ -5,8 +5,8 @@ from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from meshcore.base.arena cimport arena_take
-from meshcore.base.random cimport random_u64
 from meshcore.base.span cimport Span, list_has, span_find, parse_u64, span
+from meshcore.base.uuid cimport UUID_LEN, uuid_write
 from meshcore.codec.head cimport *
 from meshcore.codec.http1_target cimport http1_referer_valid
 from meshcore.conf.stat_ids cimport *
@@ -275,27 +275,16 @@ cdef void add_request_id(Stream *stream, bint edge) noexcept nogil:
     # A UUID, version 4 (RFC 9562); Envoy's tracing packs the trace reason into the version digit, "4" says "not traced".
     cdef HcmConf *hcm = stream.hcm
     cdef Head *head = &stream.request
-    cdef const char *digits = b"0123456789abcdef"
-    cdef uint64_t high
-    cdef uint64_t low
     cdef char *text
-    cdef int i
     if not hcm.generate_request_id:
         return
     if head_has(head, H_X_REQUEST_ID) and (hcm.preserve_request_id or not edge):
         return
-    text = <char *>arena_take(&stream.arena, 36)
+    text = <char *>arena_take(&stream.arena, UUID_LEN)
     if text == NULL:
         return
-    high = random_u64(&stream.engine.loop.random)
-    low = random_u64(&stream.engine.loop.random)
-    high = (high & ~<uint64_t>0xf000) | 0x4000
-    low = (low & ~(<uint64_t>3 << 62)) | (<uint64_t>1 << 63)
-    for i in range(16):
-        text[i + (i >= 8) + (i >= 12)] = digits[(high >> (60 - 4 * i)) & 15]
-        text[19 + i + (i >= 4)] = digits[(low >> (60 - 4 * i)) & 15]
-    text[8] = text[13] = text[18] = text[23] = 45
-    head_set(head, H_X_REQUEST_ID, span(text, 36))
+    uuid_write(&stream.engine.loop.random, text)
+    head_set(head, H_X_REQUEST_ID, span(text, UUID_LEN))
 
 
 cdef bint request_head_prepare(Stream *stream) noexcept nogil:

@@ -22,6 +22,8 @@ cdef void note_tunnel(TcpSession *session, Record *record) noexcept nogil:
     record.upstream_wire_tx += stream.record.upstream_wire_tx
     record.upstream_wire_rx += stream.record.upstream_wire_rx
     record.upstream_tls = stream.record.upstream_tls
+    record.metadata = stream.record.metadata
+    record.stream_id = stream.record.stream_id
     if host != NULL:
         host_note(host, record)
 

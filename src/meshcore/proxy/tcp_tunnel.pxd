@@ -17,5 +17,6 @@ cdef void tunnel_end(TcpSession *session) noexcept nogil                      # 
 
 cdef void tunnel_answered(Attempt *attempt, bint end) noexcept nogil          # the stream's response head is there
 cdef void tunnel_data(Attempt *attempt, Span data, bint end) noexcept nogil   # `end`: the last of it
+cdef void tunnel_trailers(Attempt *attempt) noexcept nogil                    # the stream's trailers, its last
 cdef void tunnel_failed(Stream *stream, uint8_t reason, Span failure) noexcept nogil      # a try is over; reason: ResetReason
 cdef void tunnel_unserved(Stream *stream) noexcept nogil                      # no host can be asked

@@ -5,17 +5,24 @@ Owns the stream of a session's tunnel, from the first try until tunnel_end; what
 from libc.stdint cimport uint8_t
 from libc.string cimport memset
 
-from meshcore.base.arena cimport arena_copy, arena_take
+from meshcore.base.arena cimport Arena, arena_copy, arena_take
 from meshcore.base.span cimport Span, span, write_u64
+from meshcore.base.uuid cimport UUID_LEN, uuid_write
 from meshcore.codec.head cimport *
 from meshcore.codec.http1 cimport BODY_RAW
 from meshcore.conf.stat_ids cimport TCP_PAUSED, TCP_RESUMED
 from meshcore.conf.tunnel cimport TunnelConf
+from meshcore.conf.tunnel_facts cimport TunnelFacts
 from meshcore.io.transport cimport transport_read_start, transport_read_stop
 from meshcore.observe.counters cimport stat_inc
 from meshcore.observe.format cimport format_bound, format_write
+from meshcore.observe.metadata cimport (
+    META_LIST, META_STRUCT, META_TEXT, FilterState, FilterStateItem, MetaValue, filter_state_struct, meta_append, meta_make,
+    metadata_namespace,
+)
 from meshcore.observe.record cimport FLAG_UF, FLAG_UH, FLAG_UR
 from meshcore.proxy.attempt cimport RESET_LOCAL, RESET_OVERFLOW, RESET_REMOTE, drop_attempt, give_up, start_try
+from meshcore.proxy.network_rules cimport connection_filter_state
 from meshcore.proxy.objects cimport *
 from meshcore.proxy.own_stream cimport own_stream_end, own_stream_new
 from meshcore.proxy.stream_response cimport deliver_full, deliver_low
@@ -27,6 +34,14 @@ from meshcore.route.hash_policy cimport HashAnswer
 from meshcore.route.mutation cimport mutate_request
 from meshcore.route.table cimport ClusterChoice
 
+cdef Span TCP_PROXY = span(b"envoy.filters.network.tcp_proxy", 31)
+cdef Span KEPT_HEADERS = span(b"envoy.tcp_proxy.propagate_response_headers", 42)
+cdef Span KEPT_TRAILERS = span(b"envoy.tcp_proxy.propagate_response_trailers", 43)
+cdef Span HEADERS = span(b"headers", 7)
+cdef Span STATUS = span(b":status", 7)
+cdef Span KEY = span(b"key", 3)
+cdef Span VALUE = span(b"value", 5)
+
 
 cdef inline TcpSession *session_of(Stream *stream) noexcept nogil:
     return <TcpSession *>stream.down
@@ -34,6 +49,10 @@ cdef inline TcpSession *session_of(Stream *stream) noexcept nogil:
 
 cdef inline const TunnelConf *conf_of(TcpSession *session) noexcept nogil:
     return session.base.conn.chain.conf.tcp.tunnel
+
+
+cdef inline const TunnelFacts *facts_of(TcpSession *session) noexcept nogil:
+    return <const TunnelFacts *>session.base.conn.chain.conf.tcp.tunnel
 
 
 # --- the request ----------------------------------------------------------------------------------------------------
@@ -54,7 +73,25 @@ cdef bint fill_request(Stream *stream, TcpSession *session) noexcept nogil:
         head.scheme = span(b"http", 4) if session.routed.conf.tls == NULL else span(b"https", 5)
     else:
         stream.bits |= STREAM_CONNECT
-    return conf.mutation == NULL or mutate_request(conf.mutation, head, &stream.record)
+    return add_id(stream, session) and (conf.mutation == NULL or mutate_request(conf.mutation, head, &stream.record))
+
+
+cdef bint add_id(Stream *stream, TcpSession *session) noexcept nogil:
+    cdef const TunnelFacts *facts = facts_of(session)
+    cdef MetaValue *own
+    cdef char *text
+    if facts.header.len == 0:
+        return True
+    text = <char *>arena_take(&stream.arena, UUID_LEN)
+    own = metadata_namespace(&stream.record.metadata, &stream.arena, TCP_PROXY)
+    if text != NULL and own != NULL:
+        own = meta_make(own, &stream.arena, facts.key)
+    if text == NULL or own == NULL:
+        return False
+    uuid_write(&session.base.engine.loop.random, text)
+    own.kind = META_TEXT
+    own.text = stream.record.stream_id = span(text, UUID_LEN)
+    return head_add_copy(&stream.request, facts.header, own.text)
 
 
 cdef bint fill_choice(Stream *stream, TcpSession *session) noexcept nogil:
@@ -122,11 +159,66 @@ cdef bint agrees(Stream *stream) noexcept nogil:
     return 200 <= stream.response.status < 300
 
 
+cdef bint keep_field(MetaValue *list, Arena *arena, Span name, Span value) noexcept nogil:
+    cdef MetaValue *field = meta_append(list, arena)
+    cdef MetaValue *member
+    cdef int i
+    if field == NULL:
+        return False
+    field.kind = META_STRUCT
+    for i in range(2):
+        if i and value.len == 0:
+            break                  # as protobuf prints it
+        member = meta_make(field, arena, VALUE if i else KEY)
+        if member == NULL:
+            return False
+        member.kind = META_TEXT
+        member.text = span(arena_copy(arena, value.at, value.len), value.len) if i else span(arena_copy(arena, name.at, name.len), name.len)
+        if member.text.at == NULL:
+            return False
+    return True
+
+
+cdef void keep_fields(Connection *connection, Span key, const Head *head, bint status) noexcept nogil:
+    # A log line may ask for them when the tunnel's stream has gone, so they are the connection's.
+    cdef FilterState *store = connection_filter_state(connection)
+    cdef FilterStateItem *item
+    cdef Arena *arena
+    cdef MetaValue *list
+    cdef const Header *header
+    cdef char text[8]
+    cdef uint16_t i
+    if store == NULL:
+        return
+    arena = &connection.state.arena
+    item = filter_state_struct(store, arena, key)
+    list = meta_make(item.typed, arena, HEADERS) if item != NULL else NULL
+    if list == NULL:
+        return
+    list.kind = META_LIST
+    if status and not keep_field(list, arena, STATUS, span(text, write_u64(text, head.status))):
+        return
+    for i in range(head.len):
+        header = &head.headers[i]
+        if not header.dropped and not keep_field(list, arena, span(header.name, header.name_len), span(header.value, header.value_len)):
+            return
+
+
+cdef void tunnel_trailers(Attempt *attempt) noexcept nogil:
+    cdef Stream *stream = attempt.stream
+    cdef TcpSession *session = session_of(stream)
+    if stream.trailers != NULL and facts_of(session).keeps_trailers and not session.closed:
+        keep_fields(&session.base.conn, KEPT_TRAILERS, stream.trailers, False)
+    tunnel_data(attempt, span(b"", 0), True)
+
+
 cdef void tunnel_answered(Attempt *attempt, bint end) noexcept nogil:
     cdef Stream *stream = attempt.stream
     cdef TcpSession *session = session_of(stream)
     cdef char text[40]
     cdef size_t n = 16
+    if facts_of(session).keeps_headers:
+        keep_fields(&session.base.conn, KEPT_HEADERS, &stream.response, True)
     if agrees(stream) and not end:
         attempt.response_started = True
         stream.bits |= STREAM_TUNNEL

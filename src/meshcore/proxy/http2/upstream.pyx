@@ -288,12 +288,16 @@ cdef void on_data(Http2Stream *server, Span data) noexcept nogil:
     attempt_response_data(attempt, data, False)
 
 
-cdef void on_end(Http2Stream *server) noexcept nogil:
-    cdef Attempt *attempt = <Attempt *>server.owner
+cdef void end_answer(Http2Stream *server, Attempt *attempt) noexcept nogil:
     if attempt.stream.bits & STREAM_TCP and not attempt.end_sent:
         attempt.answered = True    # the other direction of a tunnel goes on
     else:
         finish(<Http2Upstream *>server.session.owner, attempt)
+
+
+cdef void on_end(Http2Stream *server) noexcept nogil:
+    cdef Attempt *attempt = <Attempt *>server.owner
+    end_answer(server, attempt)
     attempt_response_data(attempt, span(b"", 0), True)
 
 
@@ -304,7 +308,7 @@ cdef Head *on_trailers_head(Http2Stream *server) noexcept nogil:
 
 cdef void on_trailers(Http2Stream *server) noexcept nogil:
     cdef Attempt *attempt = <Attempt *>server.owner
-    finish(<Http2Upstream *>server.session.owner, attempt)
+    end_answer(server, attempt)
     attempt_response_trailers(attempt)
 
 
