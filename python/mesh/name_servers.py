@@ -11,7 +11,6 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from meshcore.bind.spec import NameServers
@@ -28,14 +27,15 @@ GROUPS = {
 FRESH_S = 1.0
 
 
-@dataclass(slots=True, eq=False)
 class _Channel:
     """One that is asked, or was replaced and still waits for answers."""
 
-    handle: Any
-    until: float
-    users: int = 0
-    replaced: bool = False
+    __slots__ = ("handle", "replaced", "until", "users")
+
+    def __init__(self, handle: Any, until: float) -> None:
+        self.handle, self.until = handle, until
+        self.users = 0
+        self.replaced = False
 
     def end(self) -> None:
         self.handle.cancel()

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mesh.config import collector
+from mesh.config import collector, protobuf_runtime  # noqa: F401 - the latter before the first of protobuf
 from mesh.config.errors import ConfigError, Problem, Report
 from meshcore.bind.record import record
 
