@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
@@ -15,20 +14,10 @@ import uvloop
 import mesh.aio
 from tests.filters.bootstrap import bootstrap
 from tests.filters.wire import Mirror
+from tests.peers.descriptors import open_descriptors
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
-
-
-def descriptors() -> set[str]:
-    """What this process has open, by what it is (numbers are reused)."""
-    found = set()
-    for number in os.listdir("/proc/self/fd"):
-        try:
-            found.add(f"{number} {os.readlink(f'/proc/self/fd/{number}')}")
-        except FileNotFoundError:  # the descriptor of the listing itself
-            continue
-    return found
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -47,14 +36,14 @@ def warm() -> None:
 @pytest.fixture(params=list(LOOPS))
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     gc.collect()
-    before, threads = descriptors(), threading.active_count()
+    before, threads = open_descriptors(), threading.active_count()
 
     def run_on_fresh_loop(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
             return runner.run(asyncio.wait_for(main(), 30))
 
     yield run_on_fresh_loop
-    assert descriptors() - before == set() and threading.active_count() == threads
+    assert open_descriptors() - before == set() and threading.active_count() == threads
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from tests.differential.http2_socket import Http2Socket
 from tests.differential.messages import Transcript, read_responses
 from tests.differential.peer_socket import PeerSocket
 from tests.differential.signals import Signals
+from tests.differential.steps import take_step
 from tests.differential.wire import message, unescape
 
 CLOSING_S = 3.0
@@ -108,28 +109,10 @@ class RawClient:
             texts = [message(text, self._values) for text in ([value] if isinstance(value, str) else value)]
             for part in texts if speaks_http2(self._case, "client") else [b"".join(texts)]:
                 await connection.send(part)
-        elif verb == "raw":
-            await connection.send_raw(unescape(value, self._values))
-        elif verb == "goaway":
-            await connection.goaway(int(value))
         elif verb == "expect":
             return await self._expect(connection, value)
-        elif verb == "signal":
-            self._signals.set(value)
-        elif verb == "wait":
-            await self._signals.wait(value)
-        elif verb == "delay_ms":
-            await asyncio.sleep(value / 1000)
-        elif verb == "half_close":
-            connection.half_close()
-        elif verb == "stop_reading":
-            connection.stop_reading()
-        elif verb == "resume_reading":
-            connection.resume_reading()
-        elif verb == "close":
-            await connection.close()
-        elif verb == "reset":
-            await connection.reset()
+        else:
+            await take_step(connection, verb, value, self._values, self._signals)
         return True
 
     async def _expect(self, connection: PeerSocket, what: Any) -> bool:

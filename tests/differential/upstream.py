@@ -20,6 +20,7 @@ from tests.differential.http2_socket import Http2Socket
 from tests.differential.messages import Message, read_requests
 from tests.differential.peer_socket import PeerSocket
 from tests.differential.signals import Signals
+from tests.differential.steps import take_step
 from tests.differential.wire import message, unescape
 
 BODY = b"ok"
@@ -99,26 +100,8 @@ class ScriptedUpstream:
             await self._read(connection, value)
         elif verb == "send":
             await connection.send(message(value, self.values))
-        elif verb == "raw":
-            await connection.send_raw(unescape(value, self.values))
-        elif verb == "goaway":
-            await connection.goaway(int(value))
-        elif verb == "signal":
-            self._signals.set(value)
-        elif verb == "wait":
-            await self._signals.wait(value)
-        elif verb == "delay_ms":
-            await asyncio.sleep(value / 1000)
-        elif verb == "half_close":
-            connection.half_close()
-        elif verb == "stop_reading":
-            connection.stop_reading()
-        elif verb == "resume_reading":
-            connection.resume_reading()
-        elif verb == "close":
-            await connection.close()
-        elif verb == "reset":
-            await connection.reset()
+        else:
+            await take_step(connection, verb, value, self.values, self._signals)
 
     async def _read(self, connection: PeerSocket, what: Any) -> None:
         """head: of one more request; body: one more complete request; eof; or a text that has to arrive."""

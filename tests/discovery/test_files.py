@@ -17,6 +17,7 @@ from envoy.service.discovery.v3.discovery_pb2 import DiscoveryResponse
 from google.protobuf import text_format
 
 import mesh
+from mesh.testing import until
 from mesh.testing.bootstrap import address, bootstrap, cluster, listener
 from tests.filters.wire import ask
 
@@ -49,12 +50,9 @@ def ports_of(proxy: mesh.Proxy, name: str = "up") -> list[int]:
         return [endpoint.address.port for endpoint in running.clusters[name].endpoints]
 
 
-def until(proxy: mesh.Proxy, statistic: str, value: int = 1) -> None:
+def wait_stat(proxy: mesh.Proxy, statistic: str, value: int = 1) -> None:
     """Waits for a statistic: what the watcher's thread does last."""
-    end = time.monotonic() + LIMIT_S
-    while proxy.stats.get(statistic, 0) < value:  # type: ignore[operator]
-        assert time.monotonic() < end, f"{statistic} is {proxy.stats.get(statistic)}"
-        time.sleep(0.001)
+    until(lambda: int(proxy.stats.get(statistic, 0)) >= value, f"{statistic} >= {value}", LIMIT_S)
 
 
 @pytest.fixture
@@ -96,7 +94,7 @@ def test_a_response_may_have_any_format(tmp_path: Path, extension: str) -> None:
 def test_a_file_that_is_moved_is_seen_at_once(proxy: mesh.Proxy, eds: Path) -> None:
     began = time.monotonic()
     moved(eds, response(assignment(1002)))
-    until(proxy, "cluster.up.update_success", 2)
+    wait_stat(proxy, "cluster.up.update_success", 2)
     assert ports_of(proxy) == [1002]
     assert time.monotonic() - began < 1.0
 
@@ -104,7 +102,7 @@ def test_a_file_that_is_moved_is_seen_at_once(proxy: mesh.Proxy, eds: Path) -> N
 def test_a_file_that_is_written_in_place_is_not_read_half(proxy: mesh.Proxy, eds: Path) -> None:
     eds.write_text("{")
     moved(eds, response(assignment(1003)))
-    until(proxy, "cluster.up.update_success", 2)
+    wait_stat(proxy, "cluster.up.update_success", 2)
     assert proxy.stats["cluster.up.update_failure"] == 0
 
 
@@ -119,7 +117,7 @@ def test_a_watched_directory_sees_the_link_that_moves(tmp_path: Path) -> None:
         assert ports_of(proxy) == [1001]
         os.symlink("v1", tmp_path / "next")
         os.rename(tmp_path / "next", tmp_path / "data")
-        until(proxy, "cluster.up.update_success", 2)
+        wait_stat(proxy, "cluster.up.update_success", 2)
         assert ports_of(proxy) == [1002]
 
 
@@ -140,12 +138,12 @@ def test_a_mistake_keeps_what_runs_and_says_where_it_is(
     proxy: mesh.Proxy, eds: Path, content: str, statistic: str, said: str
 ) -> None:
     moved(eds, content)
-    until(proxy, f"cluster.up.{statistic}")
+    wait_stat(proxy, f"cluster.up.{statistic}")
     assert ports_of(proxy) == [1001]
     assert proxy.resources is not None
     assert said in proxy.resources.subscriptions["hosts", "up"].rejected
     moved(eds, response(assignment(1004)))
-    until(proxy, "cluster.up.update_success", 2)
+    wait_stat(proxy, "cluster.up.update_success", 2)
     assert (ports_of(proxy), proxy.resources.subscriptions["hosts", "up"].rejected) == ([1004], "")
 
 
@@ -159,7 +157,7 @@ def test_new_hosts_touch_their_cluster_alone(tmp_path: Path) -> None:
             before = dict(running.clusters)
             specs = {name: (live.spec, live.table, live.endpoints) for name, live in before.items()}
         moved(files[1], response(assignment(1002, "eds1")))
-        until(proxy, "cluster.eds1.update_success", 2)
+        wait_stat(proxy, "cluster.eds1.update_success", 2)
         with proxy.published() as running:
             assert all(running.clusters[name] is live for name, live in before.items())
             after = {name: (live.spec, live.table, live.endpoints) for name, live in running.clusters.items()}
@@ -174,7 +172,7 @@ def test_a_configuration_that_is_applied_takes_its_files_along(proxy: mesh.Proxy
     assert ports_of(proxy) == [1005]
     moved(eds, response(assignment(1001)))
     moved(other, response(assignment(1006)))
-    until(proxy, "cluster.up.update_success", 3)
+    wait_stat(proxy, "cluster.up.update_success", 3)
     assert ports_of(proxy) == [1006]
     proxy.apply(bootstrap(1007))
     assert (ports_of(proxy), proxy.resources) == ([1007], None)
@@ -198,7 +196,7 @@ def test_a_listener_from_a_file_serves_and_goes(tmp_path: Path) -> None:
         dump = json.loads(ask(proxy.admin_address.port, "/config_dump?resource=dynamic_listeners").text)
         assert [(entry["name"], entry["active_state"]["version_info"]) for entry in dump["configs"]] == [("dynamic", "7")]
         moved(lds, response())
-        until(proxy, "listener_manager.lds.update_success", 2)
+        wait_stat(proxy, "listener_manager.lds.update_success", 2)
         assert proxy.listeners == {}
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 
 import mesh
+from mesh.testing import until
 from tests.filters.bootstrap import bootstrap
 from tests.filters.wire import Client, ask
 
@@ -36,10 +36,7 @@ def stall() -> dict[str, Any]:
 
 
 def wait_stat(proxy: mesh.Proxy, name: str, value: int) -> None:
-    end = time.monotonic() + DEADLINE_S
-    while proxy.stats[name] != value:
-        assert time.monotonic() < end, f"{name} is {proxy.stats[name]}, not {value}"
-        time.sleep(0.005)
+    until(lambda: proxy.stats[name] == value, f"{name} == {value}", DEADLINE_S)
 
 
 @pytest.mark.slow

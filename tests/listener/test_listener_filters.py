@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import socket
-import time
 from typing import Any
 
 import pytest
 
 import mesh
+from mesh.testing import until
 from mesh.testing.upstream import Upstream
 from mesh.testing.wire import Wire
 
@@ -52,10 +52,7 @@ def under_inspection(proxy: mesh.Proxy, wanted: int) -> None:
 
 
 def becomes(proxy: mesh.Proxy, gauge: str, wanted: int) -> None:
-    end = time.monotonic() + LIMIT_S
-    while proxy.stats[gauge] != wanted:
-        assert time.monotonic() < end, f"{gauge} is {proxy.stats[gauge]}"
-        time.sleep(0.01)
+    until(lambda: proxy.stats[gauge] == wanted, f"{gauge} == {wanted}", LIMIT_S)
 
 
 def hears(wire: socket.socket, words: bytes) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import struct
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 
 import mesh
 from mesh import sockets
+from mesh.testing import until
 from mesh.testing.upstream import Upstream
 from mesh.testing.wire import Wire
 from meshcore.bind import spec
@@ -170,10 +170,7 @@ def test_a_connection_above_the_limit_is_closed_and_counted_until_another_has_go
             assert asks(third) == b""
         assert proxy.stats[f"listener.main.{stat}"] == 1
         open_ones.pop().close()
-        end = time.monotonic() + LIMIT_S
-        while proxy.stats["listener.main.downstream_cx_active"] != 1:
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        until(lambda: proxy.stats["listener.main.downstream_cx_active"] == 1, "the end of one connection", LIMIT_S)
         with dial(proxy) as fourth:
             assert asks(fourth) == b"hello"
         open_ones.pop().close()

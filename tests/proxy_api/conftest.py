@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import threading
 from collections.abc import Iterator
 
@@ -12,16 +11,7 @@ import pytest
 import mesh
 from tests.filters.bootstrap import bootstrap
 from tests.filters.wire import Mirror
-
-
-def open_descriptors() -> set[str]:
-    found = set()
-    for number in os.listdir("/proc/self/fd"):
-        try:
-            found.add(f"{number} {os.readlink(f'/proc/self/fd/{number}')}")
-        except FileNotFoundError:  # the descriptor of the listing itself
-            continue
-    return found
+from tests.peers.descriptors import open_descriptors
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import mesh
+from mesh.testing import until
 from tests.runtime.test_layers import bootstrap, status, write
 
 DEADLINE_S = 20.0
@@ -24,10 +24,7 @@ def move(folder: Path, to: str) -> None:
 
 
 def wait_status(proxy: mesh.Proxy, wanted: int) -> None:
-    end = time.monotonic() + DEADLINE_S
-    while status(proxy) != wanted:
-        assert time.monotonic() < end, f"never answered {wanted}"
-        time.sleep(0.005)
+    until(lambda: status(proxy) == wanted, f"an answer with {wanted}", DEADLINE_S)
 
 
 @pytest.fixture

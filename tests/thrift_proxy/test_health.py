@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 
 import mesh
+from mesh.testing import until
 from tests.thrift_proxy.talk import PROTOCOLS, TRANSPORTS, Client, Server, bootstrap, call, cluster, error_of, listener, route
 
 pytestmark = pytest.mark.slow
@@ -29,10 +29,7 @@ def check(method: str, transport: str, protocol: str) -> dict[str, Any]:
 
 
 def wait_for(proxy: mesh.Proxy, stat: str, value: int) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while proxy.stats.get(stat) != value:
-        assert time.monotonic() < deadline, (stat, proxy.stats.get(stat))
-        time.sleep(0.01)
+    until(lambda: proxy.stats.get(stat) == value, f"{stat} == {value}", LIMIT_S)
 
 
 @pytest.mark.parametrize(("transport", "protocol"), [("framed", "binary"), ("unframed", "compact")])
