@@ -132,12 +132,13 @@ class Publisher:
             self._replace_hosts(live, endpoints + live.leaving)
 
     def _replace_hosts(self, live: LiveCluster, endpoints: tuple[Endpoint, ...]) -> None:
+        moved = priorities_moved(live.endpoints, endpoints)
         live.endpoints = endpoints
         hosts = live.table.hosts.host_set(endpoints)
         if self.health is not None:
             marks = self.health.marks(live.spec, endpoints, live.leaving)
             hosts = live.table.hosts.set_health(marks) or hosts
-        self._publish_hosts(live, hosts)
+        self._publish_hosts(live, hosts, moved=moved)
         if self.health is not None:
             self.health.hosts_changed(live.spec, live.table, endpoints)
 
@@ -148,7 +149,7 @@ class Publisher:
         live = self.clusters.get(name)
         hosts = live.table.hosts.set_health(changes) if live is not None else None
         if live is not None and hosts is not None:
-            self._publish_hosts(live, hosts, changed=False)
+            self._publish_hosts(live, hosts)
 
     def hosts_failed(self, name: str, addresses: Container[Address]) -> None:
         """Connections to these hosts end, busy ones after their response; what comes yet gets new ones. Those that were leaving leave."""
@@ -163,10 +164,11 @@ class Publisher:
             live.leaving = tuple(endpoint for endpoint in live.leaving if endpoint.address not in addresses)
             self._replace_hosts(live, named + live.leaving)
 
-    def _publish_hosts(self, live: LiveCluster, hosts: HostSetRef, *, changed: bool = True) -> None:
+    def _publish_hosts(self, live: LiveCluster, hosts: HostSetRef, *, moved: int = 0) -> None:
+        """`moved`: see priorities_moved."""
         for worker in self.workers:
             worker.set_hosts(live.index, hosts)
-        self._membership(live, hosts, changed)
+        self._membership(live, hosts, moved)
         self._route_zones(live, hosts)
 
     def _route_zones(self, local: LiveCluster, hosts: HostSetRef) -> None:
@@ -174,7 +176,7 @@ class Publisher:
         for name in self._zone_followers.get(local.spec.name, ()):
             live = self.clusters.get(name)
             if live is not None and live.spec.local_cluster == local.spec.name:
-                self._publish_hosts(live, live.table.hosts.follow(hosts), changed=False)
+                self._publish_hosts(live, live.table.hosts.follow(hosts))
 
     def open_connections(self) -> int:
         """Connections to the listeners that run, and to those that are gone."""
@@ -327,20 +329,22 @@ class Publisher:
         for worker in self.workers:
             worker.set_clusters([(live.table, of) for live, of in zip(fresh, hosts, strict=True)])
         for live, of in zip(fresh, hosts, strict=True):
-            if (old := self.clusters.get(live.spec.name) or self._leaving.pop(live.spec.name, None)) is not None:
+            before = self.clusters.get(live.spec.name)
+            if (old := before or self._leaving.pop(live.spec.name, None)) is not None:
                 self._retired.append(old.table)
             self.clusters[live.spec.name] = live
-            self._membership(live, of)
+            kept = before is not None and not changes_settings(before.spec, live.spec)
+            self._membership(live, of, priorities_moved(before.endpoints if kept and before is not None else (), live.endpoints))
             self._route_zones(live, of)
             if self.health is not None:
                 self.health.installed(live.spec, live.table, live.endpoints)
 
-    def _membership(self, live: LiveCluster, hosts: HostSetRef, changed: bool = True) -> None:
+    def _membership(self, live: LiveCluster, hosts: HostSetRef, moved: int) -> None:
         prefix = f"cluster.{live.spec.alt_stat_name or live.spec.name}."
         for name, value in zip(("total", "healthy", "degraded", "excluded"), hosts.membership(), strict=True):
             self.registry.set_gauge(f"{prefix}membership_{name}", value)
-        if changed:
-            self.registry.add(prefix + "membership_change")
+        if moved:
+            self.registry.add(prefix + "membership_change", moved)
         # Envoy keeps subsets and zones once per worker and once on the main thread, and counts each of them.
         copies = len(self.workers) + 1
         for name, grown in live.table.hosts.taken_counts().items():
@@ -480,6 +484,35 @@ def _chain_without_routes(chain: FilterChain) -> FilterChain:
 def _without_routes(spec: Listener) -> Listener:
     """What of it open connections would notice."""
     return replace(spec, backlog=0, chains=tuple(map(_chain_without_routes, spec.chains)))
+
+
+def changes_settings(old: Cluster, new: Cluster) -> bool:
+    """Whether two clusters differ in more than what an assignment from elsewhere says."""
+    return old != new and _without_policy(old) != _without_policy(new)
+
+
+def _without_policy(spec: Cluster) -> Cluster:
+    if spec.eds is None:
+        return spec
+    return replace(spec, overprovisioning_factor=0, weighted_priority_health=False, drop_share=0.0)
+
+
+def priorities_moved(before: tuple[Endpoint, ...], after: tuple[Endpoint, ...]) -> int:
+    """In how many priorities hosts come or go. One that is called otherwise or lives elsewhere is another; weights, health and metadata
+    may change."""
+    if before == after:
+        return 0
+    if not before:
+        return len({one.priority for one in after})
+    old, new = _by_priority(before), _by_priority(after)
+    return sum(old.get(priority) != new.get(priority) for priority in {*old, *new})
+
+
+def _by_priority(endpoints: tuple[Endpoint, ...]) -> dict[int, set[Any]]:
+    found: dict[int, set[Any]] = {}
+    for one in endpoints:
+        found.setdefault(one.priority, set()).add((one.address, one.hostname, one.locality))
+    return found
 
 
 def changes_chains_alone(old: Listener, new: Listener) -> bool:

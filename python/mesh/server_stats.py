@@ -12,8 +12,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mesh import __version__
-from mesh.publish import changes_chains_alone
+from mesh.publish import changes_chains_alone, changes_settings
 from meshcore.bind.record import record, replace
+from meshcore.bind.spec import Listener
 
 if TYPE_CHECKING:
     from mesh.proxy import Proxy
@@ -107,9 +108,11 @@ def count_changes(proxy: Proxy, before: tuple[Mapping[str, Any], Mapping[str, An
         added = sum(name not in old for name in new)
         registry.add(f"{kind}_added", added)
         registry.add(f"{kind}_removed", sum(name not in new for name in old))
-        registry.add(f"{kind}_modified", sum(name in old and old[name] != spec for name, spec in new.items()))
+        modified = sum(name in old and is_another(old[name], spec) for name, spec in new.items())
+        registry.add(f"{kind}_modified", modified)
         if kind.startswith("listener"):
-            registry.add(f"{kind}_create_success", added * proxy.concurrency)
+            # One that changes is created anew, beside the one that drains.
+            registry.add(f"{kind}_create_success", (added + modified) * proxy.concurrency)
             in_place = sum(name in old and changes_chains_alone(old[name], spec) for name, spec in new.items())
             registry.add(f"{kind}_in_place_updated", in_place)
 
@@ -121,6 +124,10 @@ def specs(proxy: Proxy) -> tuple[dict[str, Any], dict[str, Any]]:
             {name: _own(live.spec) for name, live in running.listeners.items()},
             {name: live.spec for name, live in running.clusters.items()},
         )
+
+
+def is_another(old: Any, new: Any) -> bool:
+    return old is not new and old != new and (isinstance(new, Listener) or changes_settings(old, new))
 
 
 def _own(listener: Any) -> Any:

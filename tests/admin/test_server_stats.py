@@ -63,13 +63,14 @@ def test_changes_of_the_configuration_are_counted(proxy: mesh.Proxy) -> None:
     assert counted() == {**steady, "listener_added": 2, "listener_create_success": 2, "cluster_added": 3}
     changed = bootstrap()
     resources = changed["static_resources"]
+    resources["listeners"][0]["per_connection_buffer_limit_bytes"] = 9999
     resources["listeners"][1] = listener("outer", "outer", {"direct_response": {"status": 204}})
     resources["clusters"][2]["connect_timeout"] = "3s"
     resources["clusters"].append(cluster("fresh", [{"lb_endpoints": [endpoint("127.0.0.1", 1)]}]))
     proxy.apply(changed)
     found = counted()
-    assert (found["listener_added"], found["listener_removed"], found["listener_create_success"]) == (3, 1, 3)
-    assert (found["cluster_added"], found["cluster_modified"]) == (4, 1)
+    assert (found["listener_added"], found["listener_removed"], found["listener_create_success"]) == (3, 1, 4)
+    assert (found["cluster_added"], found["cluster_modified"], found["listener_modified"]) == (4, 1, 1)
     assert "cluster_removed" not in found
 
 

@@ -32,7 +32,10 @@ ATTEMPTS = {
     "eds.yaml": "cluster.dynamic.",
 }
 VERDICTS = ("update_success", "update_failure", "update_rejected")
-COMPARED = (*VERDICTS, "update_attempt", "update_empty", "update_no_rebuild", "version", "version_text", "config_reload")
+COMPARED = (
+    *VERDICTS, "update_attempt", "update_empty", "update_no_rebuild", "version", "version_text", "config_reload",
+    "membership_change", "membership_total", "cluster_modified",
+)  # fmt: skip
 BOOTSTRAP = """
 node: {id: node, cluster: c}
 admin: {address: {socket_address: {address: 127.0.0.1, port_value: $ADMIN}}}

@@ -200,6 +200,41 @@ def test_a_listener_from_a_file_serves_and_goes(tmp_path: Path) -> None:
         assert proxy.listeners == {}
 
 
+@pytest.mark.parametrize("before", ["EDS", "STATIC"])
+@pytest.mark.parametrize("content", ["{", response(assignment(1, "another"))])
+def test_a_cluster_that_changes_while_its_hosts_are_wrong_keeps_those_it_had(tmp_path: Path, before: str, content: str) -> None:
+    cds, eds = tmp_path / "cds.json", tmp_path / "eds.json"
+    eds.write_text(response(assignment(1001)))
+    kind = {"@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster"}
+    first = eds_cluster(eds) if before == "EDS" else cluster("up", 1001)
+    cds.write_text(response({**kind, **first}))
+    boot = {"dynamic_resources": {"cds_config": {"path": str(cds)}}}
+    with mesh.Proxy(boot, concurrency=1) as proxy:
+        eds.write_text(content)
+        moved(cds, response({**kind, **eds_cluster(eds), "connect_timeout": "2s"}))
+        wait_stat(proxy, "cluster_manager.cds.update_success", 2)
+        assert ports_of(proxy) == [1001]
+        with proxy.published() as running:
+            assert running.clusters["up"].spec.connect_timeout_ms == 2000
+        moved(eds, response(assignment(1002)))
+        wait_stat(proxy, "cluster.up.update_success")
+        assert ports_of(proxy) == [1002]
+
+
+def test_statistics_of_routes_end_with_their_last_listener(tmp_path: Path) -> None:
+    lds, rds = tmp_path / "lds.json", tmp_path / "rds.json"
+    table = {"name": "routes", "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "redirect": {}}]}]}
+    rds.write_text(response({"@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration", **table}))
+    source = {"route_config_name": "routes", "config_source": {"path_config_source": {"path": str(rds)}}}
+    one = listener(name="dynamic", hcm={"rds": source, "route_config": None})
+    lds.write_text(response({"@type": "type.googleapis.com/envoy.config.listener.v3.Listener", **one}))
+    with mesh.Proxy({"dynamic_resources": {"lds_config": {"path": str(lds)}}}, concurrency=1) as proxy:
+        assert proxy.stats["http.test.rds.routes.config_reload"] == 1
+        moved(lds, response())
+        wait_stat(proxy, "listener_manager.lds.update_success", 2)
+        assert [name for name in proxy.stats if ".rds." in name] == []
+
+
 def test_a_source_that_needs_a_server_is_refused_by_name() -> None:
     boot = bootstrap(clusters=[cluster("up", type="EDS", load_assignment=None, eds_cluster_config={"eds_config": {"ads": {}}})])
     with pytest.raises(mesh.ConfigError, match=r"eds_config\.ads: 'ads' is not implemented yet in mesh; files are"):

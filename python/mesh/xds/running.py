@@ -3,17 +3,19 @@
 Four kinds hang together. Clusters (CDS) are taken first, those of type EDS with the hosts of their own file; then listeners (LDS), those
 with `rds` with the routes of theirs. All of it is merged with the static configuration into one plan for `publish`, which compares and
 touches only what differs; new hosts go straight to their cluster. A response that is wrong leaves everything as it was; of a response with
-some wrong clusters or listeners the others are taken, as Envoy does. Runs on the thread that starts the proxy, and after that on the
-watcher's alone; readers on other threads see dicts that are replaced, not changed."""
+some wrong clusters or listeners the others are taken, as Envoy does; a cluster that changes while the file of its hosts is wrong keeps the
+hosts that it had. Runs on the thread that starts the proxy, and after that on the watcher's alone; readers on other threads see dicts that
+are replaced, not changed."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from mesh.config import ConfigError, Loaded, Problem, clusters, endpoint, listener, route_table
-from mesh.config.errors import join
+from mesh.config.errors import Report, join
 from mesh.xds.response import Response, single
 from mesh.xds.subscription import FileSubscription
 from mesh.xds.watch import Watcher
@@ -27,6 +29,7 @@ ASSIGNMENT = "envoy.config.endpoint.v3.ClusterLoadAssignment"
 LISTENER = "envoy.config.listener.v3.Listener"
 ROUTES = "envoy.config.route.v3.RouteConfiguration"
 Hosts = tuple[spec.Endpoint, ...]
+RELOADS = ("config_reload", "config_reload_time_ms", "update_empty")  # what routes count beside what every subscription counts
 
 
 @record(frozen=False)
@@ -61,6 +64,7 @@ class Resources:
         self._publish = publish
         self._set_hosts = set_hosts
         self._running = False
+        self._taking_clusters = False
         self._watcher = Watcher()
 
     # --- life ---
@@ -134,8 +138,8 @@ class Resources:
             self.assignments.pop(key, None)
         if gone is not None:
             gone.stop()
-            if kind == "hosts":
-                self._registry.release(gone.prefix)
+            for name in {"hosts": ("",), "routes": RELOADS}.get(kind, ()):
+                self._registry.release(gone.prefix + name)
 
     def _subscribe_hosts(self, one: spec.Cluster) -> None:
         if one.eds is None:
@@ -144,13 +148,31 @@ class Resources:
         name_cluster(self._registry, prefix)
         self._subscribe("hosts", one.name, one.eds, ASSIGNMENT, prefix, lambda response: self._take_hosts(one, response))
 
+    def _subscribe_again(self, one: spec.Cluster, before: Taken | None) -> None:
+        """For a cluster that is new or has changed. Its hosts reach it with its new settings, not before; while they cannot be read they
+        are those that it had: a cluster without hosts would answer 503 to everybody."""
+        had = self.assignments.get(one.name)
+        if had is None and before is not None and before.spec.kind == "static":
+            low = self._loaded.low.again(Report(""))
+            policy = endpoint.lower_policy(before.message.load_assignment, low, "")
+            had = Taken(before.message.load_assignment, (before.spec.endpoints, policy), before.version, before.updated_at)
+        self._taking_clusters = True
+        try:
+            self._subscribe_hosts(one)
+        finally:
+            self._taking_clusters = False
+        if had is not None:
+            self.assignments.setdefault(one.name, had)
+
     def _subscribe_routes(self, one: spec.Listener) -> None:
         for manager in one.managers:
             if manager.rds is not None and ("routes", manager.rds) not in self.subscriptions:
                 self._subscribe_table(manager.rds, f"http.{manager.stat_prefix}.rds.{manager.rds.name}.")
 
     def _subscribe_table(self, source: spec.RouteSource, prefix: str) -> None:
-        self._registry.add(prefix + "update_empty", 0)
+        self._registry.counter(prefix + "config_reload")
+        self._registry.gauge(prefix + "config_reload_time_ms")
+        self._registry.counter(prefix + "update_empty")
         self._subscribe("routes", source, source.source, ROUTES, prefix, lambda response: self._take_routes(source, prefix, response))
 
     def _end_unused(self) -> None:
@@ -181,7 +203,7 @@ class Resources:
             if taken.spec.eds is None:
                 self._unsubscribe("hosts", name)
             else:
-                self._subscribe_hosts(taken.spec)
+                self._subscribe_again(taken.spec, before)
         self._swap("clusters", kept)
         _raise(problems)
         if changed:
@@ -225,11 +247,14 @@ class Resources:
         policy = endpoint.lower_policy(message, low, "resources[0]")
         low.report.raise_if_any()
         before = self.assignments.get(one.name)
+        same = before is not None and before.spec[1] == policy and same_hosts(before.spec[0], hosts)
+        if same and before is not None:
+            hosts = before.spec[0]
         # Not a new dict: what one update costs must not depend on the number of clusters.
         self.assignments[one.name] = Taken(message, (hosts, policy), response.version, time.time())
-        if not self._running:
+        if not self._running or self._taking_clusters:
             return
-        if before is not None and before.spec == (hosts, policy):
+        if same:
             self._registry.add(cluster_prefix(one) + "update_no_rebuild")
         elif before is not None and before.spec[1] != policy:
             self._publish(self.plan(), self.hosts())
@@ -289,6 +314,11 @@ class Resources:
     def _count_reload(self, prefix: str) -> None:
         self._registry.add(prefix + "config_reload")
         self._registry.set_gauge(prefix + "config_reload_time_ms", int(time.time() * 1000))
+
+
+def same_hosts(before: Hosts, after: Hosts) -> bool:
+    """Whether nothing but the order has changed."""
+    return before == after or (len(before) == len(after) and Counter(before) == Counter(after))
 
 
 def cluster_prefix(one: spec.Cluster) -> str:
