@@ -5,7 +5,7 @@
 # on another thread: it reads through `Visit` under the GIL, and the worker takes `Visit` away from it, under the GIL, before the stream's memory
 # goes. What comes back from other threads names a visit by (slot, generation) only.
 from cpython.ref cimport PyObject
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint32_t
 
 from meshcore.codec.head cimport Header
 from meshcore.filter.http cimport Batch, BatchItem, LocalReply

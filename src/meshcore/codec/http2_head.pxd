@@ -1,7 +1,6 @@
 # HTTP/2 heads: fields as they come into a Head, and a Head as the fields that go out. The law of the codec is in http2.pxd.
 from libc.stdint cimport uint16_t
 
-from meshcore.base.arena cimport Arena
 from meshcore.base.span cimport Span
 from meshcore.codec.head cimport Head
 from meshcore.codec.http2 cimport Http2Options, Http2Stream

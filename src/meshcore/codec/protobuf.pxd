@@ -12,9 +12,6 @@ cdef enum ProtobufWire:
     PROTOBUF_BYTES = 2
     PROTOBUF_FIXED32 = 5
 
-cdef enum:
-    PROTOBUF_HEAD_MAX = 15         # tag and length, or tag and number
-
 cdef struct ProtobufReader:
     const char *at
     const char *end

@@ -1,7 +1,7 @@
 # Thrift: numbers on the wire, inline for every part of the codec: big-endian words, little-endian doubles, varints and zigzag.
 #
 # Nothing here looks beyond the bytes it is told of. Leaf code, any thread.
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 cdef extern from * nogil:
@@ -18,7 +18,6 @@ cdef enum:
     VARINT_MORE = 0                # the number goes on behind the bytes at hand
     VARINT_BAD = -1                # it has more bytes, or more bits, than it may
     VARINT32_MAX = 5
-    VARINT64_MAX = 10
 
 cdef inline uint16_t load_16(const char *at) noexcept nogil:
     cdef uint16_t v
@@ -73,7 +72,7 @@ cdef inline int read_varint(const char *at, size_t n, int bits, uint64_t *out) n
     return VARINT_MORE
 
 cdef inline size_t write_varint(char *at, uint64_t v) noexcept nogil:
-    # At most VARINT64_MAX bytes; how many were written.
+    # At most 10 bytes; how many were written.
     cdef size_t n = 0
     while v >= 0x80:
         at[n] = <char>(v | 0x80)

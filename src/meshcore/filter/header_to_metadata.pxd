@@ -1,6 +1,6 @@
 # Header to metadata: leaves values of headers and cookies in a stream's dynamic metadata, where subsets, routes, formats and filters find them.
 # Worker thread. Rules run in their order, those of the request on its head, those of the response on its.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t
 
 from meshcore.base.span cimport Span
 from meshcore.filter.http cimport HttpFilterOps

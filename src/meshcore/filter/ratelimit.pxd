@@ -7,7 +7,6 @@ from libc.stdint cimport uint8_t, uint16_t
 
 from meshcore.base.runtime cimport RuntimeFraction
 from meshcore.filter.http cimport HttpFilterOps
-from meshcore.filter.local_ratelimit cimport HostRates
 from meshcore.filter.rate_limit_service cimport RateLimitService
 from meshcore.route.mutation cimport HeaderAdd
 from meshcore.route.rate_limit cimport RateRules

@@ -1,7 +1,6 @@
 # How a stream ends: response complete, or cut off; the log lines; memory. Worker thread.
 from libc.stdint cimport uint64_t
 
-from meshcore.base.span cimport Span
 from meshcore.proxy.objects cimport Stream
 
 cdef void stream_complete(Stream *stream) noexcept nogil        # the whole response went downstream

@@ -3,7 +3,7 @@
 # Many policies ask for one path or one value of one header. Those are found by that value; the rest are asked for every request. What is
 # left out is what cannot hold, so the answer is that of asking all in their order; where the value is not one (a header on several lines),
 # nothing is left out. Compiled on the main thread, immutable; asked by workers.
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from meshcore.base.span cimport Span
 

@@ -2,7 +2,7 @@
 #
 # A lock-free stack that is turned round when it is emptied, so messages are handled in the order in which they were posted. One wake-up
 # serves all that arrived meanwhile. A message posted with `wait` belongs to the poster, who waits on it; any other is freed by the worker.
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cdef extern from "<semaphore.h>" nogil:
     ctypedef struct sem_t:
