@@ -287,18 +287,19 @@ class Publisher:
 
     def _new_clusters(self, plan: Plan, resolved: dict[str, tuple[Endpoint, ...]]) -> list[LiveCluster]:
         fresh = []
+        now = time.time()  # one object for all of them
         for spec in plan.clusters:
             live = self.clusters.get(spec.name)
             if live is not None and (live.spec is spec or live.spec == spec):
                 continue
             if live is not None and replace(live.spec, endpoints=()) == replace(spec, endpoints=()):
                 live.spec = spec
-                live.updated_at = time.time()
+                live.updated_at = now
                 self.set_hosts(spec.name, spec.endpoints)
                 continue
             index = self._cluster_index.setdefault(spec.name, len(self._cluster_index))
             endpoints = resolved.get(spec.name, spec.endpoints)
-            fresh.append(LiveCluster(spec, self._table(spec, index), index, endpoints))
+            fresh.append(LiveCluster(spec, self._table(spec, index), index, endpoints, now))
         return fresh
 
     def _table(self, spec: Cluster, index: int) -> ClusterTable:

@@ -32,7 +32,7 @@ cdef class ClusterHosts:
     cdef HostSetRef local          # hosts of the proxies' own cluster; None: there is none
     cdef HostSetRef last           # the newest set
     cdef frozenset subsets         # keys of the newest set's subsets
-    cdef dict matched              # hosts that each socket match took since they were last asked for
+    cdef dict matched              # hosts that each socket match took since they were last asked for; None: none
     cdef dict counts               # counters of the main thread that grew since they were last taken; None: none did
 
     cdef HostRef host_of(self, endpoint, tuple key)

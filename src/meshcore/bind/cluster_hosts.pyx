@@ -122,7 +122,6 @@ cdef class ClusterHosts:
         self.endpoints = ()
         self.refs = []
         self.subsets = NONE
-        self.matched = {}
         if spec.health_check is not None:
             self.unchecked = HEALTH_FAILED_ACTIVE | (HEALTH_PENDING_ACTIVE if spec.ignore_new_hosts_until_first_hc else 0)
 
@@ -173,6 +172,8 @@ cdef class ClusterHosts:
             return 0
         place = self.spec.socket_of(endpoint)
         name = self.spec.socket_matches[place - 1].name if place else "default"
+        if self.matched is None:
+            self.matched = {}
         self.matched[name] = self.matched.get(name, 0) + 1
         return place
 
@@ -262,7 +263,6 @@ cdef class ClusterHosts:
         cdef int64_t bits
         cdef dict kept = {}
         cdef dict before = self.known
-        self.refs = []
         for endpoint in endpoints:
             key = (endpoint.address, endpoint.hostname, endpoint.locality, endpoint.metadata, endpoint.additional,
                    endpoint.locality_socket_labels, 0)
@@ -270,7 +270,6 @@ cdef class ClusterHosts:
                 key = (*key[:6], key[6] + 1)
             ref = self.host_of(endpoint, key)
             kept[key] = ref
-            self.refs.append(ref)
             bits = atomic_load(&ref.host.health) & ~<int64_t>HEALTH_CONFIGURED_BITS | <int64_t>CONFIGURED.get(endpoint.health, 0)
             set_bits(ref.host, bits)
         for key in before.keys() - kept.keys():
@@ -279,6 +278,7 @@ cdef class ClusterHosts:
                 self.free_slots = []
             self.free_slots.append(ref.host.slot)
         self.known = kept
+        self.refs = list(kept.values())
         self.endpoints = tuple(endpoints)
         return self.build()
 
@@ -317,7 +317,7 @@ cdef class ClusterHosts:
 
     def taken_matches(self):
         """{name of a socket match: hosts that it took since the last call}; `default`: hosts that none did."""
-        taken, self.matched = self.matched, {}
+        taken, self.matched = self.matched or {}, None
         return taken
 
     def slots_of(self, addresses):
