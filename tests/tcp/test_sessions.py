@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -205,6 +206,32 @@ def test_sessions_end_with_the_next_bytes_once_the_listener_drains(how: str) -> 
             assert everything(wire) in (b"", b"two")
         until(lambda: proxy.stats["tcp.main.downstream_cx_drain_close"] == 1, "the end")
     assert proxy.live_objects() == 0
+
+
+def dialled(port: int) -> socket.socket:
+    """The proxy's own end of its connection to a port, which is a socket of this process; a copy of it."""
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            copy = socket.socket(fileno=os.dup(int(name)))
+            with contextlib.suppress(OSError):
+                if copy.getpeername() == ("127.0.0.1", port):
+                    return copy
+            copy.close()
+    raise AssertionError(f"nobody is connected to {port}")
+
+
+def test_keep_alive_of_a_cluster_is_that_of_its_connections() -> None:
+    with Upstream(echo) as up:
+        config = bootstrap(up.port)
+        alive = {"keepalive_probes": 4, "keepalive_time": 61, "keepalive_interval": 8}
+        config["static_resources"]["clusters"][0]["upstream_connection_options"] = {"tcp_keepalive": alive}
+        with mesh.Proxy(config, concurrency=1) as proxy, dial(proxy) as wire:
+            wire.sendall(b"one")
+            assert wire.recv(10) == b"one"
+            with dialled(up.port) as host:
+                assert host.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+                wanted = {socket.TCP_KEEPCNT: 4, socket.TCP_KEEPIDLE: 61, socket.TCP_KEEPINTVL: 8}
+                assert {name: host.getsockopt(socket.IPPROTO_TCP, name) for name in wanted} == wanted
 
 
 def test_sessions_that_do_not_look_at_drains_live_on() -> None:

@@ -41,8 +41,11 @@ COMMON = Fields(
 )
 PARAMETERS = Fields(
     TLS + "TlsParameters",
-    {"tls_minimum_protocol_version", "tls_maximum_protocol_version", "cipher_suites", "ecdh_curves", "signature_algorithms"},
-)
+    {
+        "tls_minimum_protocol_version", "tls_maximum_protocol_version", "cipher_suites", "ecdh_curves", "signature_algorithms",
+        "compliance_policies",
+    },
+)  # fmt: skip
 CERTIFICATE = Fields(
     TLS + "TlsCertificate",
     {"certificate_chain", "private_key", "pkcs12", "password", "ocsp_staple", "watched_directory"},
@@ -51,6 +54,18 @@ CERTIFICATE = Fields(
 KEY_LOG = Fields(TLS + "TlsKeyLog", {"path", "local_address_range", "remote_address_range"})
 TICKETS = Fields(TLS + "TlsSessionTicketKeys", {"keys"})
 RAW = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"
+# FIPS_202205, the one compliance policy: what NIST SP 800-52r2 and FIPS 140 leave of TLS, as BoringSSL reads them.
+FIPS = spec.TlsParameters(
+    ciphers=(
+        "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384",
+    ),
+    suites=("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"),
+    curves=("P-256", "P-384"),
+    sigalgs=(
+        "rsa_pss_rsae_sha256", "rsa_pkcs1_sha256", "ecdsa_secp256r1_sha256", "rsa_pss_rsae_sha384", "rsa_pkcs1_sha384",
+        "ecdsa_secp384r1_sha384", "rsa_pss_rsae_sha512", "rsa_pkcs1_sha512",
+    ),
+)  # fmt: skip
 VERSIONS = ("", "TLSv1_0", "TLSv1_1", "TLSv1_2", "TLSv1_3")
 STAPLES = ("lenient", "strict", "must")
 TICKET_KEY = 80
@@ -158,6 +173,8 @@ def check_part(part: Any, low: Lowering, path: str) -> None:
 
 def _parameters(message: Any, low: Lowering, path: str, most: str) -> spec.TlsParameters:
     PARAMETERS.check(message, low.report, path)
+    if message.compliance_policies:
+        return FIPS                # it comes last, whatever else is said
     found = spec.TlsParameters(
         least=VERSIONS[message.tls_minimum_protocol_version] or "TLSv1_2",
         most=VERSIONS[message.tls_maximum_protocol_version] or most,

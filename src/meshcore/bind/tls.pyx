@@ -47,6 +47,7 @@ CIPHERS = (
     "ECDHE-ECDSA-AES128-GCM-SHA256|ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-AES128-GCM-SHA256|ECDHE-RSA-CHACHA20-POLY1305",
     "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384",
 )
+SUITES = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 CURVES = ("X25519", "P-256")
 STAPLES = {"lenient": contexts.STAPLE_LENIENT, "strict": contexts.STAPLE_STRICT, "must": contexts.STAPLE_MUST}
 SANS = {
@@ -128,6 +129,7 @@ cdef class Profile:
         cdef bytes groups = ":".join(spec.parameters.ciphers or CIPHERS).encode()
         cdef bytes ciphers = groups.replace(b"|", b":")
         cdef bytes curves = ":".join(spec.parameters.curves or CURVES).encode()
+        cdef bytes suites = ":".join(spec.parameters.suites or SUITES).encode()
         cdef bytes sigalgs = ":".join(spec.parameters.sigalgs).encode()
         cdef bytes alpn = alpn_wire(spec.alpn)
         cdef bytes tickets = b"".join(spec.tickets)
@@ -137,6 +139,7 @@ cdef class Profile:
         made.ciphers = ciphers
         made.groups = groups if b"|" in groups else b""
         made.curves = curves
+        made.suites = suites
         made.sigalgs = sigalgs
         made.alpn = peek(alpn)
         made.tickets = peek(tickets)

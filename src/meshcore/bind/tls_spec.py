@@ -70,6 +70,7 @@ class TlsParameters:
     least: str = "TLSv1_2"
     most: str = "TLSv1_3"
     ciphers: tuple[str, ...] = ()
+    suites: tuple[str, ...] = ()  # of TLS 1.3
     curves: tuple[str, ...] = ()
     sigalgs: tuple[str, ...] = ()
 

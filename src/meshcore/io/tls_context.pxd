@@ -53,6 +53,7 @@ cdef struct ProfileSpec:
     const char *ciphers            # of TLS 1.2 and before
     const char *groups             # the same, "A|B:C" where A and B are as good; empty: there are no such
     const char *curves
+    const char *suites             # of TLS 1.3
     const char *sigalgs
     Span alpn
     Span tickets                   # whole keys

@@ -127,7 +127,7 @@ cdef uint8_t set_algorithms(SSL_CTX *ctx, const ProfileSpec *spec) noexcept nogi
         SSL_CTX_set_security_level(ctx, 0)         # Debian's default allows nothing before TLS 1.2
     if spec.ciphers[0] != 0 and not SSL_CTX_set_cipher_list(ctx, spec.ciphers):
         return TLS_BAD_CIPHERS
-    if not SSL_CTX_set_ciphersuites(ctx, b"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"):
+    if not SSL_CTX_set_ciphersuites(ctx, spec.suites):
         return TLS_BAD_CIPHERS
     if spec.curves[0] != 0 and not SSL_CTX_set1_groups_list(ctx, spec.curves):
         return TLS_BAD_CURVES

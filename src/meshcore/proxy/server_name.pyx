@@ -33,6 +33,8 @@ cdef Span name_of(Stream *stream, const NameRule *rule) noexcept nogil:
 cdef bint server_name_fill(Stream *stream, ClusterLocal *cluster, Origin *out) noexcept nogil:
     cdef const NameRule *rule = cluster.conf.names
     cdef IpAddress address
+    if stream.bits & STREAM_TCP:
+        return False               # a tunnel's request names who is behind the host
     if stream.server_name.len == 0:
         stream.server_name = name_of(stream, rule)
     if stream.server_name.len == 0:
