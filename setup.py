@@ -30,7 +30,7 @@ import direct_calls
 ROOT = pathlib.Path(__file__).parent
 CORE = pathlib.Path("src/meshcore")
 COLD = {"bind"}  # the only folder that may hold Python objects
-LIBRARIES = {"_engine": ["libuv"], "_tls": ["libuv", "openssl >= 3.0"]}  # by shared object
+LIBRARIES = {"_engine": ["libuv", "liburing >= 2.3"], "_tls": ["libuv", "openssl >= 3.0"]}  # by shared object
 # The faces are two thirds of the code and run when configuration changes: they are compiled for size, unless they run for each request, for
 # each of thousands of clusters, or to be measured.
 FAST_FACES = (
@@ -51,12 +51,12 @@ def version() -> str:
 
 
 def pkg_config(*args: str) -> list[str]:
-    """Flags for libuv and OpenSSL; fails with the names of the Debian packages that are missing."""
+    """Flags for libuv, liburing and OpenSSL; fails with the names of the Debian packages that are missing."""
     try:
         return subprocess.check_output(["pkg-config", *args], text=True, stderr=subprocess.DEVNULL).split()
     except (OSError, subprocess.CalledProcessError):
-        packages = "libuv1-dev, libssl-dev, libnghttp2-dev, libre2-dev and pkg-config"
-        sys.exit(f"error: libuv or OpenSSL was not found: install {packages} (Debian), or use a wheel")
+        packages = "libuv1-dev, liburing-dev, libssl-dev, libnghttp2-dev, libre2-dev and pkg-config"
+        sys.exit(f"error: libuv, liburing or OpenSSL was not found: install {packages} (Debian), or use a wheel")
 
 
 def compile_args() -> tuple[list[str], list[str]]:

@@ -2,7 +2,7 @@
 
 Proves what a user without a compiler gets: the wheel installs with its run-time dependencies only, `mesh serve` starts,
 a request goes through it to an upstream and back, SIGTERM ends it with 0, and the libraries that the process has mapped (libuv,
-RE2, nghttp2) are those inside the wheel, not the machine's. Owns a temporary folder and a process, both gone at the end.
+liburing, RE2, nghttp2) are those inside the wheel, not the machine's. Owns a temporary folder and a process, both gone at the end.
 Exits with 1 and one line otherwise. Called by .ci/wheel: `python .ci/check_wheel.py WHEEL`.
 """
 
@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 LIMIT_S = 30.0
-BUNDLED = ("libuv", "libre2", "libnghttp2")
+BUNDLED = ("libuv", "liburing", "libre2", "libnghttp2")
 
 
 def fail(text: str) -> None:

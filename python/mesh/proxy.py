@@ -45,7 +45,8 @@ class Proxy:
     `concurrency`: worker threads, default one per core this process may use. `drain_time_s`: how long `drain` waits by default, and how
     long a listener drains that is replaced, removed or told to; `drain_strategy`: "gradual" (its responses end their connections more and
     more often, the rest closes at the end) or "immediate". `on_quit` is called (from a worker's side) when the admin interface is asked
-    to quit. Raises `mesh.ConfigError` for a bad configuration and OSError when it cannot be brought up (port in use, log file)."""
+    to quit. `io_uring`: workers use it where the kernel lets them (Linux 6.1; containers often forbid it), else epoll. Raises
+    `mesh.ConfigError` for a bad configuration and OSError when it cannot be brought up (port in use, log file)."""
 
     def __init__(
         self,
@@ -56,6 +57,7 @@ class Proxy:
         drain_time_s: float = 600.0,
         drain_strategy: str = "gradual",
         on_quit: Callable[[], None] | None = None,
+        io_uring: bool = True,
     ) -> None:
         self.loaded: Loaded = load(source)
         self.concurrency = concurrency or len(os.sched_getaffinity(0))
@@ -63,6 +65,7 @@ class Proxy:
         self.drain_time_s = drain_time_s
         self.drain_strategy = drain_strategy
         self.on_quit = on_quit
+        self.io_uring = io_uring
         self.options: dict[str, Any] = {}
         self.started_at = 0.0
         self.loaded_at = 0.0
@@ -131,6 +134,11 @@ class Proxy:
                 return False
             time.sleep(POLL_S)
         return True
+
+    @property
+    def uses_io_uring(self) -> bool:
+        """Whether the workers that run use io_uring: it was wanted, and the kernel has it for them."""
+        return bool(self._workers) and all(worker.uses_io_uring for worker in self._workers)
 
     def stop(self) -> None:
         """Closes everything at once and ends the threads. May be called twice."""
@@ -278,7 +286,7 @@ class Proxy:
 
     def _run_workers(self) -> None:
         for n, worker in enumerate(self._workers):
-            thread = threading.Thread(target=worker.run, name=f"mesh-worker-{n}", daemon=True)
+            thread = threading.Thread(target=worker.run, args=(self.io_uring,), name=f"mesh-worker-{n}", daemon=True)
             thread.start()
             self._threads.append(thread)
 

@@ -166,7 +166,7 @@ def test_an_order_after_the_loop_was_closed_does_not_wait_for_it() -> None:
 
 
 def test_every_order_of_a_worker_is_carried_out_on_the_loop() -> None:
-    other = {"close", "embedded", "fileno", "meet", "run", "slots", "step", "stop", "timeout_ms"}
+    other = {"close", "embedded", "fileno", "meet", "run", "slots", "step", "stop", "timeout_ms", "uses_io_uring"}
     assert {name for name in vars(Worker) if not name.startswith("_")} == set(ORDERS) | other
 
 

@@ -36,6 +36,7 @@ class FakeProxy:
         self.applied: list[Loaded] = []
         self.listeners = {"main": Address("127.0.0.1", 10000)}
         self.admin_address = Address("127.0.0.1", 9901)
+        self.concurrency, self.uses_io_uring = 2, True
         self.drained_s: float | None = None
         self.in_time = True
         self._script = script
@@ -92,7 +93,7 @@ def serving(
         monkeypatch.setitem(sys.modules, "mesh.proxy", module)
         values: dict[str, Any] = {
             "config_path": str(config), "config_yaml": None, "concurrency": None, "log_level": "info", "node": {},
-            "admin_address_path": None, "drain_time_s": 7, "drain_strategy": "immediate", **options,
+            "admin_address_path": None, "drain_time_s": 7, "drain_strategy": "immediate", "io_uring": False, **options,
         }  # fmt: skip
         return serve.run(serve.Options(**values)), made[-1]
 
@@ -121,7 +122,7 @@ def test_the_proxy_gets_what_the_command_line_says(
     _, proxy = serving({"start": send(signal.SIGTERM)}, concurrency=3, node=node, admin_address_path=str(address))
     assert proxy.source.plan.node == {"id": "n", "cluster": "c", "locality": {"zone": "z"}}
     assert (proxy.given["concurrency"], proxy.given["log_level"], proxy.given["drain_time_s"]) == (3, "info", 7)
-    assert proxy.given["drain_strategy"] == "immediate"
+    assert (proxy.given["drain_strategy"], proxy.given["io_uring"]) == ("immediate", False)
     assert address.read_text() == "127.0.0.1:9901"
     err = capsys.readouterr().err
     assert "[info][main] listener 'main' on 127.0.0.1:10000\n" in err and "admin address: 127.0.0.1:9901\n" in err

@@ -81,7 +81,8 @@ def test_root_gets_what_is_missing_and_an_environment(machine: Callable[[], Mach
     assert done.returncode == 0, done.stderr
     update, install = apt(bare.calls())
     assert "update" in update and " -y " in install
-    assert {"libuv1-dev", "libssl-dev", "libnghttp2-dev", "libre2-dev", "zlib1g-dev", "haproxy", "nginx-light"} <= set(install.split())
+    libraries = {"libuv1-dev", "liburing-dev", "libssl-dev", "libnghttp2-dev", "libre2-dev", "zlib1g-dev"}
+    assert libraries | {"haproxy", "nginx-light"} <= set(install.split())
     assert not {"build-essential", "pkg-config", "wrk"} & set(install.split())
     assert "venv" in bare.calls() and bare.calls()[-1].startswith("pip -m pip install")
 
@@ -100,14 +101,15 @@ def test_without_rights_a_build_that_is_impossible_ends_with_the_packages_it_nee
     bare = machine()
     done = bare.setup(root=False, present="build-essential pkg-config libre2-dev")
     assert done.returncode == 1
-    assert "error: a build needs: apt-get install libuv1-dev libssl-dev" in done.stderr
+    assert "error: a build needs: apt-get install libuv1-dev liburing-dev libssl-dev" in done.stderr
     assert bare.calls() == []
 
 
 @pytest.mark.slow
 def test_without_rights_missing_peers_are_told_and_do_not_stop_it(machine: Callable[[], Machine]) -> None:
     user = machine()
-    built = "build-essential pkg-config libuv1-dev libssl-dev libnghttp2-dev libre2-dev zlib1g-dev python3 python3-venv python3-dev"
+    libraries = "libuv1-dev liburing-dev libssl-dev libnghttp2-dev libre2-dev zlib1g-dev"
+    built = f"build-essential pkg-config {libraries} python3 python3-venv python3-dev"
     done = user.setup(root=False, present=built)
     assert done.returncode == 0, done.stderr
     assert "not installed: nginx-light haproxy" in done.stderr

@@ -36,6 +36,7 @@ class Options:
     admin_address_path: str | None
     drain_time_s: int
     drain_strategy: str
+    io_uring: bool
 
 
 class Serve(click.Command):
@@ -66,6 +67,7 @@ class Serve(click.Command):
     "--drain-strategy", type=click.Choice(["gradual", "immediate"]), default="gradual",
     help="How a listener drains: its responses end their connections more and more often, or all of them.",
 )
+@click.option("--io-uring/--no-io-uring", default=True, help="Workers use it where the kernel lets them; else, and without it, epoll.")
 def command(
     mode: str, service_node: str | None, service_cluster: str | None, service_zone: str | None, **rest: Any
 ) -> int:
@@ -94,6 +96,7 @@ def run(options: Options) -> int:
             drain_time_s=options.drain_time_s,
             drain_strategy=options.drain_strategy,
             on_quit=signals.wake,
+            io_uring=options.io_uring,
         )
         proxy.options = values(options)
         try:
@@ -121,6 +124,7 @@ def _announce(proxy: Any, options: Options, log: logging.Logger) -> None:
 
     for name, bound in proxy.listeners.items():
         log.info("listener '%s' on %s", name, name_of(bound))
+    log.info("workers: %d, on %s", proxy.concurrency, "io_uring" if proxy.uses_io_uring else "epoll")
     if proxy.admin_address is None:
         return
     admin = name_of(proxy.admin_address)

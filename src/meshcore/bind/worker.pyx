@@ -68,11 +68,11 @@ cdef class Worker:
         if not met:
             raise MemoryError
 
-    def run(self):
-        """Serves on the calling thread until `stop`; the GIL is released."""
+    def run(self, bint io_uring=False):
+        """Serves on the calling thread until `stop`, through io_uring where the kernel has it for us; the GIL is released."""
         self.thread = get_ident()
         with nogil:
-            worker_run(self.worker)
+            worker_run(self.worker, io_uring)
         self.thread = None
 
     def step(self):
@@ -86,6 +86,11 @@ cdef class Worker:
     def timeout_ms(self):
         """Milliseconds until `step` has timers to run; -1 = none."""
         return loop_timeout_ms(&self.worker.engine.loop)
+
+    @property
+    def uses_io_uring(self):
+        """Whether the thread that runs waits for completion (io_uring) rather than readiness (epoll)."""
+        return self.worker != NULL and self.worker.engine.loop.ring != NULL
 
     @property
     def slots(self):

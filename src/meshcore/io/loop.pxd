@@ -37,11 +37,15 @@ cdef struct Loop:
     uint32_t handles               # open transports and listeners (for leak checks)
     uint64_t *stats                # this worker's counters; set by its owner
     void *tls                      # io/tls's; NULL: no TLS connection yet
+    void *ring                     # io/ring's; NULL: the loop waits for readiness
+    bint stopping
+    const char *arrived            # what the ring has for transport_take; arrived_len 0: nothing
+    size_t arrived_len
     void *dirty                    # transports with output that leaves at the end of this event
     void *late                     # ... and before the loop sleeps
 
 cdef int loop_init(Loop *loop, LoopHook on_wake, LoopHook on_tick, void *owner) noexcept nogil        # 0, or a negative errno
-cdef void loop_run(Loop *loop) noexcept nogil                 # until loop_stop
+cdef void loop_run(Loop *loop, bint ring) noexcept nogil      # until loop_stop; `ring`: with io_uring, if the kernel has it for us
 cdef void loop_run_once(Loop *loop) noexcept nogil            # what is ready now; never sleeps
 cdef void loop_stop(Loop *loop) noexcept nogil
 cdef void loop_fini(Loop *loop) noexcept nogil                # after all handles were closed

@@ -1,7 +1,8 @@
 """Loop: libuv's loop with our clock and timing wheel. See loop.pxd for the law.
 
 One uv_timer rings for the wheel's next deadline, so a request costs no uv_timer of its own. The prepare hook runs before libuv sleeps:
-it hands on what the iteration gathered, fires due timers and sets the alarm.
+it hands on what the iteration gathered, fires due timers and sets the alarm. With a ring (io/ring) that is where the thread sleeps, and
+libuv's loop is run when it has something.
 """
 from libc.stdlib cimport free, malloc
 
@@ -11,6 +12,7 @@ from meshcore.base.clock cimport clock_init, clock_ms, clock_stale
 from meshcore.base.random cimport random_init
 from meshcore.base.slab cimport slab_fini, slab_init
 from meshcore.base.wheel cimport wheel_advance, wheel_init, wheel_next
+from meshcore.io.ring cimport Ring, ring_close, ring_open, ring_wait
 from meshcore.io.transport cimport transport_flush_all, transport_flush_late_ones, transport_loop_end, transport_size
 from meshcore.io.uv cimport *
 
@@ -19,6 +21,7 @@ cdef uint64_t NEVER = <uint64_t>-1
 cdef enum:
     CHUNKS_KEPT = 512              # free 16 KiB chunks a worker keeps
     BLOCKS_KEPT = 1024             # free 4 KiB arena blocks a worker keeps
+    LONGEST_MS = 60000             # of one sleep
     ROUNDS = 2                     # polls per step of an embedded loop: the host's other work waits meanwhile
 
 
@@ -34,16 +37,23 @@ cdef void on_async(uv_async_t *handle) noexcept nogil:
     transport_flush_all(loop)
 
 
-cdef void on_prepare(uv_prepare_t *handle) noexcept nogil:
-    cdef Loop *loop = <Loop *>handle.data
-    cdef uint64_t now
-    cdef uint64_t next
-    now = clock_ms(&loop.clock)
+cdef uint64_t end_iteration(Loop *loop, uint64_t now) noexcept nogil:
+    # Hands on what was gathered; the wheel's next deadline.
     wheel_advance(&loop.wheel, now)
     transport_flush_late_ones(loop)
     if loop.on_tick != NULL:
         loop.on_tick(loop)
-    next = wheel_next(&loop.wheel)
+    return wheel_next(&loop.wheel)
+
+
+cdef void on_prepare(uv_prepare_t *handle) noexcept nogil:
+    cdef Loop *loop = <Loop *>handle.data
+    cdef uint64_t now
+    cdef uint64_t next
+    if loop.ring != NULL:
+        return
+    now = clock_ms(&loop.clock)
+    next = end_iteration(loop, now)
     if next < loop.alarm_ms:
         uv_update_time(&loop.uv)
         loop.alarm_ms = next
@@ -63,6 +73,9 @@ cdef int loop_init(Loop *loop, LoopHook on_wake, LoopHook on_tick, void *owner) 
     loop.late = NULL
     loop.stats = NULL
     loop.tls = NULL
+    loop.ring = NULL
+    loop.stopping = False
+    loop.arrived_len = 0
     loop.alarm_ms = NEVER
     loop.scratch = <char *>malloc(SCRATCH)
     if loop.scratch == NULL:
@@ -84,8 +97,32 @@ cdef int loop_init(Loop *loop, LoopHook on_wake, LoopHook on_tick, void *owner) 
     return 0
 
 
-cdef void loop_run(Loop *loop) noexcept nogil:
-    uv_run(&loop.uv, UV_RUN_DEFAULT)
+cdef void loop_run(Loop *loop, bint ring) noexcept nogil:
+    loop.stopping = False
+    if ring and ring_open(loop) == 0:
+        run_ring(loop)
+        ring_close(loop)
+    else:
+        uv_run(&loop.uv, UV_RUN_DEFAULT)
+
+
+cdef void run_ring(Loop *loop) noexcept nogil:
+    cdef Ring *ring = <Ring *>loop.ring
+    cdef uint64_t now
+    cdef uint64_t next
+    ring.uv_due = True
+    while True:
+        if ring.uv_due or uv_backend_timeout(&loop.uv) == 0:
+            ring.uv_due = False
+            uv_run(&loop.uv, UV_RUN_NOWAIT)
+        if loop.stopping:
+            return
+        now = clock_ms(&loop.clock)
+        next = end_iteration(loop, now)
+        if uv_backend_timeout(&loop.uv) == 0:
+            ring_wait(loop, 0)     # libuv has watchers to tell the kernel of, or handles to close
+        else:
+            ring_wait(loop, <int>(next - now) if now < next < now + LONGEST_MS else 0 if next <= now else LONGEST_MS)
 
 
 cdef void loop_run_once(Loop *loop) noexcept nogil:
@@ -101,6 +138,7 @@ cdef void loop_run_once(Loop *loop) noexcept nogil:
 
 
 cdef void loop_stop(Loop *loop) noexcept nogil:
+    loop.stopping = True
     uv_stop(&loop.uv)
 
 

@@ -347,10 +347,8 @@ cdef void tls_readable(Transport *transport) noexcept nogil:
                 end(tls, -ECONNRESET)
             return
         feed_bytes(tls, at, <size_t>n)
-    elif n == 0:
-        end(tls, 0)
-    elif errno != EAGAIN and errno != EINTR:
-        end(tls, -errno)
+    elif n != -EAGAIN and n != -EINTR:
+        end(tls, <int>n)
 
 
 cdef void end(Tls *tls, int error) noexcept nogil:

@@ -9,7 +9,7 @@
 # TLS is a layer inside (io/tls): transport_secure puts it under an accepted transport, transport_dial takes it along. on_connected then means
 # that the handshake is over too; an accepted one is simply not read before. A failed handshake is on_connected or on_end with -EPROTO or the
 # socket's error, and transport_failure says why.
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from meshcore.base.buffer cimport Buffer
 from meshcore.base.held cimport Held
@@ -28,6 +28,9 @@ cdef enum FlushWhen:
     FLUSH_NOT
     FLUSH_SOON                     # when this event is over
     FLUSH_LATE                     # when the loop has seen to all that was ready
+
+cdef enum:
+    OPEN = 1                       # Transport.ended: neither a FIN nor an error
 
 cdef struct TransportOps:
     # Dialled ones: 0 or a negative errno. Accepted ones: their TLS handshake is over; may be NULL there.
@@ -64,6 +67,10 @@ cdef struct Transport:
     uint8_t failed                   # a write failed; on_end follows
     uint8_t dirty                    # FlushWhen: in loop.dirty or loop.late
     uint8_t shaking                  # a TLS handshake reads, whoever else does
+    uint8_t armed                    # io/ring's Armed
+    uint8_t uv_closed                # libuv has let it go, and the ring has not yet
+    uint16_t staged                  # its place among the ring's sends; 0: none
+    int16_t ended                    # how it ended while nobody read it; OPEN: it has not
     Tally *counted                   # where it counts as open; NULL: nowhere
     void *tls                        # io/tls's; NULL: plain bytes
     void *race                     # io/race's, while several addresses are dialled; NULL: there is one
@@ -118,12 +125,20 @@ cdef void transport_local(Transport *transport, IpAddress *out) noexcept nogil
 cdef void transport_remote(Transport *transport, IpAddress *out) noexcept nogil
 
 cdef void transport_watch(Transport *transport) noexcept nogil                # what the loop should look for has changed
-cdef ssize_t transport_take(Transport *transport, char *at, size_t n) noexcept nogil          # io/ alone: what recv says; what was given back first
+# io/ alone: how many bytes, 0 at the end, or a negative errno; what was given back comes first.
+cdef ssize_t transport_take(Transport *transport, char *at, size_t n) noexcept nogil
 cdef Span transport_alpn(Transport *transport) noexcept nogil                 # the protocol that a TLS handshake settled; empty: none
 cdef Span transport_sni(Transport *transport) noexcept nogil                  # the name that a TLS client asked for; empty: none
 cdef Span transport_failure(Transport *transport) noexcept nogil              # why TLS failed; empty: it did not. As long as the transport
 
 cdef TlsFacts *transport_facts(Transport *transport) noexcept nogil           # of TLS, the transport's own; NULL: plain, or before the handshake
+
+# io/ring alone: bytes came; the peer's end (0) or a negative errno; bytes that were staged and not taken, with 0 or a negative errno; no
+# more events come.
+cdef void transport_arrived(Transport *transport, const char *at, size_t n) noexcept nogil
+cdef void transport_ended(Transport *transport, int error) noexcept nogil
+cdef void transport_unsent(Transport *transport, const char *at, size_t n, int error) noexcept nogil
+cdef void transport_let_go(Transport *transport) noexcept nogil
 
 cdef void transport_tls(const TlsOps *ops) noexcept nogil                     # io/tls alone: it is loaded
 cdef void transport_loop_end(Loop *loop) noexcept nogil                       # io/loop alone

@@ -10,15 +10,16 @@ from posix.unistd cimport close
 
 from meshcore.base.atomics cimport atomic_add
 from meshcore.base.buffer cimport (
-    buffer_borrow, buffer_commit, buffer_copy, buffer_drain, buffer_fini, buffer_init, buffer_iovecs, buffer_move, buffer_own,
+    Buffer, buffer_borrow, buffer_commit, buffer_copy, buffer_drain, buffer_fini, buffer_init, buffer_iovecs, buffer_move, buffer_own,
     buffer_reserve, iovec,
 )
-from meshcore.base.held cimport held_drop, held_fini
+from meshcore.base.held cimport held_append, held_drop, held_fini
 from meshcore.base.slab cimport slab_free, slab_new
 from meshcore.base.span cimport Span, span
 from meshcore.io.address cimport address_from_kernel, address_to_kernel
 from meshcore.io.loop cimport SCRATCH
 from meshcore.io.race cimport race_begin, race_end, race_goes_on
+from meshcore.io.ring cimport ARMED, ring_arm, ring_disarm, ring_stage, ring_submit
 from meshcore.io.uv cimport *
 
 cdef extern from "<netinet/in.h>" nogil:
@@ -76,6 +77,10 @@ cdef Transport *transport_new(Loop *loop, int fd) noexcept nogil:
     transport.failed = False
     transport.dirty = FLUSH_NOT
     transport.shaking = False
+    transport.armed = False
+    transport.uv_closed = False
+    transport.staged = 0
+    transport.ended = OPEN
     transport.counted = NULL
     transport.tls = NULL
     transport.race = NULL
@@ -204,6 +209,13 @@ cdef void transport_resecure(Transport *transport, const TlsSlot *slot) noexcept
 
 cdef void on_closed(uv_handle_t *handle) noexcept nogil:
     cdef Transport *transport = <Transport *>handle.data
+    if transport.armed:
+        transport.uv_closed = True         # transport_let_go follows
+    else:
+        end(transport)
+
+
+cdef void end(Transport *transport) noexcept nogil:
     cdef Loop *loop = transport.loop
     if transport.ops != NULL and transport.ops.on_closed != NULL:
         transport.ops.on_closed(transport)
@@ -229,8 +241,13 @@ cdef void transport_close(Transport *transport) noexcept nogil:
     if transport.unread.len:
         lose(transport)            # as the kernel does with what nobody has read
     uv_close(<uv_handle_t *>&transport.poll, on_closed)
-    close(transport.fd)
-    transport.fd = -1
+    if transport.staged:
+        ring_submit(transport.loop)
+    if transport.armed == ARMED:
+        ring_disarm(transport)
+    if not transport.armed:
+        close(transport.fd)
+        transport.fd = -1
     while transport.counted != NULL:
         atomic_add(&transport.counted.n, -1)
         transport.counted = transport.counted.above
@@ -254,14 +271,22 @@ cdef void transport_reset(Transport *transport) noexcept nogil:
 # --- events ---------------------------------------------------------------------------------------------------------
 
 
+cdef inline bint goes_through_ring(Transport *transport) noexcept nogil:
+    return transport.loop.ring != NULL and not transport.connecting
+
+
 cdef void transport_watch(Transport *transport) noexcept nogil:
     # Tells the loop what is of interest now; nothing when that has not changed.
     cdef int events = 0
     if transport.closing:
         return
     if transport.reading or transport.shaking:
-        # A socket is nearly always writable: that calls for what was given back.
-        events = UV_READABLE if transport.unread.len == 0 else UV_READABLE | UV_WRITABLE
+        if transport.unread.len or transport.ended != OPEN:
+            events = UV_WRITABLE           # a socket is nearly always writable: that calls for what was given back
+        if not goes_through_ring(transport):
+            events |= UV_READABLE
+        elif not transport.armed and events == 0:
+            ring_arm(transport)
     if transport.blocked or transport.connecting == DIALS:
         events |= UV_WRITABLE
     if events == transport.events:
@@ -286,9 +311,9 @@ cdef void on_event(uv_poll_t *poll, int status, int events) noexcept nogil:
         if events & UV_WRITABLE and transport.blocked:
             transport.blocked = False
             transport_flush(transport)
-        if (events & UV_READABLE or transport.unread.len > 0) and (transport.reading or transport.shaking or status < 0):
+        if (events & UV_READABLE or transport.unread.len > 0 or transport.ended != OPEN) and (transport.reading or transport.shaking or status < 0):
             read_once(transport)
-    if status < 0:
+    if status < 0 or events & UV_WRITABLE:
         transport_watch(transport)
     transport_flush_all(loop)
 
@@ -323,17 +348,26 @@ cdef void read_once(Transport *transport) noexcept nogil:
     n = transport_take(transport, transport.loop.scratch, SCRATCH)
     if n > 0:
         transport.ops.on_read(transport, transport.loop.scratch, <size_t>n)
-    elif n == 0:
+    elif n != -EAGAIN and n != -EINTR:
         transport_read_stop(transport)
-        transport.ops.on_end(transport, 0)
-    elif errno != EAGAIN and errno != EINTR:
-        transport_read_stop(transport)
-        transport.ops.on_end(transport, -errno)
+        transport.ops.on_end(transport, <int>n)
 
 
 cdef ssize_t transport_take(Transport *transport, char *at, size_t n) noexcept nogil:
+    cdef Loop *loop = transport.loop
+    cdef ssize_t got
+    if loop.arrived_len:
+        n = loop.arrived_len       # one buffer of the ring: less than anybody takes at once
+        memcpy(at, loop.arrived, n)
+        loop.arrived_len = 0
+        return <ssize_t>n
+    if transport.unread.len == 0 and transport.ended != OPEN:
+        got = transport.ended
+        transport.ended = OPEN
+        return got
     if transport.unread.len == 0:
-        return recv(transport.fd, at, n, MSG_DONTWAIT)
+        got = recv(transport.fd, at, n, MSG_DONTWAIT)
+        return got if got >= 0 else -errno
     if n > transport.unread.len:
         n = transport.unread.len
     memcpy(at, transport.unread.at, n)
@@ -362,6 +396,64 @@ cdef void transport_read_stop(Transport *transport) noexcept nogil:
     if transport.reading:
         transport.reading = False
         transport_watch(transport)
+
+
+# --- through the ring -----------------------------------------------------------------------------------------------
+
+
+cdef void transport_arrived(Transport *transport, const char *at, size_t n) noexcept nogil:
+    if transport.closing:
+        return
+    if (transport.reading or transport.shaking) and transport.unread.len == 0:
+        if transport.tls == NULL:
+            transport.ops.on_read(transport, at, n)
+        else:
+            transport.loop.arrived = at
+            transport.loop.arrived_len = n
+            layer.readable(transport)
+        return
+    # Nobody reads now. What the kernel took meanwhile waits here, and it takes no more.
+    if not held_append(&transport.unread, at, n):
+        transport.ended = <int16_t>-ENOMEM
+    if transport.armed == ARMED:
+        ring_disarm(transport)
+    transport_watch(transport)
+
+
+cdef void transport_ended(Transport *transport, int error) noexcept nogil:
+    if transport.closing:
+        return
+    transport.ended = <int16_t>error
+    if (transport.reading or transport.shaking) and transport.unread.len == 0:
+        read_once(transport)
+    else:
+        transport_watch(transport)
+
+
+cdef void transport_unsent(Transport *transport, const char *at, size_t n, int error) noexcept nogil:
+    cdef Buffer rest
+    if transport.closing or transport.failed:
+        return
+    transport.sent -= n
+    buffer_init(&rest)
+    if error or not buffer_copy(&transport.loop.buffers, &rest, at, n):
+        fail(transport)
+        return
+    buffer_move(&rest, &transport.out)
+    transport.out = rest
+    transport.blocked = True
+    transport_watch(transport)
+    transport_flush(transport)     # sees to the marks
+
+
+cdef void transport_let_go(Transport *transport) noexcept nogil:
+    if not transport.closing:
+        transport_watch(transport)
+    elif transport.fd >= 0:
+        close(transport.fd)
+        transport.fd = -1
+        if transport.uv_closed:
+            end(transport)
 
 
 # --- output ---------------------------------------------------------------------------------------------------------
@@ -441,6 +533,15 @@ cdef void send_all(Transport *transport) noexcept nogil:
     transport_watch(transport)
 
 
+cdef void send_plain(Transport *transport) noexcept nogil:
+    if transport.loop.ring != NULL:
+        if ring_stage(transport):
+            return
+        if transport.staged:
+            ring_submit(transport.loop)
+    send_all(transport)
+
+
 cdef void flush_one(Transport *transport) noexcept nogil:
     if transport.closing:
         return
@@ -457,13 +558,17 @@ cdef void flush_one(Transport *transport) noexcept nogil:
     if transport.tls != NULL:
         layer.send(transport)
     elif transport.out.len > 0:
-        send_all(transport)
+        send_plain(transport)
     if transport.out.len == 0 and transport.out.first != NULL:
         buffer_fini(&transport.loop.buffers, &transport.out)       # an opened but unused slice would keep its chunk
     if transport.high:
         check_marks(transport)
     if transport.finishing and transport.out.len == 0 and not transport.finished and not transport.closing and (
             transport.tls == NULL or layer.sent_all(transport)):
+        if transport.staged:
+            ring_submit(transport.loop)
+            if transport.out.len > 0:
+                return
         transport.finished = True
         shutdown(transport.fd, SHUT_WR)
         if transport.ops.on_flushed != NULL:
@@ -521,6 +626,8 @@ cdef void transport_say_last(Transport *transport) noexcept nogil:
     if transport.tls != NULL:
         layer.send(transport)
     else:
+        if transport.staged:
+            ring_submit(transport.loop)
         send_all(transport)
 
 

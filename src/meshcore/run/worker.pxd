@@ -17,7 +17,7 @@ cdef struct Worker:
 
 cdef Worker *worker_new(uint32_t index, bint embedded, int *error) noexcept nogil       # NULL with a negative errno
 cdef bint worker_meet(Worker *worker, Worker **peers, uint32_t n) noexcept nogil    # before it runs; none may end before all have aborted
-cdef void worker_run(Worker *worker) noexcept nogil               # on the worker's thread, until ORDER_STOP
+cdef void worker_run(Worker *worker, bint ring) noexcept nogil    # on the worker's thread, until ORDER_STOP
 cdef void worker_step(Worker *worker) noexcept nogil              # embedded: does what is ready
 cdef void worker_post(Worker *worker, Message *message) noexcept nogil    # any thread
 cdef void worker_free(Worker *worker) noexcept nogil              # after it has stopped and nothing is alive

@@ -130,8 +130,8 @@ cdef Worker *worker_new(uint32_t index, bint embedded, int *error) noexcept nogi
     return worker
 
 
-cdef void worker_run(Worker *worker) noexcept nogil:
-    loop_run(&worker.engine.loop)
+cdef void worker_run(Worker *worker, bint ring) noexcept nogil:
+    loop_run(&worker.engine.loop, ring)
 
 
 cdef void worker_step(Worker *worker) noexcept nogil:
