@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mesh.config import ConfigError
+from mesh.config import ConfigError, load
 from meshcore.bind import spec
 from tests.config.plans import cluster, everything
 
@@ -198,3 +198,22 @@ def test_a_pool_of_what_each_request_needs_is_what_there_is_anyway() -> None:
     assert cluster(cluster=pool("generic.v3.GenericConnectionPoolProto")) == cluster()
     with pytest.raises(ConfigError, match="'upstream_config' is not implemented yet"):
         cluster(cluster=pool("tcp.v3.TcpConnectionPoolProto"))
+
+
+def test_connections_ahead_are_refused_where_a_tcp_proxy_would_need_them() -> None:
+    proxy = {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "t", "cluster": "c"}
+    tree = {
+        "static_resources": {
+            "listeners": [
+                {
+                    "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
+                    "filter_chains": [{"filters": [{"name": "t", "typed_config": proxy}]}],
+                }
+            ],
+            "clusters": [{"name": "c", "preconnect_policy": {"per_upstream_preconnect_ratio": 1.5}}],
+        }
+    }
+    with pytest.raises(ConfigError, match=r"typed_config.cluster: 'per_upstream_preconnect_ratio' of 'c' is not implemented"):
+        load(tree)
+    proxy["tunneling_config"] = {"hostname": "h:1"}  # type: ignore[assignment]
+    assert load(tree).plan.clusters[0].preconnect_per_host == 1.5

@@ -50,6 +50,7 @@ def lower(message: Any, low: Lowering) -> spec.Plan:
     static = message.static_resources
     STATIC.check(static, low.report, "static_resources")
     low.cluster_names = frozenset(item.name for item in static.clusters)
+    low.preconnecting = frozenset(item.name for item in static.clusters if item.preconnect_policy.per_upstream_preconnect_ratio.value > 1)
     CLUSTER_MANAGER.check(message.cluster_manager, low.report, "cluster_manager")
     low.local_cluster = message.cluster_manager.local_cluster_name
     if low.local_cluster and low.local_cluster not in low.cluster_names:

@@ -26,6 +26,7 @@ class Lowering:
     def __init__(self, report: Report) -> None:
         self.report = report
         self.cluster_names: frozenset[str] = frozenset()
+        self.preconnecting: frozenset[str] = frozenset()  # clusters whose connections run ahead of requests
         self.locality = spec.Locality()  # of the node
         self.local_cluster = ""  # the cluster of the proxies themselves
         self.templates: dict[bytes, spec.Cluster] = {}  # of clusters.py

@@ -71,12 +71,21 @@ def lower(message: Any, low: Lowering, path: str) -> spec.TcpProxy:
 
 def _clusters(message: Any, low: Lowering, path: str) -> tuple[tuple[str, int], ...]:
     if message.WhichOneof("cluster_specifier") == "cluster":
+        _check_ahead(message, message.cluster, low, join(path, "cluster"))
         return ((message.cluster, 1),)
     at = join(path, "weighted_clusters")
     WEIGHTED.check(message.weighted_clusters, low.report, at)
     for index, choice in enumerate(message.weighted_clusters.clusters):
         CHOICE.check(choice, low.report, f"{at}.clusters[{index}]")
+        _check_ahead(message, choice.name, low, f"{at}.clusters[{index}].name")
     return tuple((choice.name, choice.weight) for choice in message.weighted_clusters.clusters)
+
+
+def _check_ahead(message: Any, name: str, low: Lowering, path: str) -> None:
+    # A tunnel's streams come from an HTTP pool, which has connections ahead.
+    if name in low.preconnecting and not message.HasField("tunneling_config"):
+        text = f"'per_upstream_preconnect_ratio' of '{name}' is not implemented yet in mesh for TCP; remove its preconnect_policy"
+        low.refuse(path, text)
 
 
 def _waits(message: Any, low: Lowering, path: str) -> bool:
