@@ -1,15 +1,16 @@
 """envoy.extensions.filters.http.header_mutation.v3: HeaderMutation and HeaderMutationPerRoute.
 
-Changes to query parameters are refused. Called by native_filter.py.
+Query parameters are named as they are decoded. Called by native_filter.py.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from mesh.config import format as formats
 from mesh.config import header_mutation, matcher
 from mesh.config.errors import join
-from mesh.config.fields import Fields
+from mesh.config.fields import Fields, anything
 from mesh.config.lowering import Lowering, each
 from meshcore.bind import filter_spec, spec
 
@@ -18,8 +19,18 @@ FILTER = Fields(f"{PACKAGE}.HeaderMutation", {"mutations", "most_specific_header
 PER_ROUTE = Fields(f"{PACKAGE}.HeaderMutationPerRoute", {"mutations"})
 MUTATIONS = Fields(
     f"{PACKAGE}.Mutations",
-    {"request_mutations", "response_mutations", "request_trailers_mutations", "response_trailers_mutations"},
+    {
+        "request_mutations",
+        "response_mutations",
+        "request_trailers_mutations",
+        "response_trailers_mutations",
+        "query_parameter_mutations",
+    },
 )
+PARAMETER = Fields("envoy.config.core.v3.KeyValueMutation", {"append", "remove"})
+APPEND = Fields("envoy.config.core.v3.KeyValueAppend", {"record", "action"}, harmless={"entry": anything})
+RECORD = Fields("envoy.config.core.v3.KeyValuePair", {"key", "value"})
+ACTIONS = ("append", "add_if_absent", "overwrite", "overwrite_if_exists")
 CHANGE = "envoy.config.common.mutation_rules.v3.HeaderMutation"
 ON_MATCH = Fields(f"{CHANGE}.RemoveOnMatch", {"key_matcher"})
 
@@ -45,8 +56,25 @@ def _lower(message: Any, low: Lowering, path: str, wins: bool) -> filter_spec.He
         response=changes("response_mutations", response=True),
         request_trailers=changes("request_trailers_mutations", response=False),
         response_trailers=changes("response_trailers_mutations", response=True),
+        query=each(message.query_parameter_mutations, join(path, "query_parameter_mutations"), lambda item, at: _parameter(item, low, at)),
         most_specific_wins=wins,
     )
+
+
+def _parameter(message: Any, low: Lowering, path: str) -> filter_spec.QueryChange:
+    PARAMETER.check(message, low.report, path)
+    if message.HasField("append") == bool(message.remove):
+        low.refuse(path, "exactly one of 'append' and 'remove' is required")
+    if message.remove:
+        return filter_spec.QueryChange(message.remove, action="remove")
+    at = join(path, "append")
+    APPEND.check(message.append, low.report, at)
+    RECORD.check(message.append.record, low.report, join(at, "record"))
+    value = message.append.record.value
+    if value.WhichOneof("kind") != "string_value":
+        low.refuse(join(at, "record.value"), "a string is required")
+    formats.check_text(value.string_value, low, join(at, "record.value"))
+    return filter_spec.QueryChange(message.append.record.key, value.string_value, ACTIONS[message.append.action])
 
 
 def _change(message: Any, low: Lowering, path: str, response: bool) -> filter_spec.HeaderChange:

@@ -3,7 +3,7 @@ from libc.stdint cimport uint16_t
 
 from meshcore.bind.filter_scope cimport FilterScope, nearest
 from meshcore.bind.matchers cimport compile_headers, compile_string, keep
-from meshcore.bind.routes cimport compile_mutation
+from meshcore.bind.routes cimport compile_mutation, compile_value
 from meshcore.bind.stats cimport Layout
 from meshcore.filter.cors cimport CORS_STATS, CorsConf
 from meshcore.filter.csrf cimport CSRF_STATS, CsrfConf
@@ -11,8 +11,10 @@ from meshcore.filter.header_mutation cimport Changes, HeaderChange, HeaderMutati
 from meshcore.filter.health_check cimport ClusterShare, HealthCheckConf
 from meshcore.route.matcher cimport StringMatcher
 from meshcore.route.mutation cimport Mutation
+from meshcore.route.query_change cimport QueryChange
 
 from meshcore.bind import filter_stats
+from meshcore.bind.routes import ADD_ACTIONS
 
 cdef Layout cors_layout = Layout(filter_stats.CORS)
 cdef Layout csrf_layout = Layout(filter_stats.CSRF)
@@ -44,6 +46,16 @@ cdef int fill_changes(FilterScope scope, object specs, Changes *out) except -1:
     return 0
 
 
+cdef QueryChange *query_changes(FilterScope scope, object specs) except NULL:
+    cdef QueryChange *list = <QueryChange *>scope.room(sizeof(QueryChange) * len(specs))
+    for i, spec in enumerate(specs):
+        list[<int>i].removes = spec.action == "remove"
+        list[<int>i].add.name = keep(scope.arena, spec.name)
+        list[<int>i].add.action = ADD_ACTIONS.get(spec.action, 0)
+        compile_value(scope.arena, spec.value, &list[<int>i].add)
+    return list
+
+
 cdef void *compile_header_mutation(FilterScope scope, tuple specs) except NULL:
     cdef HeaderMutationConf *conf = <HeaderMutationConf *>scope.room(sizeof(HeaderMutationConf))
     cdef MutationLevel *level
@@ -57,6 +69,8 @@ cdef void *compile_header_mutation(FilterScope scope, tuple specs) except NULL:
         fill_changes(scope, spec.response, &level.response)
         fill_changes(scope, spec.request_trailers, &level.request_trailers)
         fill_changes(scope, spec.response_trailers, &level.response_trailers)
+        level.query_len = len(spec.query)
+        level.query = query_changes(scope, spec.query)
         conf.trailers = conf.trailers or spec.request_trailers or spec.response_trailers
     return conf
 

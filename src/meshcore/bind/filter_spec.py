@@ -181,6 +181,15 @@ class HeaderChange:
 
 
 @record
+class QueryChange:
+    """One KeyValueMutation: `action` is one of HeaderAdd's, or "remove" for every parameter of that name. `value` is a format."""
+
+    name: str
+    value: str = ""
+    action: str = "append"
+
+
+@record
 class HeaderMutations:
     """envoy.extensions.filters.http.header_mutation.v3.HeaderMutation and HeaderMutationPerRoute."""
 
@@ -188,6 +197,7 @@ class HeaderMutations:
     response: tuple[HeaderChange, ...] = ()
     request_trailers: tuple[HeaderChange, ...] = ()
     response_trailers: tuple[HeaderChange, ...] = ()
+    query: tuple[QueryChange, ...] = ()  # of the request's path
     most_specific_wins: bool = False
 
 

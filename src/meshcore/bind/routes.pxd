@@ -12,4 +12,5 @@ from meshcore.route.table cimport RouteTable
 cdef RouteTable *routes_compile(object spec, RuntimeCells cells, FilterSet filters) except NULL
 # An add list by itself (local replies have one); NULL for an empty list.
 cdef HeaderAdd *compile_adds(Arena *arena, object specs, bint response) except? NULL
+cdef int compile_value(Arena *arena, object value, HeaderAdd *out) except -1    # the value of one addition
 cdef Mutation *compile_mutation(Arena *arena, object spec) except? NULL    # spec.HeaderMutation; NULL: nothing to do

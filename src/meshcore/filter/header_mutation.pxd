@@ -1,9 +1,10 @@
-# Header mutation: changes to heads and trailers of both directions, one after the other, of the filter and of each level of the route. Worker thread.
+# Header mutation: changes to heads, queries and trailers, one after the other, of the filter and of each level of the route. Worker thread.
 from libc.stdint cimport uint16_t
 
 from meshcore.filter.http cimport HttpFilterOps
 from meshcore.route.matcher cimport StringMatcher
 from meshcore.route.mutation cimport Mutation
+from meshcore.route.query_change cimport QueryChange
 
 cdef struct HeaderChange:
     Mutation mutation              # one addition or removal, of a request or a response as it stands
@@ -19,6 +20,8 @@ cdef struct MutationLevel:
     Changes response
     Changes request_trailers
     Changes response_trailers
+    QueryChange *query             # after those of the request's head
+    uint16_t query_len
 
 cdef struct HeaderMutationConf:
     # That of the filter itself, and for a route those of the table, the virtual host, the route, the weighted cluster, in the filter's order.

@@ -6,6 +6,7 @@ from meshcore.codec.head cimport Head, head_drop_at, header_name
 from meshcore.filter.http cimport *
 from meshcore.route.matcher cimport string_matches
 from meshcore.route.mutation cimport mutate_request, mutate_response
+from meshcore.route.query_change cimport query_change_all
 
 cdef enum Part:
     REQUEST
@@ -44,6 +45,8 @@ cdef void change_all(HttpStream *stream, uint8_t n, int part, Head *head) noexce
     cdef uint16_t i
     for i in range(conf.levels_len):
         change(stream, &conf.levels[i], part, head)
+        if part == REQUEST and conf.levels[i].query_len > 0:
+            query_change_all(conf.levels[i].query, conf.levels[i].query_len, head, stream.record)
 
 
 cdef int on_request_head(HttpStream *stream, uint8_t n, bint end) noexcept nogil:
