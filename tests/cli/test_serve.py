@@ -201,6 +201,7 @@ module = types.ModuleType("mesh.proxy")
 
 class Proxy:
     listeners, admin_address = {}, None
+    concurrency, uses_io_uring = 1, False
     def __init__(self, source, **options): pass
     def start(self): os.kill(os.getpid(), signal.SIGTERM)
     def drain(self, timeout):
