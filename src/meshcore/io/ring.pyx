@@ -195,7 +195,7 @@ cdef bint ring_stage(Transport *transport) noexcept nogil:
 
 
 cdef void settle(Ring *ring) noexcept nogil:
-    # All that was staged has been tried: what failed has said so.
+    # Once all that was staged has been tried; what failed has said so.
     cdef unsigned int n
     cdef unsigned int i
     cdef io_uring_cqe *cqe
@@ -203,6 +203,8 @@ cdef void settle(Ring *ring) noexcept nogil:
     cdef uint32_t taken
     if ring.sends_len == 1:
         return
+    while io_uring_sq_ready(&ring.uring):
+        io_uring_submit(&ring.uring)       # the kernel had no memory for some, or was interrupted
     for i in range(1, ring.sends_len):
         ring.sends[i].transport.staged = 0
     n = io_uring_cq_ready(&ring.uring)

@@ -56,5 +56,6 @@ cdef extern from "<liburing.h>" nogil:
     void io_uring_prep_cancel64(io_uring_sqe *sqe, uint64_t user_data, int flags) noexcept
     int io_uring_submit(io_uring *ring) noexcept
     int io_uring_submit_and_wait_timeout(io_uring *ring, io_uring_cqe **cqe, unsigned int n, __kernel_timespec *time, void *signals) noexcept
+    unsigned int io_uring_sq_ready(const io_uring *ring) noexcept
     unsigned int io_uring_cq_ready(const io_uring *ring) noexcept
     void io_uring_cq_advance(io_uring *ring, unsigned int n) noexcept
