@@ -146,6 +146,14 @@ def test_json_that_does_not_parse_names_its_line(tmp_path: Path) -> None:
     assert problems(path) == [f"{path}:2: not valid JSON: Expecting ':' delimiter"]
 
 
+@pytest.mark.parametrize("depth", [400, 800, 100_000])
+@pytest.mark.parametrize("extension", ["yaml", "json"])
+def test_what_is_nested_too_deeply_is_refused_in_one_line(tmp_path: Path, extension: str, depth: int) -> None:
+    path = tmp_path / f"envoy.{extension}"
+    path.write_text('{"node": {"metadata": ' + '{"a": ' * depth + "1" + "}" * depth + "}}")
+    assert problems(path) == [f"{path}: is nested too deeply"]
+
+
 def test_a_key_that_stands_twice_is_refused_because_one_would_be_ignored(tmp_path: Path) -> None:
     path = tmp_path / "envoy.yaml"
     path.write_text("node: {id: a}\nadmin: {}\nnode: {id: b}\n")

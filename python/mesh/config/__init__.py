@@ -96,6 +96,7 @@ def _name_node(message: Any, node: dict[str, str]) -> None:
 
 def _read(source: Any, overlay: Any) -> tuple[Any, Report, str]:
     from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
+    from google.protobuf.message import DecodeError
 
     from mesh.config import source as sources
 
@@ -124,7 +125,10 @@ def _read(source: Any, overlay: Any) -> tuple[Any, Report, str]:
         report.raise_if_any()
         if layer.short_form:
             layer.places = places
-        message.MergeFrom(part)
+        try:
+            message.MergeFrom(part)
+        except DecodeError:
+            raise sources.too_deep(layer.origin) from None
     origin = layers[0].origin if layers else "<nothing>"
     return message, Report(origin, partial(_locate, layers)), origin
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError, EncodeError, Message
 
 from mesh.config import unknown, yaml_tree
 from mesh.config.errors import ConfigError, Problem, Report, join
@@ -49,7 +49,10 @@ class Source:
             text = "is empty" if self.tree is None else f"a mapping belongs here, not {shown(self.tree)}"
             report.refuse("", text)
         else:
-            parse_into(message, self.tree, report)
+            try:
+                parse_into(message, self.tree, report)
+            except (RecursionError, EncodeError, DecodeError):  # what protobuf's own code says of messages a hundred deep
+                raise too_deep(self.origin) from None
 
     def locate(self, path: str) -> tuple[int, bool, str]:
         """(line, whether the whole path was found, the path as the user wrote it); line 0 when there is none."""
@@ -80,7 +83,10 @@ def from_path(path: str | os.PathLike[str]) -> Source:
 
 
 def from_yaml(text: str, origin: str) -> Source:
-    return Source(origin, tree=yaml_tree.parse(text, origin), text=text)
+    try:
+        return Source(origin, tree=yaml_tree.parse(text, origin), text=text)
+    except RecursionError:
+        raise too_deep(origin) from None
 
 
 def from_tree(tree: dict[str, Any], origin: str = "<dict>") -> Source:
@@ -119,6 +125,12 @@ def _json(text: str, origin: str) -> Any:
         return json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as error:
         raise ConfigError([Problem("", f"not valid JSON: {error.msg}", origin, error.lineno)]) from None
+    except RecursionError:
+        raise too_deep(origin) from None
+
+
+def too_deep(origin: str) -> ConfigError:
+    return ConfigError([Problem("", "is nested too deeply", origin)])
 
 
 def _fill_binary(message: Message, raw: bytes, origin: str) -> None:
