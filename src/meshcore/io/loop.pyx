@@ -112,17 +112,21 @@ cdef void run_ring(Loop *loop) noexcept nogil:
     cdef uint64_t next
     ring.uv_due = True
     while True:
-        if ring.uv_due or uv_backend_timeout(&loop.uv) == 0:
-            ring.uv_due = False
-            uv_run(&loop.uv, UV_RUN_NOWAIT)
-        if loop.stopping:
-            return
         now = clock_ms(&loop.clock)
         next = end_iteration(loop, now)
-        if uv_backend_timeout(&loop.uv) == 0:
+        if ring.uv_due or uv_backend_timeout(&loop.uv) == 0:
+            # libuv's events are an iteration of their own: what the ring's have left to send goes before them.
+            ring.uv_due = False
+            uv_run(&loop.uv, UV_RUN_NOWAIT)
+            if loop.stopping:
+                return
+            clock_stale(&loop.clock)
+            now = clock_ms(&loop.clock)
+            next = end_iteration(loop, now)
+        if next <= now or uv_backend_timeout(&loop.uv) == 0:
             ring_wait(loop, 0)     # libuv has watchers to tell the kernel of, or handles to close
         else:
-            ring_wait(loop, <int>(next - now) if now < next < now + LONGEST_MS else 0 if next <= now else LONGEST_MS)
+            ring_wait(loop, <int>(next - now) if next - now < LONGEST_MS else LONGEST_MS)
 
 
 cdef void loop_run_once(Loop *loop) noexcept nogil:

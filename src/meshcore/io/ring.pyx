@@ -127,8 +127,9 @@ cdef inline void give(Ring *ring, uint32_t id) noexcept nogil:
 
 cdef void lend_more(Ring *ring) noexcept nogil:
     cdef uint32_t i
+    # For many connections, that is; few that bring much make do with what there is, and what was read stays bounded.
     cdef uint32_t n = ring.buffers_lent
-    if n < BUFFERS:
+    if n < BUFFERS and n < ring.armed:
         for i in range(n, n * 2):
             give(ring, i)
         ring.buffers_lent = n * 2

@@ -402,15 +402,17 @@ cdef void transport_read_stop(Transport *transport) noexcept nogil:
 
 
 cdef void transport_arrived(Transport *transport, const char *at, size_t n) noexcept nogil:
+    cdef Loop *loop = transport.loop
     if transport.closing:
         return
     if (transport.reading or transport.shaking) and transport.unread.len == 0:
         if transport.tls == NULL:
             transport.ops.on_read(transport, at, n)
         else:
-            transport.loop.arrived = at
-            transport.loop.arrived_len = n
+            loop.arrived = at
+            loop.arrived_len = n
             layer.readable(transport)
+            loop.arrived_len = 0           # nobody else may get what a broken session did not take
         return
     # Nobody reads now. What the kernel took meanwhile waits here, and it takes no more.
     if not held_append(&transport.unread, at, n):
