@@ -6,6 +6,8 @@ import ctypes
 import os
 import socket
 import struct
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -15,6 +17,7 @@ from mesh.testing import Ended, Upstream, Wire, bootstrap, running, until
 
 GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 SMALL = 8 * 1024
+CHUNK, CHUNKS = 997, 8000
 IO_URING_SETUP = 425
 # struct io_uring_params; flags are those that the engine asks for: CQSIZE is left to it.
 PARAMS_BYTES = 120
@@ -26,7 +29,7 @@ def kernel_has_it() -> bool:
     """Whether this process may open a ring of the kind that workers use."""
     params = ctypes.create_string_buffer(PARAMS_BYTES)
     struct.pack_into("I", params, FLAGS_AT, SUBMIT_ALL | SINGLE_ISSUER | DEFER_TASKRUN)
-    fd = ctypes.CDLL(None, use_errno=True).syscall(IO_URING_SETUP, 4, params)
+    fd: int = ctypes.CDLL(None, use_errno=True).syscall(IO_URING_SETUP, 4, params)
     if fd >= 0:
         os.close(fd)
     return fd >= 0
@@ -35,6 +38,29 @@ def kernel_has_it() -> bool:
 def test_workers_use_it_where_the_kernel_lets_them_and_nobody_forbids_it(way: str) -> None:
     with mesh.Proxy(bootstrap(), concurrency=2) as proxy:
         assert proxy.uses_io_uring == (way == "io_uring" and kernel_has_it())
+
+
+# As containers forbid it: seccomp answers EPERM. The filter: load the call's number; is it this one? then refuse, else allow.
+FORBIDDEN = """
+import ctypes, struct, sys, urllib.request
+BPF = ((0x20, 0, 0, 0), (0x15, 0, 1, 425), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000))
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *each) for each in BPF))
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(BPF), ctypes.addressof(code)))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program) == 0  # no new privileges; a filter
+import mesh
+from mesh.testing import bootstrap
+route = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": "here"}}}
+with mesh.Proxy(bootstrap(routes=[route]), concurrency=2) as proxy:
+    body = urllib.request.urlopen(f"http://127.0.0.1:{proxy.listeners['main'].port}/").read()
+    print(proxy.uses_io_uring, body.decode())
+"""
+
+
+@pytest.mark.slow
+def test_workers_serve_where_the_kernel_forbids_it() -> None:
+    done = subprocess.run([sys.executable, "-c", FORBIDDEN], capture_output=True, text=True, timeout=30, check=False)
+    assert done.stdout.split() == ["False", "here"], done.stderr
 
 
 def drip(wire: Wire) -> None:
@@ -47,10 +73,6 @@ def drip(wire: Wire) -> None:
         wire.send(b"0\r\n\r\n")
     except (Ended, OSError, TimeoutError):
         pass
-
-
-CHUNK = 997
-CHUNKS = 8000
 
 
 def numbered(number: int) -> bytes:
