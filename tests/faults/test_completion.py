@@ -88,6 +88,21 @@ def test_small_pieces_arrive_whole_and_in_order_at_a_client_whose_buffer_is_full
         assert client.read_response().body == b"".join(numbered(number) for number in range(CHUNKS))
 
 
+def test_answers_that_a_full_socket_takes_in_part_go_on_when_there_is_room() -> None:
+    body = "".join(f"{number:05d}" for number in range(800))
+    route = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": body}}}
+    narrow = {"level": socket.SOL_SOCKET, "name": socket.SO_SNDBUF, "int_value": SMALL, "state": "STATE_LISTENING"}
+    with running(bootstrap(routes=[route], socket_options=[narrow])) as p, p.client(receive_buffer=SMALL) as client:
+        asked = 0
+        # One at a time, each answer is one small send; far more of them than the two buffers hold.
+        while asked < 30:
+            client.send(GET)
+            asked += 1
+            p.wait_stat("http.test.downstream_rq_total", asked)
+        for _ in range(asked):
+            assert client.read_response().body == body.encode()
+
+
 def test_a_client_that_goes_while_its_request_waits_is_let_go() -> None:
     asked, answer = threading.Event(), threading.Event()
 
