@@ -170,6 +170,9 @@ def show(console: Console, phases: list[Phase]) -> None:
             *(f"{phase.by_upstream[name]:,}" for name in NAMES),
         )
     console.print(table)
+    for phase in phases:
+        for answer, count in phase.failures.items():
+            console.print(f"{count:,} failed, {phase.title}: {answer}", style="red", markup=False)
 
 
 def verdict(phases: list[Phase], in_flight: int) -> str:
