@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Iterable
 
+from mesh.config.listener import name_of
 from meshcore.bind.spec import Address, Listener
 
 # <linux/in.h> and <linux/in6.h>; the socket module does not name them.
@@ -68,7 +69,7 @@ def _bound(spec: Listener, address: Address) -> socket.socket:
         _set_options(made, spec, bound=True)
     except OSError as error:
         made.close()
-        raise OSError(error.errno, f"cannot bind {address.host}:{address.port}: {os.strerror(error.errno or 0)}") from None
+        raise OSError(error.errno, f"cannot bind {name_of(address)}: {os.strerror(error.errno or 0)}") from None
     return made
 
 

@@ -59,6 +59,32 @@ def test_a_bad_file_is_one_line_per_problem(
     assert err.splitlines() == [f"error: {line.format(bad)}" for line in BAD_LINES]
 
 
+@pytest.mark.parametrize("arguments", [["validate", "{}"], ["serve", "--mode", "validate", "-c", "{}"], ["serve", "-c", "{}"]])
+@pytest.mark.parametrize(
+    ("class_path", "said"),
+    [
+        ("no_such_package:Filter", "cannot import no_such_package:Filter: No module named 'no_such_package'"),
+        ("mesh.cli:NoSuch", "cannot import mesh.cli:NoSuch: module 'mesh.cli' has no attribute 'NoSuch'"),
+        ("filter_with_a_typo:Filter", "cannot import filter_with_a_typo:Filter: SyntaxError: invalid syntax (filter_with_a"),
+        ("mesh.cli:Verbs", "mesh.cli:Verbs is not a subclass of mesh.Filter"),
+        ("filter_that_refuses:Filter", "filter_that_refuses:Filter refused its config: KeyError: 'limit'"),
+    ],
+)
+def test_a_filter_that_cannot_be_made_is_one_line(
+    arguments: list[str], class_path: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "filter_with_a_typo.py").write_text("import +")
+    (tmp_path / "filter_that_refuses.py").write_text(
+        "import mesh\nclass Filter(mesh.Filter):\n  def __init__(self, config):\n    config['limit']\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "mesh.yaml"
+    path.write_text(f"listen: 127.0.0.1:0\nroutes: [{{match: /, reply: 200}}]\nfilters: [{{python: '{class_path}', name: mine}}]\n")
+    code, out, err = run(capsys, *(argument.format(path) for argument in arguments))
+    assert (code, out) == (1, "")
+    assert err.startswith(f"error: HTTP filter 'mine': {said}") and err.count("\n") == 1
+
+
 def test_several_files_are_all_checked(good: Path, bad: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "validate", bad, good)
     assert (code, out) == (1, f"configuration '{good}' OK\n")

@@ -144,6 +144,8 @@ def test_json_that_does_not_parse_names_its_line(tmp_path: Path) -> None:
     path = tmp_path / "envoy.json"
     path.write_text('{"node":\n {"id" "a"}}')
     assert problems(path) == [f"{path}:2: not valid JSON: Expecting ':' delimiter"]
+    path.write_text('{"node": {}, "node":\n {"id": "a"')
+    assert problems(path) == [f"{path}:2: not valid JSON: Expecting ',' delimiter; the text ends here"]
 
 
 @pytest.mark.parametrize("depth", [400, 800, 100_000])
@@ -160,7 +162,28 @@ def test_a_key_that_stands_twice_is_refused_because_one_would_be_ignored(tmp_pat
     assert problems(path) == [f"{path}:3: the key 'node' stands twice in this mapping"]
     path = tmp_path / "envoy.json"
     path.write_text('{"node": {}, "node": {}}')
-    assert problems(path) == [f"{path}: the key 'node' stands twice in one object"]
+    assert problems(path) == [f"{path}:1: the key 'node' stands twice in one object"]
+    path.write_text('{"admin": [{"a": 1},\n {"a": 1, "b":\n {"c": 1,\n  "c": 2}}]}')
+    assert problems(path) == [f"{path}:4: the key 'c' stands twice in one object"]
+
+
+def test_a_field_in_two_spellings_is_refused_because_one_would_win(tmp_path: Path) -> None:
+    path = tmp_path / "envoy.yaml"
+    path.write_text("node:\n  user_agent_name: a\n  userAgentName: b\n")
+    assert problems(path) == [f"{path}:3: node.userAgentName: 'user_agent_name' is set as well, and both are the same field"]
+
+
+def test_bytes_that_are_no_text_name_their_line(tmp_path: Path) -> None:
+    path = tmp_path / "envoy.yaml"
+    path.write_bytes(b"node:\n  id: caf\xe9\n")
+    assert problems(path) == [f"{path}:2: is not UTF-8 text: byte 15 is 0xe9"]
+
+
+@pytest.mark.parametrize("port", [-1, "abc", 80.5])
+def test_a_number_is_refused_by_the_range_that_its_rules_leave(port: Any) -> None:
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+    [found] = problems({"admin": {"address": address}})
+    assert found.startswith("<dict>: admin.address.socket_address.port_value: ") and found.endswith("; 0 to 65535 is accepted")
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:

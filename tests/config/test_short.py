@@ -280,11 +280,28 @@ def test_every_mistake_has_its_line_and_its_nearest_key(tmp_path: Path) -> None:
             "13: routes[3]: needs one of 'to', 'reply', 'redirect'",
             "14: routes[4]: needs 'match'; write / to match everything",
             "15: routes[5].match[1]: is empty; write / to match everything",
-            "16: routes[5].to: TLS to an upstream is not implemented yet in mesh; write HOST:PORT",
+            "16: routes[5].to: the short form has no TLS to an upstream; write HOST:PORT, or an Envoy bootstrap",
             "18: upstreams.api.balance: 'randm' is not accepted; "
             "one of round_robin, least_request, random, ring_hash, maglev; did you mean 'random'?",
         ]
     ]
+
+
+def test_a_query_in_a_match_is_refused_because_a_path_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "mesh.yaml"
+    path.write_text("listen: 127.0.0.1:0\nroutes:\n- match: [/a?b=1, = /c?d, ~ /e?]\n  reply: 200\n")
+    assert problems(path) == [
+        f"{path}:3: routes[0].match[{index}]: a query is no part of a path; write it below if_query" for index in (0, 1)
+    ]
+
+
+def test_an_admin_port_alone_is_not_open_to_the_world(tmp_path: Path) -> None:
+    for written, host in (("9901", "127.0.0.1"), ("':9901'", "127.0.0.1"), ("0.0.0.0:9901", "0.0.0.0")):
+        path = tmp_path / "mesh.yaml"
+        path.write_text(f"listen: 8080\nroutes:\n- match: /\n  reply: 200\nadmin: {written}\n")
+        plan = load(path).plan
+        assert plan.admin == spec.Address(host, 9901)
+        assert plan.listeners[0].address == spec.Address("0.0.0.0", 8080)
 
 
 def test_what_only_the_engine_can_judge_is_still_said_in_the_users_words(tmp_path: Path) -> None:

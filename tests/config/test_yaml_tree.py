@@ -33,6 +33,11 @@ def test_anchors_aliases_and_ignored_keys() -> None:
     }  # fmt: skip
 
 
+def test_tags_of_yaml_itself_change_nothing_but_make_text() -> None:
+    text = "a: !!str 5\nb: !!int 5\nc: ! 5\nd: !!map {!!str e: 1}\nf: !!seq [1]\ng: !!null ~\n"
+    assert parse(text, "f") == {"a": "5", "b": "5", "c": "5", "d": {"e": 1}, "f": [1], "g": "~"}
+
+
 def test_a_merge_key_is_a_plain_key() -> None:
     assert parse("a: {<<: {b: 1}}", "f") == {"a": {"<<": {"b": 1}}}
 
@@ -42,7 +47,15 @@ def test_a_merge_key_is_a_plain_key() -> None:
     [
         ("a: 1\n---\nb: 2\n", "f:2: a second document starts here; only one is read"),
         ("a: 1\na: 2\n", "f:2: the key 'a' stands twice in this mapping"),
-        ("a: *b\n", "f:1: unknown alias *b"),
+        ("a: *b\n", "f:1: no value before this one has the name *b"),
+        ("a: &b {c: *b}\n", "f:1: no value before this one has the name *b"),
+        ("a: 1\nb: !!python/object/apply:os.system [id]\n", "f:2: the tag !!python/object/apply:os.system is not known"),
+        ("a: {b: [!Ref c]}\n", "f:1: the tag !Ref is not known here; write the value without it"),
+        ("a: !!binary aGk=\n", "f:1: the tag !!binary is not known"),
+        ("a: !ignore b\n", "f:1: the tag !ignore is not known"),
+        ("!Ref a: b\n", "f:1: the tag !Ref is not known"),
+        ("a: b\nc: \"\x01\"\n", "f:2: not valid YAML: the character #x0001 may not stand in it"),
+        ("ä: ö\nc: \x07\n", "f:2: not valid YAML: the character #x0007 may not stand in it"),
         ("? [a]\n: 1\n", "f:1: a key must be text"),
         (
             "a: *.com\n",

@@ -15,9 +15,9 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from mesh.config import newer, schema
+from mesh.config import newer, rules, schema
 from mesh.config.errors import Report, join, nearest
-from mesh.config.scalars import Unfit, converter, duration, shown, string
+from mesh.config.scalars import RANGES, Unfit, converter, duration, integer, shown, string
 from meshcore.bind.record import record
 
 MESSAGE = FieldDescriptor.CPPTYPE_MESSAGE
@@ -69,6 +69,9 @@ def _fill(message: Any, full_name: str, tree: Any, report: Report, path: str) ->
                 _keep_newer(message, key, value, report, join(path, key))
             else:
                 _refuse_unknown(full_name, key, report, path)
+            continue
+        if key != item.name and item.name in tree:
+            report.refuse(join(path, key), f"'{item.name}' is set as well, and both are the same field")
             continue
         if value is None and not item.takes_null:
             continue
@@ -171,8 +174,19 @@ def _convert(field: FieldDescriptor, value: Any, report: Report, path: str) -> A
     try:
         return convert(value)
     except Unfit as error:
-        report.refuse(path, str(error))
+        report.refuse(path, str(_with_narrower_bounds(field, value) or error))
         return None
+
+
+def _with_narrower_bounds(field: FieldDescriptor, value: Any) -> Unfit | None:
+    """The same refusal by the range that Envoy's rules leave of a number's type, where they leave less."""
+    if field.cpp_type not in RANGES:
+        return None
+    try:
+        integer(value, *rules.narrowed(field, *RANGES[field.cpp_type]))
+    except Unfit as error:
+        return error
+    return None
 
 
 # --- messages that JSON writes in their own way --------------------------------------------------------------------

@@ -113,6 +113,18 @@ def _rules(full_name: str) -> Rules:
     return rules
 
 
+def narrowed(item: FieldDescriptor, low: int, high: int) -> tuple[int, int]:
+    """(least, greatest) of the whole numbers from `low` to `high` that the rules of a field accept."""
+    rule = item.GetOptions().Extensions[validate_pb2.rules]
+    kind = rule.WhichOneof("type")
+    if kind not in NUMBERS:
+        return low, high
+    spec = getattr(rule, kind)
+    least = spec.gte if spec.HasField("gte") else spec.gt + 1 if spec.HasField("gt") else low
+    greatest = spec.lte if spec.HasField("lte") else spec.lt - 1 if spec.HasField("lt") else high
+    return max(low, least), min(high, greatest)
+
+
 def _is_duration(item: FieldDescriptor) -> bool:
     """Envoy refuses a negative duration when it reads the field, whatever the descriptor says."""
     kind = item.message_type.full_name if item.message_type else ""

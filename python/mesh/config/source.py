@@ -74,7 +74,8 @@ def from_path(path: str | os.PathLike[str]) -> Source:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError([Problem("", f"is not UTF-8 text: byte {error.start} is {raw[error.start]:#04x}", origin)]) from None
+        line = raw[: error.start].count(b"\n") + 1
+        raise ConfigError([Problem("", f"is not UTF-8 text: byte {error.start} is {raw[error.start]:#04x}", origin, line)]) from None
     if extension in TEXT_PROTO:
         return Source(origin, fill=lambda message: _fill_text(message, text, origin))
     if extension == ".json" or (extension not in (".yaml", ".yml") and text.lstrip().startswith("{")):
@@ -113,20 +114,28 @@ def from_message(message: Message, origin: str = "<message>") -> Source:
 
 
 def _json(text: str, origin: str) -> Any:
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    twice: list[str] = []
+
+    def mapped(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         tree = dict(pairs)
         if len(tree) != len(pairs):
             keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise ConfigError([Problem("", f"the key '{twice}' stands twice in one object", origin)])
+            twice.append(next(key for key in keys if keys.count(key) > 1))
         return tree
 
+    if not text.strip():
+        return None
     try:
-        return json.loads(text, object_pairs_hook=once)
+        tree = json.loads(text, object_pairs_hook=mapped)
     except json.JSONDecodeError as error:
-        raise ConfigError([Problem("", f"not valid JSON: {error.msg}", origin, error.lineno)]) from None
+        ends = "; the text ends here" if error.pos >= len(text.rstrip()) else ""
+        raise ConfigError([Problem("", f"not valid JSON: {error.msg}{ends}", origin, error.lineno)]) from None
     except RecursionError:
         raise too_deep(origin) from None
+    if twice:
+        line = yaml_tree.line_of_repeated_key(text)
+        raise ConfigError([Problem("", f"the key '{twice[0]}' stands twice in one object", origin, line)])
+    return tree
 
 
 def too_deep(origin: str) -> ConfigError:

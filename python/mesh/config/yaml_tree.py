@@ -2,8 +2,8 @@
 
 Envoy's reader is yaml-cpp followed by its own scalar rules, which differ from PyYAML's: bare y/n/yes/no/on/off are
 booleans, integers may be octal (012) or hexadecimal, a decimal number stays text, a key tagged `!ignore` is dropped,
-and `<<` is no merge. Unlike Envoy, a key that stands twice in one mapping is refused: one of the two would be ignored
-in silence.
+and `<<` is no merge. Unlike Envoy, a key that stands twice in one mapping is refused, and so is a tag that asks for something
+(`!!python/object`, `!Ref`): one of the two, or the tag, would be ignored in silence.
 
 `parse` builds the tree straight from libyaml's events (nodes would cost five times as much) and keeps no positions;
 `Lines` composes the same text again, only when an error needs a line. Called by source.py, on the thread that loads.
@@ -23,6 +23,8 @@ WORDS = {"y": True, "yes": True, "true": True, "on": True, "n": False, "no": Fal
 BOOLEANS = {form: value for word, value in WORDS.items() for form in (word, word.upper(), word.capitalize())}
 NULLS = {"", "~", "null", "Null", "NULL"}
 INTEGER = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|[0-9]+)")
+CORE = "tag:yaml.org,2002:"
+TAGS = {None, "", "!", *(CORE + kind for kind in ("str", "int", "float", "bool", "null", "map", "seq"))}
 TOKEN = re.compile(r"""\[(\d+)\]|\["([^"]*)"\]|([^.\[\]]+)""")
 
 
@@ -31,7 +33,7 @@ def parse(text: str, origin: str) -> Any:
     try:
         return _Builder(text, origin).document()
     except yaml.YAMLError as error:
-        raise ConfigError([_syntax_problem(error, origin)]) from None
+        raise ConfigError([_syntax_problem(error, text, origin)]) from None
 
 
 def scalar(text: str) -> Any:
@@ -54,7 +56,10 @@ def scalar(text: str) -> Any:
     return text
 
 
-def _syntax_problem(error: yaml.YAMLError, origin: str) -> Problem:
+def _syntax_problem(error: yaml.YAMLError, text: str, origin: str) -> Problem:
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.encode()[: error.position].count(b"\n") + 1
+        return Problem("", f"not valid YAML: the character #x{error.character:04x} may not stand in it", origin, line)
     mark = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or str(error)
     if "alias" in str(error):
@@ -84,25 +89,28 @@ class _Builder:
     def _refuse(self, event: yaml.Event, text: str) -> None:
         raise ConfigError([Problem("", text, self._origin, event.start_mark.line + 1)])
 
+    def _refuse_tag(self, event: yaml.Event) -> None:
+        tag = event.tag.replace(CORE, "!!")
+        self._refuse(event, f"the tag {tag} is not known here; write the value without it")
+
     def _value(self, event: yaml.Event) -> Any:
         kind = type(event)
+        if kind is not yaml.AliasEvent and event.tag not in TAGS:
+            self._refuse_tag(event)
         if kind is yaml.ScalarEvent:
             value: Any = event.value
             if (event.style is None and event.tag is None) or event.style == "":
                 value = scalar(value) if event.tag in (None, "") else value
         elif kind is yaml.MappingStartEvent:
             value = {}
-            if event.anchor:
-                self._anchors[event.anchor] = value
             self._mapping(value)
-            return value
         elif kind is yaml.SequenceStartEvent:
             value = []
             while type(item := self._next()) is not yaml.SequenceEndEvent:
                 value.append(self._value(item))
         else:  # an alias
             if event.anchor not in self._anchors:
-                self._refuse(event, f"unknown alias *{event.anchor}")
+                self._refuse(event, f"no value before this one has the name *{event.anchor}")
             return self._anchors[event.anchor]
         if event.anchor:
             self._anchors[event.anchor] = value
@@ -115,6 +123,8 @@ class _Builder:
             value = self._value(self._next())
             if key.tag == "!ignore":
                 continue
+            if key.tag not in TAGS:
+                self._refuse_tag(key)
             if key.value in into:
                 self._refuse(key, f"the key '{key.value}' stands twice in this mapping")
             into[key.value] = value
@@ -155,6 +165,27 @@ class Lines:
         return line, True
 
 
+def line_of_repeated_key(text: str) -> int:
+    """Where the first key stands that its JSON object had before; 0 when there is none."""
+    try:
+        waiting = [_Composer(text).get_single_node()]
+    except (yaml.YAMLError, RecursionError):
+        return 0
+    lines = []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.MappingNode):
+            seen = set()
+            for key, value in node.value:
+                if key.value in seen:
+                    lines.append(key.start_mark.line + 1)
+                seen.add(key.value)
+                waiting.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+    return min(lines, default=0)
+
+
 def _item(node: yaml.Node | None, index: int) -> tuple[int, yaml.Node] | None:
     if isinstance(node, yaml.SequenceNode):
         return (node.value[index].start_mark.line + 1, node.value[index]) if index < len(node.value) else None
@@ -165,7 +196,7 @@ def _entry(node: yaml.Node | None, name: str) -> tuple[int, yaml.Node] | None:
     if not isinstance(node, yaml.MappingNode):
         return None
     folded = name.replace("_", "").lower()
-    for key, value in node.value:
-        if key.value == name or key.value.replace("_", "").lower() == folded:
-            return key.start_mark.line + 1, value
+    alike = [(key, value) for key, value in node.value if key.value.replace("_", "").lower() == folded]
+    for key, value in sorted(alike, key=lambda entry: bool(entry[0].value != name)):
+        return key.start_mark.line + 1, value
     return None

@@ -1,6 +1,6 @@
 """From a configured filter to a bound one: imports the class, makes the object, finds out which hooks it has.
 
-Main thread, when a configuration is published. Errors name the filter and what was expected.
+Main thread, when a configuration is published; `check` does the first two and keeps nothing. Errors name the filter and what was expected.
 """
 
 from __future__ import annotations
@@ -8,10 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mesh.config.errors import ConfigError, Problem
 from mesh.filters import Filter
 from meshcore.bind.record import record
+
+if TYPE_CHECKING:
+    from meshcore.bind.spec import Plan
 
 HOOK_REQUEST, HOOK_RESPONSE, HOOK_LOG, HOOK_REQUEST_PARKS, HOOK_RESPONSE_PARKS = 1, 2, 4, 8, 16
 
@@ -28,7 +32,7 @@ class BoundFilter:
 def bind(name: str, settings: Any, runner: Callable[[], Any]) -> BoundFilter:
     """`settings`: (class path, JSON of its config), a Filter object, or a BoundFilter. `runner` is asked only when a hook is a coroutine.
 
-    Raises ValueError."""
+    Raises ConfigError."""
     if isinstance(settings, BoundFilter):
         return settings
     from inspect import iscoroutinefunction  # with `ast` and `tokenize` half a megabyte, for those who have filters in Python
@@ -46,21 +50,40 @@ def bind(name: str, settings: Any, runner: Callable[[], Any]) -> BoundFilter:
         hooks |= plain
         if iscoroutinefunction(own):
             if not parks:
-                raise ValueError(f"HTTP filter {name!r}: {method} must not be async")
+                raise _refused(name, f"{method} must not be async")
             hooks |= parks
     needs_runner = hooks & (HOOK_REQUEST_PARKS | HOOK_RESPONSE_PARKS)
     return BoundFilter(target, hooks, runner() if needs_runner else None)
+
+
+def check(plan: Plan) -> None:
+    """Makes the filters of all listeners, as a start would. Raises ConfigError."""
+    for listener in plan.listeners:
+        for chain in listener.chains:
+            for item in chain.hcm.filters if chain.hcm is not None else ():
+                if item.kind == "python":
+                    bind(item.name, item.settings, lambda: None)
 
 
 def _make(name: str, path: str, config: str | None) -> Filter:
     module, _, attribute = path.replace(":", ".").rpartition(".")
     try:
         kind = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"HTTP filter {name!r}: cannot import {path}: {error}") from None
+    except Exception as error:  # whatever the module does when it is imported
+        raise _refused(name, f"cannot import {path}: {_said(error)}") from error
     if not (isinstance(kind, type) and issubclass(kind, Filter)):
-        raise ValueError(f"HTTP filter {name!r}: {path} is not a subclass of mesh.Filter")
+        raise _refused(name, f"{path} is not a subclass of mesh.Filter")
     try:
         return kind(json.loads(config) if config else None)
     except Exception as error:
-        raise ValueError(f"HTTP filter {name!r}: {path} refused its config: {error}") from error
+        raise _refused(name, f"{path} refused its config: {_said(error)}") from error
+
+
+def _refused(name: str, text: str) -> ConfigError:
+    return ConfigError([Problem("", f"HTTP filter {name!r}: {text}")])
+
+
+def _said(error: Exception) -> str:
+    """An error in one line; its class where its text alone would say little."""
+    text = str(error).partition("\n")[0]
+    return text if isinstance(error, ImportError | AttributeError | ValueError) else f"{type(error).__name__}: {text}"

@@ -71,7 +71,7 @@ def expand(tree: dict[str, Any], message: Any, report: Report) -> Places:
         places.add(base, f"listen[{number}]" if isinstance(tree.get("listen"), list) else "listen")
         _place(places, f"{base}.{HCM_PATH}", hosts)
     if tree.get("admin") not in (None, False):
-        bootstrap["admin"] = {"address": listen.address(tree["admin"], reader, "admin")}
+        bootstrap["admin"] = {"address": listen.address(tree["admin"], reader, "admin", listen.LOOPBACK)}
         places.add("admin.address", "admin")
     if tree.get("node") is not None:
         bootstrap["node"] = {"id": reader.text(tree["node"], "node")}

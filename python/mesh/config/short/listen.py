@@ -14,6 +14,7 @@ from mesh.config.scalars import shown
 from mesh.config.short.value import Reader
 
 ANY = "0.0.0.0"
+LOOPBACK = "127.0.0.1"
 PORT_MAX = 65535
 
 
@@ -27,15 +28,15 @@ def addresses(value: Any, reader: Reader) -> list[dict[str, Any]]:
     return [address(value, reader, "listen")]
 
 
-def address(value: Any, reader: Reader, path: str) -> dict[str, Any]:
-    """One Envoy address that can be bound."""
+def address(value: Any, reader: Reader, path: str, unnamed: str = ANY) -> dict[str, Any]:
+    """One Envoy address that can be bound; `unnamed`: the host of a port alone."""
     if isinstance(value, str) and value.startswith("/"):
         return {"pipe": {"path": value}}
     host, port = split(value)
-    if port is None or not is_ip(host or ANY):
+    if port is None or not is_ip(host or unnamed):
         reader.refuse(path, f"{shown(value)} is no address; write IP:PORT, a port, or the path of a Unix socket")
-        return socket(ANY, 0)
-    return socket(host or ANY, port)
+        return socket(unnamed, 0)
+    return socket(host or unnamed, port)
 
 
 def split(value: Any) -> tuple[str, int | None]:

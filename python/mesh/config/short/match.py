@@ -38,6 +38,8 @@ def parse(text: str) -> Match | str:
         return "is empty; write / to match everything"
     if kind == "path" and not path:
         return "an exact match needs a path, as in = /health"
+    if kind != "safe_regex" and "?" in path:
+        return "a query is no part of a path; write it below if_query"
     if kind == "safe_regex":
         return Match(_host(host), {"safe_regex": {"regex": path}}) if path else "a regular expression begins with /"
     if kind == "path":
@@ -48,7 +50,7 @@ def parse(text: str) -> Match | str:
 def _prefix(path: str) -> dict[str, Any]:
     """A prefix that ends between two segments, unless it ends with a slash or holds what Envoy does not split by
     segment."""
-    if path.endswith("/") or "?" in path or "#" in path:
+    if path.endswith("/") or "#" in path:
         return {"prefix": path}
     return {"path_separated_prefix": path}
 

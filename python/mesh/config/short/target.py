@@ -114,7 +114,7 @@ class Clusters:
     def _target(self, value: Any, path: str) -> tuple[str, int] | None:
         text = value.removeprefix("http://").rstrip("/") if isinstance(value, str) else value
         if isinstance(text, str) and text.startswith("https://"):
-            self._reader.refuse(path, "TLS to an upstream is not implemented yet in mesh; write HOST:PORT")
+            self._reader.refuse(path, "the short form has no TLS to an upstream; write HOST:PORT, or an Envoy bootstrap")
             return None
         host, port = split(text) if isinstance(text, str) else ("", None)
         if isinstance(text, str) and ":" not in text.rpartition("]")[2]:
