@@ -83,5 +83,6 @@ cdef void route_head_rewrite(Stream *stream, Route *route) noexcept nogil:
     if stream.choice != NULL and stream.choice.host_rewrite.len > 0:
         # A weighted cluster's own host comes first: what the route says comes on top of it.
         stream.request.authority = stream.choice.host_rewrite
-    route_head_set_host(stream, route, new_host(stream, route))
-    route_head_set_path(stream, route)
+    if route.rewrites:
+        route_head_set_host(stream, route, new_host(stream, route))
+        route_head_set_path(stream, route)

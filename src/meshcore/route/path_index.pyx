@@ -45,8 +45,8 @@ cdef PathHit path_index_find(const PathIndex *index, Span path) noexcept nogil:
         if index.ignore_case:
             if not same_lower(child.label.at, at, n):
                 break
-        elif memcmp(child.label.at, at, n) != 0:
-            break
+        elif n > 1 and memcmp(child.label.at + 1, at + 1, n - 1) != 0:
+            break                      # child_for has seen the first byte
         node = child
         at += n
     hit.node = node

@@ -131,16 +131,16 @@ cdef struct RouteFilters:
     void **settings                # of each filter, NULL: its own
 
 cdef struct ClusterChoice:
-    Span name
     int32_t index                  # filled at publication: the cluster's slot in every worker, -1 = not known by that name
     uint32_t until                 # cumulative weight: chosen when random % total < until
-    uint32_t weight
-    const RuntimeCell *weight_now  # NULL: `weight`
+    Span name
     const Mutation *mutation       # NULL: none
-    Span host_rewrite
-    Span cluster_header            # lower case: names the cluster; `name` is empty
     const Criteria *criteria       # subset wanted; NULL: none
     const RouteFilters *filters    # NULL: those of the route
+    Span host_rewrite
+    Span cluster_header            # lower case: names the cluster; `name` is empty
+    uint32_t weight
+    const RuntimeCell *weight_now  # NULL: `weight`
 
 cdef inline ClusterChoice *choice_at(ClusterChoice *choices, uint16_t n, uint32_t total, uint64_t random) noexcept nogil:
     # By weight; there is at least one choice.
@@ -186,12 +186,37 @@ cdef struct VirtualCluster:
     Scope scope
 
 cdef struct Route:
-    uint32_t order                 # position in the virtual host, first = 0
+    # What every request reads stands first, in two lines of the cache: with many routes each of them is a miss.
+    VirtualHost *host
+    const RouteFilters *filters    # NULL: the connection manager's filters as they are
+    ClusterChoice *choices         # one for `cluster`
+    const RetryPolicy *retry       # NULL: none (the virtual host's is already folded in)
+    const HedgePolicy *hedge       # NULL: none (the virtual host's is already folded in)
+    const InternalRedirect *internal_redirect      # NULL: redirects go to the client
+    int64_t timeout_ms             # 0 = off
+    int64_t idle_timeout_ms        # -1 = not set
+    const HashPolicy *hash         # for hashing balancers; NULL: none
+    Span name
+    int64_t body_limit             # of the request body kept for another try; -1 = not set
+    uint32_t total_weight
+    uint16_t choices_len
+    uint16_t mirrors_len
+    uint16_t upgrades_len
+    uint8_t mutations_len
     uint8_t kind                   # RouteKind
     uint8_t path_kind              # PathKind
+    # These are booleans.
+    uint8_t scoped                 # it has a scope, or its host has virtual clusters
+    uint8_t new_timeouts           # max_stream_duration stands there: `timeout` does not count
+    uint8_t weight_by_hash         # ... chooses, not a random number
+    uint8_t rewrites               # host or path; route_table_index knows
+    uint8_t auto_host_rewrite
+    uint8_t connect_terminate
+    uint8_t connect_allow_post
+    # what matches
+    uint32_t order                 # position in the virtual host, first = 0
     bint case_sensitive
     bint grpc
-    bint priority_high
     Span path                      # as configured (lower case when not case-sensitive)
     const Regex *regex
     Span guard                     # PATH_REGEX: what every path that matches begins with
@@ -202,26 +227,19 @@ cdef struct Route:
     uint16_t query_len
     RuntimeFraction fraction
     const StreamMatcher *stream    # NULL: no condition upon the stream
-    Span name
+    # any kind
     Metadata metadata              # as configured, for formats
     Span stat_prefix
     Scope *scope                   # NULL: no stat_prefix
-    bint scoped                    # it has a scope, or its host has virtual clusters
-    VirtualHost *host
-    # mutations, most specific first (weighted cluster apart): route, virtual host, table; route/finalize applies them in Envoy's order
+    # most specific first (weighted cluster apart): route, virtual host, table; route/finalize applies them in Envoy's order
     const Mutation *mutations[3]
-    uint8_t mutations_len
-    const RouteFilters *filters    # NULL: the connection manager's filters as they are
     const RateRules *rate_rules    # NULL: none
     bint include_host_rates        # those of the virtual host count as well
     # forward
-    ClusterChoice *choices         # one for `cluster`
-    uint16_t choices_len
-    uint32_t total_weight
+    bint priority_high
     bint runtime_weights           # some choice has a weight_now
     Span cluster_header            # lower case; set instead of choices
     Span weight_header             # lower case: the number that chooses; empty: a random one
-    bint weight_by_hash            # ... or what `hash` says
     uint16_t cluster_not_found_code
     Rewrite rewrite                # forward and redirect
     Span host_rewrite
@@ -229,27 +247,14 @@ cdef struct Route:
     const Regex *host_regex        # host_rewrite_path_regex: the path becomes the host
     Span host_substitution
     const Format *host_format      # host_rewrite
-    bint auto_host_rewrite
     bint append_x_forwarded_host
-    bint connect_terminate
-    bint connect_allow_post
-    int64_t timeout_ms             # 0 = off
-    int64_t idle_timeout_ms        # -1 = not set
     int64_t max_duration_ms        # -1 = not set
     int64_t grpc_timeout_max_ms    # grpc-timeout decides instead, at most this (0 = no limit); -1 = it does not
     int64_t grpc_timeout_offset_ms
-    bint new_timeouts              # max_stream_duration stands there: `timeout` does not count
-    int64_t body_limit             # of the request body kept for another try; -1 = not set
-    bint body_limit_widens         # ... and it may be more than the connection's limit
-    const HashPolicy *hash         # for hashing balancers; NULL: none
+    bint body_limit_widens         # it may be more than the connection's limit
     const Criteria *criteria       # subset wanted with `cluster_header`; NULL: none
-    const RetryPolicy *retry       # NULL: none (the virtual host's is already folded in)
     MirrorPolicy *mirrors          # of the route, or else of its virtual host, or else of the table
-    uint16_t mirrors_len
-    const InternalRedirect *internal_redirect      # NULL: redirects go to the client
-    const HedgePolicy *hedge       # NULL: none (the virtual host's is already folded in)
     const UpgradeRule *upgrades
-    uint16_t upgrades_len
     # redirect
     Span scheme
     Span redirect_host
@@ -268,22 +273,22 @@ cdef struct RouteRange:
     void *index                    # HostIndex
 
 cdef struct VirtualHost:
-    Span name
-    Metadata metadata
-    const RouteTable *table
-    Route *routes                  # in configured order
-    uint32_t routes_len
     void *index                    # HostIndex of all routes; NULL with a tree
     const MatchTree *tree          # chooses one of `lists`, in which the first match wins; NULL: none
+    Route *routes                  # in configured order
+    Span name
+    const RouteTable *table
+    uint8_t require_tls            # 0 none, 1 external only, 2 all
+    uint8_t attempt_count_request  # a boolean, like the next two
+    uint8_t attempt_count_response
+    uint8_t timeout_retry_header
+    uint16_t clusters_len
+    uint32_t routes_len
+    VirtualCluster *clusters       # in configured order, then "other"; NULL: none
     RouteRange *lists
     uint32_t lists_len
-    uint8_t require_tls            # 0 none, 1 external only, 2 all
-    bint attempt_count_request
-    bint attempt_count_response
-    bint timeout_retry_header
     const RateRules *rate_rules    # NULL: none
-    VirtualCluster *clusters       # in configured order, then "other"; NULL: none
-    uint16_t clusters_len
+    Metadata metadata
 
 cdef struct RouteTable:
     Arena arena

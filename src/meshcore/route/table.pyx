@@ -9,6 +9,7 @@ from libc.string cimport memset
 
 from meshcore.base.arena cimport arena_fini, arena_init, arena_take
 from meshcore.base.atomics cimport atomic_add, atomic_load, atomic_unref
+from meshcore.base.prefetch cimport prefetch
 from meshcore.base.runtime cimport runtime_hits, runtime_integer
 from meshcore.base.span cimport parse_u64, span, span_find, span_is, span_is_nocase
 from meshcore.codec.head cimport H_CONTENT_TYPE, Header, head_find_name, head_next, head_value
@@ -22,6 +23,9 @@ from meshcore.route.regex cimport regex_free_all, regex_full
 from meshcore.route.rewrite cimport path_alone, redirect_location, rewrite_path
 from meshcore.route.stream_matcher cimport stream_matches
 from meshcore.route.value_index cimport ValueSlot, ValueWalk, value_walk_next, value_walk_start
+
+cdef enum:
+    LINE = 64                      # bytes of the cache that come together
 
 cdef struct Asked:
     # What a request offers to conditions, the same for all candidates.
@@ -71,6 +75,14 @@ cdef bint index_host(RouteTable *table, VirtualHost *host) noexcept nogil:
     return True
 
 
+cdef bint changes_target(const Route *route) noexcept nogil:
+    cdef const Rewrite *path = &route.rewrite
+    return (
+        path.prefix.len > 0 or path.path.len > 0 or path.regex != NULL or path.format != NULL or route.host_rewrite.len > 0
+        or route.host_rewrite_header.len > 0 or route.host_regex != NULL or route.host_format != NULL
+    )
+
+
 cdef bint route_table_index(RouteTable *table) noexcept nogil:
     cdef DomainIndex *domains = <DomainIndex *>arena_take(&table.arena, sizeof(DomainIndex))
     cdef uint32_t i, j
@@ -82,6 +94,7 @@ cdef bint route_table_index(RouteTable *table) noexcept nogil:
         for j in range(table.hosts[i].routes_len):
             table.hosts[i].routes[j].order = j
             table.hosts[i].routes[j].host = &table.hosts[i]
+            table.hosts[i].routes[j].rewrites = changes_target(&table.hosts[i].routes[j])
         if not index_host(table, &table.hosts[i]):
             return False
     return True
@@ -108,7 +121,10 @@ cdef VirtualHost *host_find(const RouteTable *table, Span authority) noexcept no
     if table.ignore_port:
         authority = without_port(authority)
     found = domain_index_find(domains, authority)
-    return &table.hosts[found] if found != NO_HOST else NULL
+    if found == NO_HOST:
+        return NULL
+    prefetch(table.hosts[found].index)
+    return &table.hosts[found]
 
 
 cdef VirtualHost *host_of(const RouteTable *table, Head *request) noexcept nogil:
@@ -238,7 +254,12 @@ cdef Route *route_in(const VirtualHost *host, const HostIndex *index, Asked *ask
         best = first_at(host, caseless, best, asked)
     if index.connects_len > 0 and is_connect(request):
         best = first_of(host, index.connects, index.connects_len, best, asked)
-    return &host.routes[best] if best != NO_ORDER else NULL
+    if best == NO_ORDER:
+        return NULL
+    prefetch(<char *>&host.routes[best] + LINE)
+    prefetch(<char *>&host.routes[best] + 2 * LINE)
+    prefetch(host.routes[best].choices)
+    return &host.routes[best]
 
 
 cdef Route *route_find(const VirtualHost *host, Head *request, const Record *record, uint64_t random) noexcept nogil:
@@ -274,8 +295,8 @@ cdef ClusterChoice *choose_by_runtime(const Route *route, uint64_t random) noexc
 
 
 cdef ClusterChoice *route_choose(const Route *route, uint64_t random) noexcept nogil:
-    if route.choices_len == 0:
-        return NULL
+    if route.choices_len <= 1:
+        return route.choices
     if route.runtime_weights:
         return choose_by_runtime(route, random)
     return choice_at(route.choices, route.choices_len, route.total_weight, random)
@@ -286,7 +307,7 @@ cdef ClusterChoice *route_choose_for(const Route *route, Head *request, uint64_t
     cdef Header *header
     cdef Span value
     cdef uint64_t wanted
-    if route.weight_header.len > 0 and header_first_value(request, route.weight_header, &value):
+    if route.choices_len > 1 and route.weight_header.len > 0 and header_first_value(request, route.weight_header, &value):
         header = head_find_name(request, route.weight_header)
         if (header == NULL or head_next(request, header) == NULL) and parse_u64(value, &wanted):
             random = wanted
