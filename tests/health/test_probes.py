@@ -296,10 +296,17 @@ BINARY_REPLY = b"\x80\x01\x00\x02\x00\x00\x00\x04ping\x00\x00\x00\x00"
 BINARY_EXCEPTION = b"\x80\x01\x00\x03\x00\x00\x00\x04ping\x00\x00\x00\x00\x00"
 COMPACT_CALL = b"\x82\x21\x00\x04ping\x00"
 COMPACT_REPLY = b"\x82\x41\x00\x04ping"
+LAX_CALL = b"\x00\x00\x00\x04ping\x01\x00\x00\x00\x00\x00"
+LAX_REPLY = b"\x00\x00\x00\x04ping\x02\x00\x00\x00\x00"
 
 
 def frame(message: bytes) -> bytes:
     return len(message).to_bytes(4, "big") + message
+
+
+def headed(message: bytes, protocol: int = 0) -> bytes:
+    """In a frame with a header of one word: this protocol, no transforms."""
+    return frame(b"\x0f\xff\0\0\0\0\0\0\0\x01" + bytes([protocol, 0, 0, 0]) + message)
 
 
 @pytest.mark.parametrize(
@@ -314,6 +321,11 @@ def frame(message: bytes) -> bytes:
         (ThriftCheck("ping", "framed", "compact"), frame(COMPACT_CALL), frame(COMPACT_REPLY + b"\0"), Result()),
         (ThriftCheck("ping", "unframed", "compact"), COMPACT_CALL, COMPACT_REPLY + b"\x1c\0\0", BAD),
         (ThriftCheck("ping", "framed", "compact"), frame(COMPACT_CALL), frame(b"GET / HTTP"), Result(NETWORK)),
+        (ThriftCheck("ping", "framed", "binary/non-strict"), frame(LAX_CALL), frame(LAX_REPLY + b"\0"), Result()),
+        (ThriftCheck("ping", "header"), headed(BINARY_CALL), headed(BINARY_REPLY + b"\0"), Result()),
+        (ThriftCheck("ping", "header"), headed(BINARY_CALL), headed(BINARY_EXCEPTION), BAD),
+        (ThriftCheck("ping", "header", "compact"), headed(COMPACT_CALL, 2), headed(COMPACT_REPLY + b"\0", 2), Result()),
+        (ThriftCheck("ping", "header"), headed(BINARY_CALL), frame(b"HTTP/1.1 400 Bad Request"), Result(NETWORK)),
     ],
 )
 def test_thrift_wants_a_reply_without_an_exception(check: ThriftCheck, call: bytes, answer: bytes, result: Result) -> None:

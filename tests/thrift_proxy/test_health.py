@@ -32,11 +32,21 @@ def wait_for(proxy: mesh.Proxy, stat: str, value: int) -> None:
     until(lambda: proxy.stats.get(stat) == value, f"{stat} == {value}", LIMIT_S)
 
 
-@pytest.mark.parametrize(("transport", "protocol"), [("framed", "binary"), ("unframed", "compact")])
+WAYS = [
+    ("framed", "binary"),
+    ("framed", "binary/non-strict"),
+    ("unframed", "compact"),
+    ("header", "binary"),
+    ("header", "compact"),
+]
+
+
+@pytest.mark.parametrize(("transport", "protocol"), WAYS)
 def test_a_host_whose_check_fails_is_not_called(transport: str, protocol: str) -> None:
-    with Server() as server:
-        good = cluster("good", server.port, health_checks=[check("ping", transport, protocol)], **NO_PANIC)
-        bad = cluster("bad", server.port, health_checks=[check("exc", transport, protocol)], **NO_PANIC)
+    way: dict[str, Any] = {"transport": transport, "protocol": protocol}
+    with Server(transport, protocol) as server:
+        good = cluster("good", server.port, health_checks=[check("ping", transport, protocol)], **way, **NO_PANIC)
+        bad = cluster("bad", server.port, health_checks=[check("exc", transport, protocol)], **way, **NO_PANIC)
         routes = [route("bad", "lost"), route("good")]
         with mesh.Proxy(bootstrap([listener("main", 0, routes)], [good, bad]), concurrency=1) as proxy:
             wait_for(proxy, "cluster.good.membership_healthy", 1)

@@ -58,8 +58,8 @@ SINK_TYPES = {FILE_SINK.message: True}
 HTTP1, HTTP2 = 0, 1
 BODYLESS = ("GET", "HEAD", "DELETE", "TRACE")
 NO_TRAFFIC_MS = 60_000
-TRANSPORTS = {0: "framed", 1: "framed", 2: "unframed", 3: "header"}
-PROTOCOLS = {0: "binary", 1: "binary", 2: "lax_binary", 3: "compact"}
+THRIFT_TRANSPORTS = {1: "framed", 2: "unframed", 3: "header"}
+THRIFT_PROTOCOLS = {1: "binary", 2: "binary/non-strict", 3: "compact"}
 
 
 def lower_all(items: Any, low: Lowering, path: str) -> HealthCheck | None:
@@ -208,11 +208,13 @@ def _custom(message: Any, low: Lowering, path: str) -> RedisCheck | ThriftCheck 
         REDIS.check(settings, low.report, at)
         return RedisCheck(settings.key)
     THRIFT.check(settings, low.report, at)
-    if settings.transport not in TRANSPORTS or settings.transport == 3:
-        low.refuse(join(at, "transport"), "FRAMED and UNFRAMED are accepted")
-    if settings.protocol not in (0, 1, 3):
-        low.refuse(join(at, "protocol"), "BINARY and COMPACT are accepted")
-    return ThriftCheck(settings.method_name, TRANSPORTS.get(settings.transport, "framed"), PROTOCOLS.get(settings.protocol, "binary"))
+    transport, protocol = THRIFT_TRANSPORTS.get(settings.transport), THRIFT_PROTOCOLS.get(settings.protocol)
+    if transport is None:
+        low.refuse(join(at, "transport"), "FRAMED, UNFRAMED and HEADER are accepted")
+    if protocol is None or (transport == "header" and protocol == "binary/non-strict"):
+        header = transport == "header"
+        low.refuse(join(at, "protocol"), f"BINARY{'' if header else ', LAX_BINARY'} and COMPACT are accepted")
+    return ThriftCheck(settings.method_name, transport or "framed", protocol or "binary")
 
 
 def _event_log(message: Any, low: Lowering, path: str) -> str:

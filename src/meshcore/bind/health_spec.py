@@ -57,7 +57,8 @@ class RedisCheck:
 
 @record
 class ThriftCheck:
-    """A call of `method_name` without arguments. `transport`: framed | unframed | header. `protocol`: binary | compact."""
+    """A call of `method_name` without arguments. `transport`: framed | unframed | header. `protocol`: binary | binary/non-strict |
+    compact."""
 
     method_name: str
     transport: str = "framed"
