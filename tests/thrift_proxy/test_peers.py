@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import queue
 import socket
 import threading
@@ -16,8 +17,9 @@ from thrift.protocol.TMultiplexedProtocol import TMultiplexedProtocol
 from thrift.Thrift import TApplicationException
 from thrift.transport.TSocket import TSocket
 from thrift.transport.TTransport import TTransportException
-from thriftpy2.protocol import TBinaryProtocolFactory, TCompactProtocolFactory
+from thriftpy2.protocol import TBinaryProtocolFactory, TCompactProtocolFactory, TMultiplexedProtocolFactory
 from thriftpy2.rpc import make_client
+from thriftpy2.thrift import TApplicationException as PyApplicationException
 from thriftpy2.thrift import TProcessor
 from thriftpy2.transport import TBufferedTransportFactory, TFramedTransportFactory
 from thriftpy2.transport import TSocket as PySocket
@@ -31,12 +33,13 @@ from tests.thrift_proxy.talk import LIMIT_S, bootstrap, cluster, listener
 pytestmark = pytest.mark.slow
 
 Way = tuple[str, str]
-PY_WAYS = {
-    ("framed", "binary"): (TFramedTransportFactory, TBinaryProtocolFactory),
-    ("framed", "compact"): (TFramedTransportFactory, TCompactProtocolFactory),
-    ("unframed", "binary"): (TBufferedTransportFactory, TBinaryProtocolFactory),
-    ("unframed", "compact"): (TBufferedTransportFactory, TCompactProtocolFactory),
+PY_TRANSPORTS = {"framed": TFramedTransportFactory(), "unframed": TBufferedTransportFactory()}
+PY_PROTOCOLS = {
+    "binary": TBinaryProtocolFactory(),
+    "binary/non-strict": TBinaryProtocolFactory(strict_read=False, strict_write=False),
+    "compact": TCompactProtocolFactory(),
 }
+PY_WAYS: list[Way] = list(itertools.product(PY_TRANSPORTS, PY_PROTOCOLS))
 
 
 class Peer:
@@ -88,10 +91,8 @@ def apache_server(service: ModuleType, handler: Handler, way: Way) -> Peer:
 
 
 def thriftpy_server(service: Any, handler: Handler, way: Way) -> Peer:
-    transports, protocols = PY_WAYS[way]
-
     def serve(wire: socket.socket) -> None:
-        protocol = protocols().get_protocol(transports().get_transport(PySocket(sock=wire)))
+        protocol = PY_PROTOCOLS[way[1]].get_protocol(PY_TRANSPORTS[way[0]].get_transport(PySocket(sock=wire)))
         processor = TProcessor(service, handler)
         while True:
             processor.process(protocol, protocol)
@@ -119,26 +120,32 @@ def apache(service: ModuleType) -> Handler:
 
 
 @pytest.fixture(scope="module")
-def proxy(service: ModuleType, python_service: Any, apache: Handler) -> Iterator[mesh.Proxy]:
-    """A listener for each way, clusters for each way of each library, reached by the name of a multiplexed service."""
-    python = Handler(python_service)
+def python(python_service: Any) -> Handler:
+    return Handler(python_service)
+
+
+@pytest.fixture(scope="module")
+def proxy(service: ModuleType, python_service: Any, apache: Handler, python: Handler) -> Iterator[mesh.Proxy]:
+    """A listener for each way, clusters for each way of each library, reached by the name of a multiplexed service; and clusters that
+    answer nothing, each for a reason of its own."""
     servers = {f"apache_{named(way)}": (apache_server(service, apache, way), way) for way in PAIRS}
     servers |= {f"python_{named(way)}": (thriftpy_server(python_service.Directory, python, way), way) for way in PY_WAYS}
     clusters = [cluster(name, peer.port, transport=way[0], protocol=way[1]) for name, (peer, way) in servers.items()]
     routes = [{"match": {"service_name": name}, "route": {"cluster": name, "strip_service_name": True}} for name in servers]
-    # thriftpy2's clients are not multiplexed here: the way that they speak leads to Apache's server.
-    listeners = [listener(f"multi_{named(way)}", 0, routes, *way) for way in PAIRS]
-    plain = [{"match": {"method_name": ""}, "route": {"cluster": "apache_header_compact"}}]
-    listeners += [listener(f"plain_{named(way)}", 0, plain, *way) for way in PY_WAYS]
+    routes += [{"match": {"service_name": name}, "route": {"cluster": name}} for name in ("lost", "empty", "full", "gone")]
+    no_room = {"circuit_breakers": {"thresholds": [{"max_connections": 0, "max_pending_requests": 0}]}}
+    hangs_up = Peer(lambda wire: None)
+    clusters += [cluster("empty"), cluster("full", hangs_up.port, **no_room), cluster("gone", hangs_up.port)]
+    listeners = [listener(named(way), 0, routes, *way) for way in PAIRS]
     with mesh.Proxy(bootstrap(listeners, clusters), concurrency=1) as running:
         yield running
-    for peer, _ in servers.values():
+    for peer in (*(peer for peer, _ in servers.values()), hangs_up):
         peer.listener.close()
 
 
 @contextlib.contextmanager
 def apache_client(proxy: mesh.Proxy, service: ModuleType, way: Way, to: str) -> Iterator[Any]:
-    transport = TSocket("127.0.0.1", proxy.listeners[f"multi_{named(way)}"].port)
+    transport = TSocket("127.0.0.1", proxy.listeners[named(way)].port)
     transport.setTimeout(LIMIT_S * 1000)
     transport.open()
     try:
@@ -147,47 +154,92 @@ def apache_client(proxy: mesh.Proxy, service: ModuleType, way: Way, to: str) -> 
         transport.close()
 
 
-def works(client: Any, unknown: type[Exception]) -> None:
+@contextlib.contextmanager
+def thriftpy_client(proxy: mesh.Proxy, service: Any, way: Way, to: str) -> Iterator[Any]:
+    client: Any = make_client(
+        service.Directory,
+        "127.0.0.1",
+        proxy.listeners[named(way)].port,
+        proto_factory=TMultiplexedProtocolFactory(PY_PROTOCOLS[way[1]], to),  # type: ignore[arg-type]
+        trans_factory=PY_TRANSPORTS[way[0]],
+        timeout=int(LIMIT_S * 1000),
+    )
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def works(client: Any, types: Any, handler: Handler, who: str) -> None:
     person = client.find(7, "Ada")
     assert (person.id, person.name, person.weight, person.tags) == (7, "Ada", 61.5, ["a", "b"])
     assert (person.scores, person.active) == ({"chess": -1}, True)
-    with pytest.raises(unknown) as caught:
+    with pytest.raises(types.Unknown) as caught:
         client.find(7, "Eve")
-    assert caught.value.name == "Eve"  # type: ignore[attr-defined]
+    assert caught.value.name == "Eve"
     client.ping()
+    client.note(who)
+    assert handler.notes.get(timeout=LIMIT_S) == who
 
 
 @pytest.mark.parametrize("up", PAIRS, ids=named)
 @pytest.mark.parametrize("down", PAIRS, ids=named)
 def test_apaches_client_calls_apaches_server(proxy: mesh.Proxy, service: ModuleType, apache: Handler, down: Way, up: Way) -> None:
     with apache_client(proxy, service, down, f"apache_{named(up)}") as client:
-        works(client, service.Unknown)
-        client.note(f"{down} {up}")
-        assert apache.notes.get(timeout=LIMIT_S) == f"{down} {up}"
+        works(client, service, apache, f"{down} {up}")
 
 
 @pytest.mark.parametrize("up", PY_WAYS, ids=named)
-def test_apaches_client_calls_a_server_of_thriftpy2(proxy: mesh.Proxy, service: ModuleType, up: Way) -> None:
-    with apache_client(proxy, service, ("header", "compact"), f"python_{named(up)}") as client:
-        works(client, service.Unknown)
-
-
-@pytest.mark.parametrize("down", PY_WAYS, ids=named)
-def test_a_client_of_thriftpy2_calls_apaches_server(proxy: mesh.Proxy, python_service: Any, down: Way) -> None:
-    transports, protocols = PY_WAYS[down]
-    port = proxy.listeners[f"plain_{named(down)}"].port
-    client = make_client(
-        python_service.Directory, "127.0.0.1", port, proto_factory=protocols(), trans_factory=transports(), timeout=int(LIMIT_S * 1000)
-    )
-    try:
-        works(client, python_service.Unknown)
-    finally:
-        client.close()
-
-
 @pytest.mark.parametrize("down", PAIRS, ids=named)
-def test_an_exception_of_the_proxy_is_raised_by_apaches_client(proxy: mesh.Proxy, service: ModuleType, down: Way) -> None:
-    with apache_client(proxy, service, down, "nobody") as client:
-        with pytest.raises(TApplicationException, match="no route for method 'nobody:ping'") as caught:
+def test_apaches_client_calls_a_server_of_thriftpy2(proxy: mesh.Proxy, service: ModuleType, python: Handler, down: Way, up: Way) -> None:
+    with apache_client(proxy, service, down, f"python_{named(up)}") as client:
+        works(client, service, python, f"{down} {up}")
+
+
+@pytest.mark.parametrize("up", PAIRS, ids=named)
+@pytest.mark.parametrize("down", PY_WAYS, ids=named)
+def test_a_client_of_thriftpy2_calls_apaches_server(proxy: mesh.Proxy, python_service: Any, apache: Handler, down: Way, up: Way) -> None:
+    with thriftpy_client(proxy, python_service, down, f"apache_{named(up)}") as client:
+        works(client, python_service, apache, f"{down} {up}")
+
+
+@pytest.mark.parametrize("up", PY_WAYS, ids=named)
+@pytest.mark.parametrize("down", PY_WAYS, ids=named)
+def test_a_client_of_thriftpy2_calls_its_own_server(proxy: mesh.Proxy, python_service: Any, python: Handler, down: Way, up: Way) -> None:
+    with thriftpy_client(proxy, python_service, down, f"python_{named(up)}") as client:
+        works(client, python_service, python, f"{down} {up}")
+
+
+# What keeps a call from being answered, TApplicationException's number for it, and what it says.
+EXCEPTIONS = pytest.mark.parametrize(
+    ("to", "number", "says"),
+    [
+        ("nobody", TApplicationException.UNKNOWN_METHOD, "no route for method 'nobody:ping'"),
+        ("lost", TApplicationException.INTERNAL_ERROR, "unknown cluster 'lost'"),
+        ("empty", TApplicationException.INTERNAL_ERROR, "no healthy upstream for 'empty'"),
+        ("full", TApplicationException.INTERNAL_ERROR, "too many connections"),
+        ("gone", TApplicationException.INTERNAL_ERROR, "remote connection failure"),
+    ],
+)
+
+
+@EXCEPTIONS
+@pytest.mark.parametrize("down", PAIRS, ids=named)
+def test_an_exception_of_the_proxy_is_raised_by_apaches_client(
+    proxy: mesh.Proxy, service: ModuleType, down: Way, to: str, number: int, says: str
+) -> None:
+    with apache_client(proxy, service, down, to) as client:
+        with pytest.raises(TApplicationException, match=says) as caught:
             client.ping()
-        assert caught.value.type == TApplicationException.UNKNOWN_METHOD
+        assert caught.value.type == number
+
+
+@EXCEPTIONS
+@pytest.mark.parametrize("down", PY_WAYS, ids=named)
+def test_an_exception_of_the_proxy_is_raised_by_a_client_of_thriftpy2(
+    proxy: mesh.Proxy, python_service: Any, down: Way, to: str, number: int, says: str
+) -> None:
+    with thriftpy_client(proxy, python_service, down, to) as client:
+        with pytest.raises(PyApplicationException, match=says) as caught:
+            client.ping()
+        assert caught.value.type == number
