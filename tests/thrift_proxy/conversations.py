@@ -165,11 +165,23 @@ KEEP_OPEN = {
         }
     ]
 }
+LOST = (route("gone", "lost"),)
+NO_HOST = {"load_assignment": {"cluster_name": "nobody"}}
+NO_ROOM = {"circuit_breakers": {"thresholds": [{"max_pending_requests": 0}]}}
 LAX = ("framed", "binary/non-strict")
 HEADER = ("header", "binary")
 KA = ((b"ka", b"v"), (b"x-more", b"2"))
 STRIP = {"match": {"service_name": "people"}, "route": {"cluster": "strip", "strip_service_name": True}}
 BY_HEADER = {"match": {"method_name": ""}, "route": {"cluster_header": "X-Cluster"}}
+WEIGHTS = [{"name": "weighted", "weight": 1}, {"name": "weighted", "weight": 2}]
+WEIGHTED = {"match": {"method_name": ""}, "route": {"weighted_clusters": {"clusters": WEIGHTS}}}
+WEIGHTED_LOST = {"match": {"method_name": ""}, "route": {"weighted_clusters": {"clusters": [{"name": "gone", "weight": 1}]}}}
+MATCHES = [{"name": "ka", "string_match": {"exact": "v"}}, {"name": "x-none", "present_match": True, "invert_match": True}]
+BY_HEADERS = {"match": {"method_name": "add", "headers": MATCHES}, "route": {"cluster": "gone"}}
+INVERTED = {"match": {"service_name": "people", "invert": True}, "route": {"cluster": "gone"}}
+SUBSETS = {"lb_subset_config": {"fallback_policy": "NO_FALLBACK", "subset_selectors": [{"keys": ["v"]}]}}
+IN_SUBSET = route("subset", "add", metadata_match={"filter_metadata": {"envoy.lb": {"v": "a"}}})
+NOT_IN_SUBSET = route("subset", "q", metadata_match={"filter_metadata": {"envoy.lb": {"v": "b"}}})
 PATHS = [
     Case(f"{down[0]}_{down[1]}_to_{up[0]}_{up[1]}", asks("add", "err", "exc", "void", fields=NESTED), down, up, speaks=up)
     for down, up in itertools.product(WAYS, WAYS)
@@ -184,12 +196,12 @@ MORE = [
     Case("headers", asks("add", headers=KA), HEADER),
     Case("headers_lost", asks("add", headers=KA), HEADER, ("framed", "binary")),
     Case("no_route", asks("nothing")),
-    Case("no_cluster", asks("lost"), routes=(route("gone", "lost"),)),
+    Case("no_cluster", asks("lost"), routes=LOST),
     Case("no_host", asks("nobody"), routes=(route("none", "nobody"),)),
     Case("no_listener", asks("nobody"), routes=(route("dead", "nobody"),)),
     Case("no_listener_open", asks("nobody"), routes=(route("dead", "nobody"),), listener=KEEP_OPEN),
-    Case("no_cluster_header_transport", asks("lost"), HEADER, routes=(route("gone", "lost"),)),
-    Case("no_cluster_compact", asks("lost"), WAYS[3], routes=(route("gone", "lost"),)),
+    Case("no_cluster_header_transport", asks("lost"), HEADER, routes=LOST),
+    Case("no_cluster_compact", asks("lost"), WAYS[3], routes=LOST),
     Case("hangs_up", asks("add", "close")),
     Case("hangs_up_open", asks("add", "close"), listener=KEEP_OPEN),
     Case("hangs_up_in_head", asks("half")),
@@ -198,12 +210,26 @@ MORE = [
     Case("answers_with_a_call", asks("call")),
     Case("answers_by_another_name", asks("other")),
     Case("oneway", sends(of("add", type="oneway"), of("add", 6), replies=1)),
-    Case("oneway_lost", sends(of("lost", type="oneway"), replies=0), routes=(route("gone", "lost"),)),
+    Case("oneway_lost", sends(of("lost", type="oneway"), replies=0), routes=LOST),
+    Case("oneway_no_host", sends(of("add", type="oneway"), replies=0), cluster=NO_HOST),
+    Case("oneway_no_listener", sends(of("nobody", type="oneway"), replies=0), routes=(route("dead", "nobody"),)),
+    Case("oneway_no_room", sends(of("add", type="oneway"), replies=0), cluster=NO_ROOM),
+    Case("no_host_of_its_own", asks("add"), cluster=NO_HOST),
+    Case("no_route_open", asks("nothing"), listener=KEEP_OPEN),
+    Case("no_cluster_open", asks("lost"), routes=LOST, listener=KEEP_OPEN),
+    Case("no_host_open", asks("nobody"), routes=(route("none", "nobody"),), listener=KEEP_OPEN),
+    Case("oneway_lost_open", sends(of("lost", type="oneway"), replies=0), routes=LOST, listener=KEEP_OPEN),
+    Case("lost_open_unframed", asks("lost"), WAYS[2], routes=LOST, listener=KEEP_OPEN),
+    Case("lost_open_converted", asks("lost", fields=NESTED), up=WAYS[1], routes=LOST, listener=KEEP_OPEN, speaks=WAYS[1]),
+    Case("maintained", asks("add")),
+    Case("maintained_header", asks("add", headers=KA), HEADER),
+    Case("maintained_open", asks("add"), listener=KEEP_OPEN),
+    Case("maintained_oneway", sends(of("add", type="oneway"), replies=0)),
     Case("two_at_once", overtakes(6)),
     Case("two_alike", overtakes(5)),
-    Case("behind_a_failure", sends(of("lost", 5), of("add", 6), replies=1), routes=(route("gone", "lost"),)),
+    Case("behind_a_failure", sends(of("lost", 5), of("add", 6), replies=1), routes=LOST),
     Case("last_call", asks("add", "add"), listener={"max_requests_per_connection": 2}),
-    Case("no_room", asks("add"), cluster={"circuit_breakers": {"thresholds": [{"max_pending_requests": 0}]}}),
+    Case("no_room", asks("add"), cluster=NO_ROOM),
     Case("few_requests", asks("add"), cluster={"circuit_breakers": {"thresholds": [{"max_requests": 0}]}}),
     Case("short_lives", asks("add", "add"), cluster={"max_requests_per_connection": 1}),
     Case("upstream_drains", asks("drain"), HEADER),
@@ -214,6 +240,18 @@ MORE = [
     Case("half_closes", half_closes),
     Case("junk_behind_a_call", goes_mad(b"\xff\xff\xff\xff" * 8)),
     Case("http", sends(lambda side: b"GET / HTTP/1.1\r\nhost: a\r\n\r\n", replies=0)),
+    Case("no_name", asks("")),
+    Case("long_name", asks("m" * 700)),
+    Case("long_name_lost", asks("m" * 700), routes=(route("gone", "m" * 700),)),
+    Case("odd_seqids", sends(of("add", -1), of("add", 0), of("add", -(1 << 31)), of("add", (1 << 31) - 1), replies=4)),
+    Case("says_drain", asks("add", headers=((b":drain", b"true"), *KA)), HEADER),
+    Case("says_twice", asks("add", headers=((b"ka", b"1"), (b"ka", b"2"), (b"Ka", b"3"))), HEADER),
+    Case("nothing_in_it", asks("add", fields={})),
+    Case("weighted", asks("add", "err"), routes=(WEIGHTED,)),
+    Case("weighted_lost", asks("add"), routes=(WEIGHTED_LOST,)),
+    Case("by_headers", asks("add", headers=KA), HEADER, routes=(BY_HEADERS,)),
+    Case("subset", asks("add", "q"), routes=(IN_SUBSET, NOT_IN_SUBSET), cluster=SUBSETS, labels={"v": "a"}),
+    Case("inverted", asks("add", "err"), routes=(INVERTED,)),
     broken("no_message_type", raw(lambda data: data.replace(b"\x80\x01\0\x01", b"\x80\x01\0\x07")), replies=0),
     broken("frame_of_nothing", raw(lambda data: b"\0\0\0\0" + data[4:]), replies=0),
     broken("trailing_bytes", raw(lambda data: (len(data) - 3).to_bytes(4, "big") + data[4:] + b"\0")),

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from mesh.codec.thrift import Type
-from tests.thrift_proxy.conversations import Case, Side, Talk, asks, seen
+from tests.thrift_proxy.conversations import SUBSETS, Case, Side, Talk, asks, seen
 from tests.thrift_proxy.talk import route
 
 PACKAGE = "type.googleapis.com/envoy.extensions.filters.network.thrift_proxy."
 ROUTER = {"name": "router", "typed_config": {"@type": f"{PACKAGE}router.v3.Router"}}
 HEADER = ("header", "binary")
-SUBSETS = {"lb_subset_config": {"fallback_policy": "NO_FALLBACK", "subset_selectors": [{"keys": ["v"]}]}}
 UPPER = {"pattern": {"regex": "^v([0-9]+)$"}, "substitution": "version-\\1"}
 LB = {"metadata_namespace": "envoy.lb", "key": "v"}
 
@@ -130,6 +129,11 @@ CASES = [
     Case("letter_case", asks("add", headers=((b"X-Mixed", b"Va"), (b"plain", b"b"))), HEADER, listener={"header_keys_preserve_case": True}),
     Case("letter_case_lost", asks("add", headers=((b"X-Mixed", b"Va"),)), HEADER),
     Case("mirror_lost", asks("add"), routes=(route("mirror_lost", "add", request_mirror_policies=[{"cluster": "gone"}]),)),
+    Case(
+        "mirror_maintained",
+        asks("add"),
+        routes=(route("mirror_maintained", "add", request_mirror_policies=[{"cluster": "maintained"}]),),
+    ),
     Case("mirrored", arrives_twice, routes=(route("mirrored", "add", request_mirror_policies=[{"cluster": "mirrored"}]),)),
     Case(
         "mirrored_by_key",

@@ -55,6 +55,7 @@ REFUSED = (
 CHOSEN = {
     **{name: {"stats": STUCK} for name in REFUSED},
     "trailing_bytes": dict.fromkeys(("answers", "arrived", "stats", "lines"), UNREAD),
+    "oneway_no_room": dict.fromkeys(("answers", "stats", "lines"), "Envoy ends the connection at the call behind it, as broken"),
     "answers_with_junk": {"answers": "the codec's own word for the error"},
 }
 
@@ -71,7 +72,9 @@ def config(case_ports: dict[str, int], servers: dict[str, Server], limiter: Limi
         if case.labels:
             made["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["metadata"] = {"filter_metadata": {"envoy.lb": case.labels}}
         clusters.append(made)
-    return bootstrap(listeners, clusters)
+    maintained = {case.name: 100 for case in CASES if case.name.startswith("maintained")}
+    runtime = {"layers": [{"name": "static", "static_layer": {"upstream": {"maintenance_mode": maintained}}}]}
+    return bootstrap(listeners, clusters) | {"layered_runtime": runtime}
 
 
 def line_format(case: Case) -> dict[str, Any]:

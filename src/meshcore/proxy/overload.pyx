@@ -1,8 +1,7 @@
 """Overload of a cluster; see overload.pxd for the law."""
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport uint64_t
 from libc.string cimport memset
 
-from meshcore.base.atomics cimport atomic_load
 from meshcore.base.random cimport random_u64
 from meshcore.base.runtime cimport runtime_integer
 from meshcore.base.span cimport Span, span
@@ -36,7 +35,7 @@ cdef void refuse(Stream *stream, uint64_t flag, Span details, Span body, Span he
 
 
 cdef bint under_maintenance(Stream *stream, ClusterLocal *cluster) noexcept nogil:
-    if <int64_t>(random_u64(&stream.engine.loop.random) % ALL) >= atomic_load(&cluster.conf.maintenance):
+    if not overload_maintains(stream.engine, cluster):
         return False
     count(stream, CLUSTER_RQ_MAINTENANCE_MODE, 1)
     refuse(stream, FLAG_UO, span(b"maintenance_mode", 16), span(b"maintenance mode", 16), span(b"x-envoy-overloaded", 18))
@@ -59,6 +58,6 @@ cdef bint dropped(Stream *stream, ClusterLocal *cluster) noexcept nogil:
 
 
 cdef bint overload_refuses(Stream *stream, ClusterLocal *cluster) noexcept nogil:
-    if atomic_load(&cluster.conf.maintenance) > 0 and under_maintenance(stream, cluster):
+    if under_maintenance(stream, cluster):
         return True
     return cluster.conf.drop_share > 0 and dropped(stream, cluster)

@@ -138,7 +138,7 @@ cdef void fail(ThriftCall *call, uint8_t event, uint8_t reason, Span subject) no
     cdef uint8_t acts = thrift_call_happens(&call.state, event)
     if acts == ACT_NONE:
         return
-    if conf_of(down).stays_open and (event == CALL_CONNECT_FAILED or event == CALL_UPSTREAM_CLOSED):
+    if conf_of(down).stays_open and (event == CALL_REFUSED or event == CALL_CONNECT_FAILED or event == CALL_UPSTREAM_CLOSED):
         acts &= ~<uint8_t>ACT_CLOSE
     if acts & ACT_DROP:
         drop(call)

@@ -3,8 +3,8 @@ from meshcore.proxy.thrift.objects cimport ThriftCall
 
 cdef void charge_cluster(ThriftCall *call, int stat) noexcept nogil
 cdef void charge_request(ThriftCall *call) noexcept nogil                     # a cluster was found for it
-# An exception of our own instead of a reply; `reason`: CLUSTER_THRIFT_LOCAL_*, 0: none of them.
-cdef void charge_local(ThriftCall *call, int reason) noexcept nogil
+cdef void charge_local(ThriftCall *call, int reason) noexcept nogil           # an exception of our own; CLUSTER_THRIFT_LOCAL_*
+cdef void charge_refused(ThriftCall *call) noexcept nogil                     # the same, before it had a host
 cdef void charge_reply(ThriftCall *call, bint draining) noexcept nogil
 cdef void charge_broken(ThriftCall *call) noexcept nogil                      # a reply that is none
 cdef void charge_time(ThriftCall *call) noexcept nogil                        # since its last byte went out; once

@@ -36,8 +36,13 @@ cdef void charge_request(ThriftCall *call) noexcept nogil:
 cdef void charge_local(ThriftCall *call, int reason) noexcept nogil:
     charge_cluster(call, CLUSTER_THRIFT_RS_EXCEPTION)
     charge_cluster(call, CLUSTER_THRIFT_RS_EXCEPTION_LOCAL)
-    if reason != 0:
-        charge_cluster(call, reason)
+    charge_cluster(call, reason)
+
+
+cdef void charge_refused(ThriftCall *call) noexcept nogil:
+    if call.request.envelope.type == THRIFT_CALL:
+        charge_cluster(call, CLUSTER_THRIFT_RS_EXCEPTION)
+        charge_cluster(call, CLUSTER_THRIFT_RS_EXCEPTION_LOCAL)
 
 
 cdef void judge(ThriftCall *call, uint16_t status) noexcept nogil:

@@ -14,9 +14,10 @@ from meshcore.observe.metadata cimport metadata_find
 from meshcore.proxy.aggregate cimport aggregate_choose
 from meshcore.proxy.engine cimport engine_find_cluster
 from meshcore.proxy.objects cimport *
+from meshcore.proxy.overload cimport overload_maintains
 from meshcore.proxy.thrift.call cimport *
 from meshcore.proxy.thrift.call_life cimport call_fail_protocol, call_hold_conf, call_refuse
-from meshcore.proxy.thrift.charge cimport charge_cluster, charge_local, charge_request
+from meshcore.proxy.thrift.charge cimport charge_cluster, charge_refused, charge_request
 from meshcore.proxy.thrift.local_reply cimport *
 from meshcore.proxy.thrift.message cimport converts, message_convert, message_limits
 from meshcore.proxy.thrift.objects cimport *
@@ -65,13 +66,17 @@ cdef void router_route(ThriftCall *call, uint64_t size) noexcept nogil:
     if call.route.mirrors_len > 0 or conf_of(call.down).retry != NULL:
         call_hold_conf(call)
     charge_request(call)
+    if overload_maintains(engine, call.cluster):
+        charge_refused(call)
+        refuse(call, THRIFT_MAINTENANCE, REASON_MAINTENANCE, name)
+        return
     criteria = call.route.criteria if call.choice == NULL else call.choice.criteria
     if call.metadata.namespaces != NULL:
         criteria = criteria_merge(criteria, metadata_find(&call.metadata, span(b"envoy.lb", 8), NULL, 0), &call.arena)
     call.criteria = criteria
     if not router_choose_host(call, criteria):
         charge_cluster(call, CLUSTER_CX_NONE_HEALTHY)
-        charge_local(call, 0)
+        charge_refused(call)
         refuse(call, THRIFT_NO_HEALTHY_UPSTREAM, REASON_NO_HEALTHY_UPSTREAM, name)
         return
     call.called = request.envelope.name

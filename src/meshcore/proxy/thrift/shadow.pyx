@@ -17,8 +17,9 @@ from meshcore.conf.stat_ids cimport *
 from meshcore.observe.counters cimport stat_inc
 from meshcore.proxy.engine cimport cluster_unuse
 from meshcore.proxy.objects cimport *
+from meshcore.proxy.overload cimport overload_maintains
 from meshcore.proxy.thrift.call cimport *
-from meshcore.proxy.thrift.charge cimport charge_cluster, charge_local, charge_reply, charge_request, charge_time
+from meshcore.proxy.thrift.charge cimport charge_cluster, charge_refused, charge_reply, charge_request, charge_time
 from meshcore.proxy.thrift.message cimport *
 from meshcore.proxy.thrift.objects cimport *
 from meshcore.proxy.thrift.pool cimport pool_cancel, pool_request
@@ -113,9 +114,14 @@ cdef bint submit(ThriftCall *call, ClusterLocal *cluster) noexcept nogil:
         shadow_free(shadow)
         return False
     charge_request(shadow)
+    if overload_maintains(call.engine, cluster):
+        charge_refused(shadow)
+        count(call, THRIFT_MAINTENANCE)
+        shadow_free(shadow)
+        return False
     if not router_choose_host(shadow, NULL):
         charge_cluster(shadow, CLUSTER_CX_NONE_HEALTHY)
-        charge_local(shadow, 0)
+        charge_refused(shadow)
         count(call, THRIFT_NO_HEALTHY_UPSTREAM)
         shadow_free(shadow)
         return False
