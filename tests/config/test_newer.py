@@ -96,6 +96,7 @@ def test_every_extension_that_has_a_table_is_suggested() -> None:
         "CertificateValidationContext", "SubjectAltNameMatcher", "SetCurrentClientCertDetails", "Secret", "SdsSecretConfig", "TlsKeyLog",
         "set_metadata.v3.Metadata", "FilterStateValue", "Overrides", "GradientControllerConfig",
         "ThriftFilter", "RouteConfiguration", "thrift_proxy.v3.Route", "RouteMatch", "RouteAction", "WeightedCluster",
+        "ScopedRoutes", "ScopedRouteConfigurationsList", "ScopedRds",
     )  # fmt: skip
     plain = {name for name in extensions if not name.endswith(parts)}
     assert plain <= set(IMPLEMENTED_TYPES)

@@ -1,4 +1,4 @@
-"""The parts of a config dump that come from discovery: clusters, listeners and routes with the version of their response.
+"""The parts of a config dump that come from discovery: clusters, listeners, routes and scopes with the version of their response.
 
 Reads the resources of a proxy (mesh.xds.running.Resources), which are replaced and never changed. Called by dump_sections.py on the pages'
 thread."""
@@ -38,4 +38,13 @@ def fill_routes(dump: Any, resources: Any, wants: Any) -> None:
         if wants(source.name):
             entry = dump.dynamic_route_configs.add(version_info=taken.version)
             entry.route_config.Pack(taken.message, deterministic=True)
+            stamp(entry.last_updated, taken.updated_at)
+
+
+def fill_scopes(dump: Any, resources: Any, wants: Any) -> None:
+    for source, taken in sorted(resources.scopes.items(), key=lambda item: str(item[0].name)):
+        if wants(source.name):
+            entry = dump.dynamic_scoped_route_configs.add(name=source.name, version_info=taken.version)
+            for message in taken.message:
+                entry.scoped_route_configs.add().Pack(message, deterministic=True)
             stamp(entry.last_updated, taken.updated_at)

@@ -37,18 +37,19 @@ def sections(proxy: Any, name_regex: re.Pattern[str] | None, include_eds: bool) 
         endpoints = shared.EndpointsConfigDump()
         if include_eds:
             fill_endpoints(endpoints, static, running, wants)
-        listeners, routes = shared.ListenersConfigDump(), shared.RoutesConfigDump()
+        listeners, routes, scopes = shared.ListenersConfigDump(), shared.RoutesConfigDump(), shared.ScopedRoutesConfigDump()
         for message, updated in published_listeners(proxy, static, running):
             if wants(message.name):
                 entry = listeners.static_listeners.add()
                 entry.listener.Pack(message, deterministic=True)
                 stamp(entry.last_updated, updated)
-            fill_routes(routes, message, updated, wants)
+            fill_routes(routes, scopes, message, updated, wants)
         if proxy.resources is not None:
             dump_dynamic.fill_clusters(clusters, proxy.resources, wants)
             dump_dynamic.fill_listeners(listeners, proxy.resources, wants)
             dump_dynamic.fill_routes(routes, proxy.resources, wants)
-    found = [first, clusters, *([endpoints] if include_eds else []), listeners, shared.ScopedRoutesConfigDump(), routes]
+            dump_dynamic.fill_scopes(scopes, proxy.resources, wants)
+    found = [first, clusters, *([endpoints] if include_eds else []), listeners, scopes, routes]
     return [*found, dumped.SecretsConfigDump()]
 
 
@@ -70,8 +71,8 @@ def published_listeners(proxy: Any, static: Any, running: Any) -> Iterator[tuple
             yield message, live.updated_at
 
 
-def fill_routes(dump: Any, listener: Any, updated: float, wants: Any) -> None:
-    """The route configurations that stand in the connection managers of a listener."""
+def fill_routes(dump: Any, scopes: Any, listener: Any, updated: float, wants: Any) -> None:
+    """The route configurations that stand in the connection managers of a listener, and the scopes."""
     chains = [*listener.filter_chains, *([listener.default_filter_chain] if listener.HasField("default_filter_chain") else [])]
     for chain in chains:
         for item in chain.filters:
@@ -82,6 +83,12 @@ def fill_routes(dump: Any, listener: Any, updated: float, wants: Any) -> None:
                 entry = dump.static_route_configs.add()
                 entry.route_config.Pack(manager.route_config, deterministic=True)
                 stamp(entry.last_updated, updated)
+            scoped = manager.scoped_routes
+            if scoped.HasField("scoped_route_configurations_list") and wants(scoped.name):
+                inline = scopes.inline_scoped_route_configs.add(name=scoped.name)
+                for message in scoped.scoped_route_configurations_list.scoped_route_configurations:
+                    inline.scoped_route_configs.add().Pack(message, deterministic=True)
+                stamp(inline.last_updated, updated)
 
 
 def fill_endpoints(dump: Any, static: Any, running: Any, wants: Any) -> None:

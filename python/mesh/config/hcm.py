@@ -6,7 +6,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.config import access_log, address, config_source, http1, http2, http_filter, local_reply, request_head, route_table
+from mesh.config import (
+    access_log,
+    address,
+    config_source,
+    http1,
+    http2,
+    http_filter,
+    local_reply,
+    request_head,
+    route_table,
+    scoped_routes,
+)
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything, unset
 from mesh.config.lowering import Lowering, each, milliseconds_or, wrapped_or
@@ -16,8 +27,9 @@ PACKAGE = "envoy.extensions.filters.network.http_connection_manager.v3"
 HCM = Fields(
     f"{PACKAGE}.HttpConnectionManager",
     {
-        "codec_type", "stat_prefix", "route_config", "rds", "http_filters", "add_user_agent", "common_http_protocol_options",
-        "http_protocol_options", "http2_protocol_options", "server_name", "server_header_transformation", "scheme_header_transformation",
+        "codec_type", "stat_prefix", "route_config", "rds", "scoped_routes", "http_filters", "add_user_agent",
+        "common_http_protocol_options", "http_protocol_options", "http2_protocol_options", "server_name",
+        "server_header_transformation", "scheme_header_transformation",
         "max_request_headers_kb", "stream_idle_timeout", "request_timeout", "request_headers_timeout", "drain_timeout",
         "delayed_close_timeout", "access_log", "use_remote_address", "xff_num_trusted_hops", "internal_address_config",
         "skip_xff_append", "via", "generate_request_id", "preserve_external_request_id",
@@ -34,10 +46,7 @@ HCM = Fields(
         "path_normalization_options": unset,
         "access_log_options": unset,
     },
-    instead={
-        "http3_protocol_options": "HTTP/1.1 and HTTP/2 are; remove it",
-        "scoped_routes": "put the routes into 'route_config' or use 'rds'",
-    },
+    instead={"http3_protocol_options": "HTTP/1.1 and HTTP/2 are; remove it"},
 )  # fmt: skip
 OPTIONS = Fields(
     "envoy.config.core.v3.HttpProtocolOptions",
@@ -71,11 +80,12 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Hcm:
     options = message.common_http_protocol_options
     OPTIONS.check(options, low.report, at_options)
     _check_values(message, low, path)
+    routes = _routes(message, low, path)
     reply = message.local_reply_config
     at_reply = join(path, "local_reply_config")
     return spec.Hcm(
         stat_prefix=message.stat_prefix,
-        routes=route_table.lower(message.route_config, low, join(path, "route_config")),
+        routes=routes,
         filters=http_filter.lower_all(message.http_filters, low, join(path, "http_filters")),
         http1=http1.lower(message.http_protocol_options, low, join(path, "http_protocol_options")),
         http2=http2.lower(
@@ -137,6 +147,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Hcm:
         else None,
         local_reply_mappers=local_reply.lower_mappers(reply, low, at_reply),
         rds=config_source.lower_rds(message, low, path),
+        srds=scoped_routes.lower_source(message.scoped_routes, routes, low, join(path, "scoped_routes")),
     )
 
 
@@ -147,6 +158,12 @@ def _check_values(message: Any, low: Lowering, path: str) -> None:
     if message.strip_matching_host_port and message.strip_any_host_port:
         text = "'strip_matching_host_port' is set as well, and only one of the two may be"
         low.refuse(join(path, "strip_any_host_port"), text)
+
+
+def _routes(message: Any, low: Lowering, path: str) -> spec.RouteTable:
+    if message.HasField("scoped_routes"):
+        return scoped_routes.lower(message.scoped_routes, low, join(path, "scoped_routes"))
+    return route_table.lower(message.route_config, low, join(path, "route_config"))
 
 
 def _scheme(message: Any, low: Lowering, path: str) -> str:

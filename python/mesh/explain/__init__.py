@@ -9,15 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from mesh.config import Locate
-from mesh.explain import outcome, routing
+from mesh.explain import files, outcome, routing, scopes
 from mesh.explain.model import Explanation, Request, Step
 from meshcore.bind import spec
 from meshcore.bind.record import replace
 from meshcore.bind.route_face import RouteTableFace
 
 __all__ = ["Disagreement", "Explanation", "Request", "Step", "explain", "explain_table"]
-RESOURCE = "resources[0]"
-
 
 
 class Disagreement(AssertionError):
@@ -38,13 +36,19 @@ def explain(
     steps = [Step("listener", f"listener '{chosen.name}'", True, why, f"static_resources.listeners[{index}]")]
     if how:
         steps.append(Step("chain", f"connection manager '{manager.stat_prefix}'", True, how, base))
-    if manager.rds is None:
-        found = explain_table(manager.routes, seen, f"{base}.route_config")
+    if manager.srds is not None:
+        why = f"read from {manager.srds.source.path}"
+        steps.append(Step("scopes", f"scopes '{manager.srds.name}'", True, why, f"{base}.scoped_routes"))
+        scoped = scopes.Files(loaded, manager.srds)
+        found = explain_table(scoped.table, seen, scopes.RESOURCES, scoped.path)
+        locate = scoped.located(locate, found.scope) if locate is not None else None
+    elif manager.rds is None:
+        found = explain_table(manager.routes, seen, f"{base}.{'route_config' if manager.routes.scopes is None else 'scoped_routes'}")
     else:
         steps.append(Step("routes", f"routes '{manager.rds.name}'", True, f"read from {manager.rds.source.path}", f"{base}.rds"))
-        table, response = _table_of_file(loaded, manager.rds)
-        found = explain_table(table, seen, RESOURCE)
-        locate = _of_both(locate, response.locate) if locate is not None else None
+        table, response = files.table(loaded, manager.rds)
+        found = explain_table(table, seen, files.RESOURCE)
+        locate = files.of_both(locate, response.locate) if locate is not None else None
     found.listener, found.steps, found.notes = chosen.name, [*steps, *found.steps], notes + found.notes
     if locate is None:
         return found
@@ -56,22 +60,32 @@ def explain(
     return found
 
 
-def explain_table(table: spec.RouteTable, request: Request, path: str = "route_config") -> Explanation:
-    """The same for one route table, whose field is `path`."""
+def explain_table(
+    table: spec.RouteTable, request: Request, path: str = "route_config", of_scope: scopes.PathOf = scopes.inline_path
+) -> Explanation:
+    """The same for one route table, whose field is `path`; `of_scope` answers the field of the table of one of its scopes."""
     if request.method == "CONNECT":
         # Its target is an authority: there is no path.
         request = replace(request, path="")
     found = Explanation(request, "", [])
+    whole = table
+    if table.scopes is not None:
+        scope, step = scopes.find(table.scopes, request, path, of_scope)
+        found.steps.append(step)
+        if scope is None:
+            _compare(whole, request, None, None)
+            return found
+        table, path, found.scope = scope.routes, step.path, scope.name
     index, step = routing.find_host(table, request, path)
     found.steps.append(step)
     if index is None:
-        _compare(table, request, None, None)
+        _compare(whole, request, None, None)
         return found
     host = table.virtual_hosts[index]
     found.virtual_host = host.name
     position, found.route_path, tried = routing.find_route(table, host, request, step.path)
     found.steps.append(tried)
-    engine = _compare(table, request, host, position)
+    engine = _compare(whole, request, host, position)
     if host.require_tls != "none" and request.scheme != "https":
         found.action, found.facts = "https", outcome.https(table, request)
         found.notes.append(f"the virtual host requires TLS ({host.require_tls.replace('_', ' ')}) and the request came without")
@@ -142,27 +156,6 @@ def _hcm_path(bootstrap: Any, index: int, position: int) -> str:
     chains = bootstrap.static_resources.listeners[index].filter_chains
     chain = f"filter_chains[{position}]" if position < len(chains) else "default_filter_chain"
     return f"static_resources.listeners[{index}].{chain}.filters[0].typed_config"
-
-
-def _of_both(bootstrap: Locate, resource: Locate) -> Locate:
-    return lambda path: resource(path) if path.startswith(RESOURCE) else bootstrap(path)
-
-
-def _table_of_file(loaded: Any, source: spec.RouteSource) -> tuple[spec.RouteTable, Any]:
-    """(the routes of a connection manager that reads them from a file, as they are there now; what was read)."""
-    from mesh.config import route_table
-    from mesh.xds.response import Unreadable, read, single
-
-    try:
-        response = read(source.source.path, "envoy.config.route.v3.RouteConfiguration")
-    except Unreadable as error:
-        raise KeyError(f"{source.source.path}: {error}") from error
-    message = single(response, source.name, lambda found: found.name, "RDS configuration")
-    low = loaded.low.again(response.report())
-    low.cluster_names = frozenset(one.name for one in loaded.plan.clusters)
-    table: spec.RouteTable = route_table.lower(message, low, RESOURCE, validate_by_default=False)
-    low.report.raise_if_any()
-    return table, response
 
 
 def _as_routed(listener: spec.Listener, hcm: spec.Hcm, request: Request) -> tuple[Request, list[str]]:

@@ -41,7 +41,7 @@ class Request:
 class Step:
     """One thing that was looked at: `path` is its field in the configuration, `ok` whether it took the request, `why` says so in words."""
 
-    kind: str  # listener | virtual_host | matcher | entry | route | skipped
+    kind: str  # listener | scope | virtual_host | matcher | entry | route | skipped
     title: str
     ok: bool
     why: str
@@ -72,6 +72,7 @@ class Explanation:
     request: Request
     listener: str
     steps: list[Step]
+    scope: str = ""  # of scoped routes
     virtual_host: str | None = None
     route: int | None = None  # position in the virtual host
     route_name: str = ""
@@ -91,6 +92,7 @@ class Explanation:
             },
             "listener": self.listener,
             "steps": [step.as_tree() for step in self.steps],
+            "scope": self.scope,
             "virtual_host": self.virtual_host,
             "route": self.route,
             "route_name": self.route_name,

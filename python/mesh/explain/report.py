@@ -59,7 +59,8 @@ def _result(found: Explanation) -> RenderableType:
     for subject, words in found.facts:
         table.add_row(subject, escape(words))
     if not found.facts and found.route is None:
-        where = f"virtual host '{found.virtual_host}' has no route for it" if found.virtual_host else "no virtual host takes it"
+        missing = "scope" if any(step.kind == "scope" and not step.ok for step in found.steps) else "virtual host"
+        where = f"virtual host '{found.virtual_host}' has no route for it" if found.virtual_host else f"no {missing} takes it"
         table.add_row("reason", escape(where))
     if not found.notes:
         return table

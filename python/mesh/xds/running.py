@@ -1,11 +1,11 @@
 """The dynamic resources of one proxy: what they are now, and what a new response changes.
 
-Four kinds hang together. Clusters (CDS) are taken first, those of type EDS with the hosts of their own file; then listeners (LDS), those
-with `rds` with the routes of theirs. All of it is merged with the static configuration into one plan for `publish`, which compares and
-touches only what differs; new hosts go straight to their cluster. A response that is wrong leaves everything as it was; of a response with
-some wrong clusters or listeners the others are taken, as Envoy does; a cluster that changes while the file of its hosts is wrong keeps the
-hosts that it had. Runs on the thread that starts the proxy, and after that on the watcher's alone; readers on other threads see dicts that
-are replaced, not changed."""
+Five kinds hang together. Clusters (CDS) are taken first, those of type EDS with the hosts of their own file; then listeners (LDS), those
+with `rds` with the routes of theirs, those with scopes (SRDS) with these and the routes that they name. All of it is merged with the static
+configuration into one plan for `publish`, which compares and touches only what differs; new hosts go straight to their cluster. A response
+that is wrong leaves everything as it was; of a response with some wrong clusters or listeners the others are taken, as Envoy does; a
+cluster that changes while the file of its hosts is wrong keeps the hosts that it had. Runs on the thread that starts the proxy, and after
+that on the watcher's alone; readers on other threads see dicts that are replaced, not changed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any
 
 from mesh.config import ConfigError, Loaded, Problem, clusters, endpoint, listener, route_table
 from mesh.config.errors import Report, join
+from mesh.xds import scopes
 from mesh.xds.response import Response, single
 from mesh.xds.subscription import FileSubscription
 from mesh.xds.watch import Watcher
@@ -55,6 +56,7 @@ class Resources:
         self.clusters: dict[str, Taken] = {}
         self.listeners: dict[str, Taken] = {}
         self.routes: dict[spec.RouteSource, Taken] = {}
+        self.scopes: dict[spec.ScopeSource, Taken] = {}
         self.assignments: dict[str, Taken] = {}
         self.subscriptions: dict[tuple[str, Any], FileSubscription] = {}
         self._loaded = loaded
@@ -115,11 +117,19 @@ class Resources:
         return replace(one, chains=tuple(map(self._with_table, one.chains)))
 
     def _with_table(self, chain: spec.FilterChain) -> spec.FilterChain:
-        if chain.hcm is None or (source := chain.hcm.rds) is None:
+        if chain.hcm is None:
             return chain
+        if chain.hcm.srds is not None:
+            return replace(chain, hcm=replace(chain.hcm, routes=self._scoped(chain.hcm.srds)))
+        return replace(chain, hcm=replace(chain.hcm, routes=self._table(chain.hcm.rds))) if chain.hcm.rds is not None else chain
+
+    def _table(self, source: spec.RouteSource) -> spec.RouteTable:
         taken = self.routes.get(source)
-        table = taken.spec if taken is not None else spec.RouteTable(source.name, ())
-        return replace(chain, hcm=replace(chain.hcm, routes=table))
+        return taken.spec if taken is not None else spec.RouteTable(source.name, ())
+
+    def _scoped(self, source: spec.ScopeSource) -> spec.RouteTable:
+        taken = self.scopes.get(source)
+        return scopes.table(source, taken.spec if taken is not None else (), self._table)
 
     # --- subscriptions ---
 
@@ -138,7 +148,7 @@ class Resources:
             self.assignments.pop(key, None)
         if gone is not None:
             gone.stop()
-            for name in {"hosts": ("",), "routes": RELOADS}.get(kind, ()):
+            for name in {"hosts": ("",), "routes": RELOADS, "scopes": (*RELOADS, *scopes.GAUGES)}.get(kind, ()):
                 self._registry.release(gone.prefix + name)
 
     def _subscribe_hosts(self, one: spec.Cluster) -> None:
@@ -168,6 +178,8 @@ class Resources:
         for manager in one.managers:
             if manager.rds is not None and ("routes", manager.rds) not in self.subscriptions:
                 self._subscribe_table(manager.rds, f"http.{manager.stat_prefix}.rds.{manager.rds.name}.")
+            if manager.srds is not None and ("scopes", manager.srds) not in self.subscriptions:
+                self._subscribe_scopes(manager.srds, f"http.{manager.stat_prefix}.")
 
     def _subscribe_table(self, source: spec.RouteSource, prefix: str) -> None:
         self._registry.counter(prefix + "config_reload")
@@ -175,15 +187,32 @@ class Resources:
         self._registry.counter(prefix + "update_empty")
         self._subscribe("routes", source, source.source, ROUTES, prefix, lambda response: self._take_routes(source, prefix, response))
 
+    def _subscribe_scopes(self, source: spec.ScopeSource, manager: str) -> None:
+        prefix = f"{manager}scoped_rds.{source.name}."
+        self._registry.counter(prefix + "config_reload")
+        self._registry.counter(prefix + "update_empty")
+        for name in ("config_reload_time_ms", *scopes.GAUGES):
+            self._registry.gauge(prefix + name)
+        self._subscribe(
+            "scopes", source, source.source, scopes.SCOPE, prefix, lambda response: self._take_scopes(source, manager, prefix, response)
+        )
+
     def _end_unused(self) -> None:
-        """Ends the subscriptions of clusters and routes that are no more."""
+        """Ends the subscriptions of clusters, scopes and routes that are no more."""
         static = self._loaded.plan
         known = {one.name for one in static.clusters} | set(self.clusters)
         listeners = (*static.listeners, *(taken.spec for taken in self.listeners.values()))
-        wanted = {manager.rds for one in listeners for manager in one.managers}
+        managers = [manager for one in listeners for manager in one.managers]
+        scoped = {manager.srds for manager in managers if manager.srds is not None}
+        wanted = {manager.rds for manager in managers} | {
+            scope.routes for source in scoped if source in self.scopes for scope in self.scopes[source].spec
+        }
         for kind, key in list(self.subscriptions):
             if kind == "hosts" and key not in known:
                 self._unsubscribe(kind, key)
+            elif kind == "scopes" and key not in scoped:
+                self._unsubscribe(kind, key)
+                self.scopes.pop(key, None)
             elif kind == "routes" and key not in wanted:
                 self._unsubscribe(kind, key)
                 self.routes.pop(key, None)
@@ -234,6 +263,24 @@ class Resources:
         if self._running:
             self._publish(self.plan(), self.hosts())
         self._count_reload(prefix)
+
+    def _take_scopes(self, source: spec.ScopeSource, manager: str, prefix: str, response: Response) -> None:
+        low = self._loaded.low.again(response.report())
+        low.cluster_names = self._names()
+        found = scopes.lower(source, response, low)
+        # Tables first: a scope is not there before its routes are.
+        for scope in found:
+            if isinstance(scope.routes, spec.RouteSource) and ("routes", scope.routes) not in self.subscriptions:
+                self._subscribe_table(scope.routes, f"{manager}rds.{scope.routes.name}.")
+        before = self.scopes.get(source)
+        self.scopes = {**self.scopes, source: Taken(response.resources, found, response.version, time.time())}
+        if self._running:
+            self._publish(self.plan(), self.hosts())
+            self._end_unused()
+        for name, value in scopes.gauges(response).items():
+            self._registry.set_gauge(prefix + name, value)
+        if before is None or before.spec != found:
+            self._count_reload(prefix)
 
     def _take_hosts(self, one: spec.Cluster, response: Response) -> None:
         if not response.resources:

@@ -21,6 +21,7 @@ from meshcore.observe.format cimport Format, format_compile
 from meshcore.route.domain_index cimport DOMAIN_ANY, DOMAIN_EXACT, DOMAIN_PREFIX, DOMAIN_SUFFIX, Domain
 from meshcore.route.mutation cimport ADD_APPEND, ADD_IF_ABSENT, ADD_OVERWRITE, ADD_OVERWRITE_IF_EXISTS
 from meshcore.route.rate_limit cimport RateRules
+from meshcore.route.scope_index cimport KeyPart, RouteScope, ScopeIndex, scope_index_build
 from meshcore.route.table cimport (
     PATH_CONNECT, PATH_EXACT, PATH_PREFIX, PATH_REGEX, PATH_SEPARATED_PREFIX, ROUTE_DIRECT, ROUTE_FORWARD, ROUTE_REDIRECT,
     ClusterChoice, Route, RouteRange, Scope, UpgradeRule, VirtualCluster, VirtualHost, route_table_index, route_table_new,
@@ -392,6 +393,44 @@ cdef int fill_table(RouteTable *table, object spec, RuntimeCells cells, FilterSe
     for i, host in enumerate(spec.virtual_hosts):
         compile_host(table, host, cells, &table.hosts[<int>i], mutation, filters.within(spec.filters))
     compile_domains(table, spec.virtual_hosts)
+    if spec.scopes is not None:
+        compile_scopes(table, spec.scopes, cells, filters)
+    return 0
+
+
+cdef int compile_key(Arena *arena, object specs, KeyPart *parts) except -1:
+    for i, part in enumerate(specs):
+        parts[<int>i].header = keep_lower(arena, part.header)
+        parts[<int>i].separator = keep(arena, part.separator)
+        parts[<int>i].place = part.place
+        parts[<int>i].named = part.name is not None
+        parts[<int>i].name = keep(arena, part.name or "")
+        parts[<int>i].equals = keep(arena, part.equals)
+    return 0
+
+
+cdef int compile_scopes(RouteTable *table, object spec, RuntimeCells cells, FilterSet filters) except -1:
+    # The tables of scopes that were made before one fails end with this table.
+    cdef ScopeIndex *index = <ScopeIndex *>take(&table.arena, sizeof(ScopeIndex))
+    cdef KeyPart *parts = <KeyPart *>take(&table.arena, len(spec.parts) * sizeof(KeyPart))
+    cdef RouteScope *scope
+    cdef Span *key
+    compile_key(&table.arena, spec.parts, parts)
+    index.parts = parts
+    index.parts_len = len(spec.parts)
+    index.scopes = <RouteScope *>take(&table.arena, len(spec.scopes) * sizeof(RouteScope))
+    table.scopes = index
+    for one in spec.scopes:
+        scope = &index.scopes[index.scopes_len]
+        key = <Span *>take(&table.arena, len(one.key) * sizeof(Span))
+        for n, text in enumerate(one.key):
+            key[<int>n] = keep(&table.arena, text)
+        scope.key = key
+        scope.key_len = len(one.key)
+        scope.table = routes_compile(one.routes, cells, filters)
+        index.scopes_len += 1
+    if not scope_index_build(index, &table.arena):
+        raise MemoryError
     return 0
 
 

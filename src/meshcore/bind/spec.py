@@ -43,16 +43,17 @@ from meshcore.bind.match_spec import (
 from meshcore.bind.record import field, record
 from meshcore.bind.resilience_spec import ENVOYS_THRESHOLDS, HedgePolicy, InternalRedirect, RequestQueue, Thresholds
 from meshcore.bind.runtime_spec import RuntimeFraction, RuntimeLayer, RuntimeValue
+from meshcore.bind.scope_spec import KeyPart, RouteScope, Scopes, ScopeSource
 from meshcore.bind.socket_spec import Dial, ProxyOut, SocketOption
 from meshcore.bind.tls_spec import KeyLog, SanMatch, SecretRef, TlsCertificate, TlsContext, TlsParameters, TlsRules, TlsTrust
 
 __all__ = [
     "AccessRule", "AccessRules", "ChainMatch", "Dial", "FilterChain", "FilterStateMatch", "HappyEyeballs", "HashRule", "HeaderMatch",
-    "HedgePolicy", "Http2Options", "InternalRedirect", "KeyLog", "Listener", "ListenerFilter", "LoadBalancer", "MatchTree",
+    "HedgePolicy", "Http2Options", "InternalRedirect", "KeyLog", "KeyPart", "Listener", "ListenerFilter", "LoadBalancer", "MatchTree",
     "MetadataMatch", "NetworkFilter", "OnMatch", "OriginalDst", "OverrideSource", "PortRule", "Predicate", "ProxyOut", "QueryMatch",
-    "RequestQueue", "RouteMatch", "RuntimeFraction", "RuntimeLayer", "RuntimeValue", "SanMatch", "SecretRef", "SlowStart",
-    "SocketOption", "StringMatch", "SubsetSelector", "Subsets", "TcpProxy", "TcpTunnel", "Thresholds", "TlsCertificate", "TlsContext",
-    "TlsParameters", "TlsRules", "TlsTrust", "TreeInput", "ValueMatch", "ZoneAware",
+    "RequestQueue", "RouteMatch", "RouteScope", "RuntimeFraction", "RuntimeLayer", "RuntimeValue", "SanMatch", "ScopeSource", "Scopes",
+    "SecretRef", "SlowStart", "SocketOption", "StringMatch", "SubsetSelector", "Subsets", "TcpProxy", "TcpTunnel", "Thresholds",
+    "TlsCertificate", "TlsContext", "TlsParameters", "TlsRules", "TlsTrust", "TreeInput", "ValueMatch", "ZoneAware",
 ]  # fmt: skip
 
 
@@ -322,6 +323,7 @@ class RouteTable:
     ignore_path_parameters: bool = False
     vhost_header: str = ""
     filters: tuple[FilterOverride, ...] = ()
+    scopes: Scopes | None = None  # it has no hosts of its own: the table of the request's scope counts
 
 
 # --- access logs ----------------------------------------------------------------------------------------------------
@@ -477,6 +479,7 @@ class Hcm:
     local_reply_body_format: AccessLog | None = None
     local_reply_mappers: tuple[LocalReplyMapper, ...] = ()
     rds: RouteSource | None = None  # `routes` is empty, and comes from there
+    srds: ScopeSource | None = None  # ... the same of its scopes
 
 
 # --- clusters ---------------------------------------------------------------------------------------------------------
@@ -682,5 +685,5 @@ class Plan:
     def dynamic(self) -> bool:
         """Whether some of it comes from files that change."""
         managers = (manager for one in self.listeners for manager in one.managers)
-        sources = (self.cds, self.lds, *(one.eds for one in self.clusters), *(manager.rds for manager in managers))
+        sources = (self.cds, self.lds, *(one.eds for one in self.clusters), *(manager.rds or manager.srds for manager in managers))
         return any(source is not None for source in sources)

@@ -35,6 +35,7 @@ from meshcore.conf.tls cimport TlsSlot
 from meshcore.io.listener cimport ACCEPTS
 from meshcore.observe.record cimport *
 from meshcore.route.criteria cimport Criteria
+from meshcore.route.scope_index cimport ScopeIndex
 from meshcore.route.table cimport SCOPE_RQ_COMPLETED, SCOPE_STATS, Route, RouteTable, Scope, VirtualHost
 
 from meshcore.bind import stat_names
@@ -81,6 +82,9 @@ cdef int resolve_routes(RouteTable *routes, dict cluster_index, StatsRegistry re
     cdef uint32_t i
     cdef uint32_t n
     cdef uint32_t c
+    cdef const ScopeIndex *scopes = <const ScopeIndex *>routes.scopes
+    for i in range(scopes.scopes_len if scopes != NULL else 0):
+        resolve_routes(scopes.scopes[i].table, cluster_index, registry, owned)
     for i in range(routes.hosts_len):
         resolve_scopes(&routes.hosts[i], registry, owned)
         for n in range(routes.hosts[i].routes_len):

@@ -23,6 +23,7 @@ from meshcore.proxy.stream cimport stream_reply, stream_reply_simple
 from meshcore.filter.http cimport LocalReply
 from meshcore.io.transport cimport transport_is_tls
 from meshcore.route.mutation cimport mutate_request
+from meshcore.route.table cimport RouteTable, route_table_of
 
 
 cdef inline bint refuse(Stream *stream, uint16_t status, Span details) noexcept nogil:
@@ -192,7 +193,7 @@ cdef void drop_nominated(Head *head, Span list) noexcept nogil:
             head_drop_at(head, i)
 
 
-cdef void drop_internal(Stream *stream, bint edge) noexcept nogil:
+cdef void drop_internal(Stream *stream, const RouteTable *routes, bint edge) noexcept nogil:
     # What only the mesh itself may say; external clients cannot inject it.
     cdef Head *head = &stream.request
     cdef uint16_t i
@@ -216,8 +217,8 @@ cdef void drop_internal(Stream *stream, bint edge) noexcept nogil:
     head_drop(head, H_ENVOY_IP_TAGS)
     head_drop(head, H_ENVOY_ORIGINAL_URL)
     head_drop(head, H_ENVOY_HEDGE_ON_PER_TRY_TIMEOUT)
-    for i in range(stream.routes.table.internal_only_len):
-        head_drop_name(head, stream.routes.table.internal_only[i])
+    for i in range(routes.internal_only_len if routes != NULL else 0):
+        head_drop_name(head, routes.internal_only[i])
 
 
 cdef bint may_be_envoy(Head *head) noexcept nogil:
@@ -290,6 +291,7 @@ cdef void add_request_id(Stream *stream, bint edge) noexcept nogil:
 cdef bint request_head_prepare(Stream *stream) noexcept nogil:
     cdef HcmConf *hcm = stream.hcm
     cdef Head *head = &stream.request
+    cdef const RouteTable *routes = route_table_of(stream.routes.table, head)
     cdef uint16_t reject = 0
     cdef uint16_t i
     cdef bint edge
@@ -329,8 +331,8 @@ cdef bint request_head_prepare(Stream *stream) noexcept nogil:
     client_cert_forward(stream)
     if stream.bits & STREAM_INTERNAL:
         head_set(head, H_ENVOY_INTERNAL, span(b"true", 4))
-    elif may_be_envoy(head) or stream.routes.table.internal_only_len > 0:
-        drop_internal(stream, edge)
+    elif may_be_envoy(head) or (routes != NULL and routes.internal_only_len > 0):
+        drop_internal(stream, routes, edge)
     add_identity(stream, edge)
     add_request_id(stream, edge)
     stream.record.stream_id = head_value(head, H_X_REQUEST_ID)

@@ -298,6 +298,7 @@ cdef struct RouteTable:
     const Domain *names            # what the builder was told; route_table_index compiles it
     uint32_t names_len
     void *domains                  # compiled domain index (private to table.pyx)
+    void *scopes                   # ScopeIndex: the request's key chooses a table that has hosts; NULL: this one has them
     Regex *regexes                 # all that the table owns
     bint ignore_port
     bint ignore_path_parameters
@@ -312,6 +313,7 @@ cdef bint route_table_index(RouteTable *table) noexcept nogil                 # 
 cdef void route_table_unref(RouteTable *table) noexcept nogil                 # any thread
 cdef int64_t route_tables_live() noexcept nogil                               # tables of the process that are not freed yet
 
+cdef const RouteTable *route_table_of(const RouteTable *table, Head *request) noexcept nogil     # of the request's scope; NULL: none
 cdef VirtualHost *host_find(const RouteTable *table, Span authority) noexcept nogil              # NULL: none, not even "*"
 cdef VirtualHost *host_of(const RouteTable *table, Head *request) noexcept nogil                 # the same, by vhost_header where there is one
 cdef VirtualCluster *virtual_cluster(const VirtualHost *host, Head *request) noexcept nogil      # the first that matches; NULL: it has none

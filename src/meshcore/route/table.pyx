@@ -19,8 +19,8 @@ from meshcore.route.match_tree cimport match_tree_find
 from meshcore.route.matcher cimport header_first_value, headers_match_all, queries_match_all
 from meshcore.route.path_index cimport NO_ORDER, OrderList, PathHit, PathNode, path_index_find
 from meshcore.route.regex cimport regex_free_all, regex_full
-
 from meshcore.route.rewrite cimport path_alone, redirect_location, rewrite_path
+from meshcore.route.scope_index cimport ScopeIndex, scope_index_find, scope_index_fini
 from meshcore.route.stream_matcher cimport stream_matches
 from meshcore.route.value_index cimport ValueSlot, ValueWalk, value_walk_next, value_walk_start
 
@@ -54,6 +54,7 @@ cdef RouteTable *route_table_new() noexcept nogil:
 
 cdef void route_table_unref(RouteTable *table) noexcept nogil:
     if table != NULL and atomic_unref(&table.refs) == 0:
+        scope_index_fini(<ScopeIndex *>table.scopes)
         regex_free_all(&table.regexes)
         arena_fini(&table.arena)
         free(table)
@@ -127,8 +128,15 @@ cdef VirtualHost *host_find(const RouteTable *table, Span authority) noexcept no
     return &table.hosts[found]
 
 
+cdef const RouteTable *route_table_of(const RouteTable *table, Head *request) noexcept nogil:
+    return table if table.scopes == NULL else scope_index_find(<const ScopeIndex *>table.scopes, request)
+
+
 cdef VirtualHost *host_of(const RouteTable *table, Head *request) noexcept nogil:
     cdef Span name
+    table = route_table_of(table, request)
+    if table == NULL:
+        return NULL
     if table.vhost_header.len == 0:
         return host_find(table, request.authority)
     return host_find(table, name) if header_first_value(request, table.vhost_header, &name) else NULL
