@@ -7,7 +7,7 @@ Any thread; owns nothing.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcpy, memset
 
-from meshcore.base.span cimport list_has, parse_u64, span, span_is_nocase, span_trim
+from meshcore.base.span cimport Span, parse_u64, span, span_is, span_is_nocase, span_next_token, span_trim
 from meshcore.codec.head cimport *
 from meshcore.codec.http1 cimport *
 
@@ -121,6 +121,15 @@ cdef inline void read_length(Http1Message *message, Http1Fields *fields, Span va
     fields.has_length = True
 
 
+cdef bint asks_trailers(Span list) noexcept nogil:
+    # In small letters, as Envoy compares it.
+    cdef Span token
+    while span_next_token(&list, &token):
+        if span_is(token, b"trailers", 8):
+            return True
+    return False
+
+
 cdef int read_framing(Head *head, Http1Message *message, Http1Fields *fields, Span value, uint8_t id) noexcept nogil:
     if id == H_CONTENT_LENGTH:
         read_length(message, fields, value)
@@ -130,7 +139,7 @@ cdef int read_framing(Head *head, Http1Message *message, Http1Fields *fields, Sp
     elif id == H_EXPECT:
         message.expect_continue = span_is_nocase(value, b"100-continue", 12)
     elif id == H_TE:
-        message.wants_trailers = message.wants_trailers or list_has(value, b"trailers", 8)
+        message.wants_trailers = message.wants_trailers or asks_trailers(value)
     return HTTP1_NO_ERROR
 
 

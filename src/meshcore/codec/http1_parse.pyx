@@ -359,7 +359,10 @@ cdef int http1_parse_response(const char *at, size_t n, size_t seen, const Http1
     if result == HTTP1_NO_ERROR:
         result = http1_fields_error(&fields, options, head)
     if result == HTTP1_NO_ERROR:
+        # Envoy keeps the connection of a version that it does not know only when it is told to.
+        head.version = HTTP_11 if minor == 1 else HTTP_10
         result = read_connection(head, message)
+        head.version = HTTP_11 if minor > 0 else HTTP_10
     if result == HTTP1_NO_ERROR:
         result = response_framing(head, message, &fields, head_only, connect)
     return finish(message, result)
@@ -422,16 +425,13 @@ cdef int http1_parse_trailers(const char *at, size_t n, const Http1Options *opti
 
 cdef int take_trailers(const char *at, size_t n, phr_header *headers, size_t headers_len, const Http1Options *options, Head *head,
                        Http1Message *message, Http1Fields *fields) noexcept nogil:
-    # Without a head to fill, only the limits are looked at: nobody will see the names.
+    # Without a head to fill, only the size is looked at: nobody will see the names.
     cdef char *copy
     cdef int error
-    cdef size_t i
     if n > options.max_head_bytes:
         return HTTP1_HEAD_TOO_LARGE
     if head == NULL:
-        for i in range(headers_len):
-            fields.lines += headers[i].name != NULL
-        return HTTP1_TOO_MANY_HEADERS if fields.lines > options.max_headers else HTTP1_NO_ERROR
+        return HTTP1_NO_ERROR
     copy = copy_block(head, at, n)
     if copy == NULL:
         return HTTP1_HEAD_TOO_LARGE

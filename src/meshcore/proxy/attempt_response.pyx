@@ -27,6 +27,7 @@ from meshcore.route.table cimport SCOPE_RQ_RETRY_SUCCESS
 
 cdef enum:
     NS_PER_MS = 1000000
+    LAST_INTERIM = 104             # 100, 102, 103 (RFC 8297) and 104; 101 is no interim answer
 
 
 cdef void attempt_interim(Attempt *attempt, Head *head) noexcept nogil:
@@ -35,8 +36,8 @@ cdef void attempt_interim(Attempt *attempt, Head *head) noexcept nogil:
         return
     if stream.cluster.conf.tracking != NULL:
         track_head(attempt, head)
-    if head.status == 100 and attempt.interim:
-        return                     # Envoy takes one 100 per response
+    if attempt.interim or head.status < 100 or head.status > LAST_INTERIM:
+        return                     # Envoy takes one per response, of those that are registered
     charge(stream, head.status, attempt.host)
     attempt.interim = True
     stream.retry_on = 0            # a part of this try's answer was taken: there is no other try

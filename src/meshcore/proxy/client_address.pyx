@@ -142,7 +142,7 @@ cdef bint client_identify(Stream *stream, uint16_t *reject) noexcept nogil:
             stream.remote = peer[0]
         if not hcm.skip_xff_append:
             append_peer(stream, &hcm.local_address if is_loopback(peer) else peer)
-        if hcm.trusted_hops == 0 or not head_has(head, H_X_FORWARDED_PROTO):
+        if hcm.trusted_hops == 0 or head_value(head, H_X_FORWARDED_PROTO).len == 0:
             head_set(head, H_X_FORWARDED_PROTO, scheme_of(stream))
         if hcm.append_x_forwarded_port and (hcm.trusted_hops == 0 or not head_has(head, H_X_FORWARDED_PORT)):
             set_port(stream)
@@ -156,7 +156,7 @@ cdef bint client_identify(Stream *stream, uint16_t *reject) noexcept nogil:
             found = xff_address(head, hcm.trusted_hops, &stream.remote, &trusted_check)
         if not found:
             stream.remote = peer[0]
-        if not head_has(head, H_X_FORWARDED_PROTO):
+        if head_value(head, H_X_FORWARDED_PROTO).len == 0:
             head_set(head, H_X_FORWARDED_PROTO, scheme_of(stream))
         if hcm.append_x_forwarded_port and not head_has(head, H_X_FORWARDED_PORT):
             set_port(stream)

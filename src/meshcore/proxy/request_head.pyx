@@ -5,7 +5,7 @@ from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from meshcore.base.arena cimport arena_take
-from meshcore.base.span cimport Span, list_has, span_find, parse_u64, span
+from meshcore.base.span cimport Span, list_has, span_find, parse_u64, span, span_is
 from meshcore.base.uuid cimport UUID_LEN, uuid_write
 from meshcore.codec.head cimport *
 from meshcore.codec.http1_target cimport http1_referer_valid
@@ -167,6 +167,7 @@ cdef void drop_hop_headers(Stream *stream) noexcept nogil:
     # RFC 9110, 7.6.1: what is meant for this connection only. An upgrade keeps Connection and Upgrade.
     cdef Head *head = &stream.request
     cdef Header *header = head_find(head, H_CONNECTION)
+    cdef bint wants_trailers
     if not stream.message.upgrade:
         while header != NULL:
             drop_nominated(head, header_value(header))
@@ -174,8 +175,9 @@ cdef void drop_hop_headers(Stream *stream) noexcept nogil:
         head_drop(head, H_CONNECTION)
         head_drop(head, H_UPGRADE)
     if head_has(head, H_TE):
+        wants_trailers = stream.message.wants_trailers or span_is(head_value(head, H_TE), b"trailers", 8)
         head_drop(head, H_TE)
-        if stream.message.wants_trailers:
+        if wants_trailers:
             head_set(head, H_TE, span(b"trailers", 8))
     head_drop(head, H_KEEP_ALIVE)
     head_drop(head, H_PROXY_CONNECTION)
@@ -279,7 +281,7 @@ cdef void add_request_id(Stream *stream, bint edge) noexcept nogil:
     cdef char *text
     if not hcm.generate_request_id:
         return
-    if head_has(head, H_X_REQUEST_ID) and (hcm.preserve_request_id or not edge):
+    if head_value(head, H_X_REQUEST_ID).len > 0 and (hcm.preserve_request_id or not edge):
         return
     text = <char *>arena_take(&stream.arena, UUID_LEN)
     if text == NULL:
