@@ -329,13 +329,14 @@ def test_elements_of_the_forwarded_client_certificate(key: str, expected: str) -
 
 def test_coalesce_prints_the_first_value_that_is_there() -> None:
     last = '{"command": "REQ", "param": ":PATH", "max_length": 5}'
-    choices = f'{{"operators": [{{"command": "REQ", "param": "nope"}}, "LOCAL_REPLY_BODY", {last}]}}'
+    choices = f'{{"operators": [{{"command": "REQ", "param": "nope"}}, "VIRTUAL_CLUSTER_NAME", {last}]}}'
     assert line(f"%COALESCE({choices})%") == "/cart"
     assert line(f"%COALESCE({choices}):2%") == "/c"
     assert line('%COALESCE({"operators": ["BYTES_SENT"], "other": [1, {"a": null}]})%') == "5"
     nested = '{"operators":[{"command":"COALESCE","param":"{\\"operators\\":[\\"PROTOCOL\\"]}"}]}'
     assert line(f"%COALESCE({nested})%") == "HTTP/1.1"
     assert line('%COALESCE({"operators": ["ROUTE_NAME"]})%', route_name="") == "-"
+    assert line('%COALESCE({"operators": ["LOCAL_REPLY_BODY", "PROTOCOL"]})%') == ""  # an empty text is one
 
 
 def test_host_name_and_environment_are_read_when_the_format_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:

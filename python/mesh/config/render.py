@@ -92,7 +92,7 @@ def _value(message: Any) -> Any:
     kind = message.WhichOneof("kind")
     if kind == "number_value":
         number = message.number_value
-        return int(number) if float(number).is_integer() else number
+        return int(number) if float(number).is_integer() and str(number) != "-0.0" else number
     if kind == "struct_value":
         return _well_known(message.struct_value, "Struct")
     if kind == "list_value":

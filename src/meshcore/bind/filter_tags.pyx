@@ -130,6 +130,7 @@ cdef int fill_fact(FilterScope scope, object spec, JsonFact *out) except -1:
 cdef int fill_json(FilterScope scope, object spec, str name, JsonRules *out) except -1:
     cdef JsonRule *rule
     scope.stats(f"json_to_metadata.{name}.", json_layout, JSON_STATS, out.stats)
+    out.request = name == "rq"
     out.len = len(spec.rules)
     out.rules = <JsonRule *>scope.room(sizeof(JsonRule) * out.len)
     for i, one in enumerate(spec.rules):

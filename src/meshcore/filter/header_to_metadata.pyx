@@ -1,10 +1,10 @@
 """Header to metadata; see header_to_metadata.pxd for the law."""
-from libc.stdint cimport uint8_t, uint16_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport strtod
 from libc.string cimport memcpy, memset
 
-from meshcore.base.arena cimport arena_copy
-from meshcore.base.span cimport Span, span, span_is, span_trim
+from meshcore.base.arena cimport arena_copy, arena_take
+from meshcore.base.span cimport Span, span, span_is, span_trim, write_u64
 from meshcore.codec.base64 cimport base64_decoded
 from meshcore.codec.head cimport *
 from meshcore.filter.http cimport *
@@ -16,6 +16,7 @@ from meshcore.route.regex cimport regex_replace
 cdef enum:
     VALUE_MAX = 8192               # a longer one is left out, as in Envoy
     NUMBER_MAX = 64
+    STATUS_MAX = 20
 
 
 cdef bint number_of(Span value, double *out) noexcept nogil:
@@ -42,6 +43,19 @@ cdef bint make(HttpStream *stream, const HeaderFact *fact, Span value, MetaValue
     return fact.type != FACT_PROTOBUF or metadata_read_value(out.text, stream.arena, out)
 
 
+cdef Span decoded(HttpStream *stream, Span value) noexcept nogil:
+    # Base64, with or without its padding. Empty: it is none.
+    cdef char *text = <char *>arena_take(stream.arena, value.len + 3)
+    cdef uint32_t least = value.len - 2 if value.len > 2 else 0
+    if text == NULL:
+        return span(NULL, 0)
+    while value.len > least and value.at[value.len - 1] == b'=':
+        value.len -= 1
+    memcpy(text, value.at, value.len)
+    memset(text + value.len, b'=', 3)
+    return base64_decoded(stream.arena, span(text, (value.len + 3) // 4 * 4))
+
+
 cdef void leave(HttpStream *stream, const HeaderFact *fact, Span value) noexcept nogil:
     cdef MetaValue *into
     cdef MetaValue made
@@ -52,7 +66,7 @@ cdef void leave(HttpStream *stream, const HeaderFact *fact, Span value) noexcept
     if value.len == 0 or value.len >= VALUE_MAX:
         return
     if fact.decode:
-        value = base64_decoded(stream.arena, value)
+        value = decoded(stream, value)
         if value.len == 0:
             return
     memset(&made, 0, sizeof(MetaValue))
@@ -64,27 +78,35 @@ cdef void leave(HttpStream *stream, const HeaderFact *fact, Span value) noexcept
         into[0] = made
 
 
-cdef Span pseudo(Head *head, Span name) noexcept nogil:
-    # What HTTP/2 calls a pseudo header; empty: no such one.
+cdef bint is_pseudo(Head *head, Span name) noexcept nogil:
+    # Whether it stands apart from the header lines: what HTTP/2 calls a pseudo header, and Host, which is `:authority`.
+    return name.at[0] == b':' or (not head.is_response and span_is(name, b"host", 4))
+
+
+cdef Span pseudo(Head *head, Span name, char *status) noexcept nogil:
+    # Empty: no such one. `status` has room for STATUS_MAX digits.
+    if head.is_response:
+        return span(status, write_u64(status, head.status)) if span_is(name, b":status", 7) else span(NULL, 0)
     if span_is(name, b":path", 5):
         return head.path
     if span_is(name, b":method", 7):
         return head.method
-    if span_is(name, b":authority", 10):
+    if span_is(name, b":authority", 10) or span_is(name, b"host", 4):
         return head.authority
     return head.scheme if span_is(name, b":scheme", 7) else span(NULL, 0)
 
 
 cdef void run(HttpStream *stream, const HeaderRules *rules, Head *head) noexcept nogil:
     cdef const HeaderRule *rule
+    cdef char status[STATUS_MAX]
     cdef Header *header
     cdef Span value
     cdef bint there
     cdef uint16_t i
     for i in range(rules.len):
         rule = &rules.rules[i]
-        if rule.header.len > 0 and rule.header.at[0] == 58:
-            value = pseudo(head, rule.header)
+        if rule.header.len > 0 and is_pseudo(head, rule.header):
+            value = pseudo(head, rule.header, status)
             there = value.len > 0
         elif rule.header.len > 0:
             header = head_find_name(head, rule.header)

@@ -38,6 +38,7 @@ cdef struct JsonRule:
     JsonFact error
 
 cdef struct JsonRules:
+    bint request                   # what they write may change the route
     uint32_t stats[JSON_STATS]
     JsonRule *rules
     uint16_t len                   # 0: nothing is looked at

@@ -10,7 +10,7 @@ from meshcore.codec.head cimport *
 from meshcore.codec.json cimport *
 from meshcore.filter.http cimport *
 from meshcore.observe.counters cimport stat_inc
-from meshcore.observe.metadata cimport META_BOOL, META_NUMBER, META_TEXT, meta_make, meta_member, metadata_namespace
+from meshcore.observe.metadata cimport META_BOOL, META_NUMBER, META_TEXT, Metadata, MetaItem, MetaValue, meta_make, metadata_find, metadata_namespace
 from meshcore.route.regex cimport regex_full
 
 cdef enum:
@@ -22,18 +22,38 @@ cdef enum:
 # --- facts --------------------------------------------------------------------------------------------------------------
 
 
-cdef void write(HttpStream *stream, const JsonFact *fact, const MetaValue *value) noexcept nogil:
-    cdef MetaValue *into = metadata_namespace(&stream.record.metadata, stream.arena, fact.namespace)
-    if into == NULL or (fact.keeps and meta_member(into, fact.key) != NULL):
+cdef void write(HttpStream *stream, Metadata *made, const JsonFact *fact, const MetaValue *value) noexcept nogil:
+    # Into `made`: what one body says counts when all rules have seen it, so none of them keeps what another has found.
+    cdef MetaValue *into
+    if fact.keeps and metadata_find(&stream.record.metadata, fact.namespace, &fact.key, 1) != NULL:
         return
-    into = meta_make(into, stream.arena, fact.key)
+    into = metadata_namespace(made, stream.arena, fact.namespace)
+    into = meta_make(into, stream.arena, fact.key) if into != NULL else NULL
     if into != NULL:
         into[0] = value[0]
 
 
-cdef void write_fixed(HttpStream *stream, const JsonFact *fact) noexcept nogil:
+cdef void write_fixed(HttpStream *stream, Metadata *made, const JsonFact *fact) noexcept nogil:
     if fact.set:
-        write(stream, fact, fact.value)
+        write(stream, made, fact, fact.value)
+
+
+cdef void leave(HttpStream *stream, const Metadata *made, bint request) noexcept nogil:
+    cdef const MetaItem *namespace = made.namespaces
+    cdef const MetaItem *item
+    cdef MetaValue *into
+    cdef MetaValue *value
+    while namespace != NULL:
+        into = metadata_namespace(&stream.record.metadata, stream.arena, namespace.key)
+        item = namespace.value.items if into != NULL else NULL
+        while item != NULL:
+            value = meta_make(into, stream.arena, item.key)
+            if value != NULL:
+                value[0] = item.value
+            item = item.next
+        namespace = namespace.next
+    if request and made.namespaces != NULL:
+        stream.ops.clear_route(stream)
 
 
 cdef bint as_number(HttpStream *stream, Span value, double *out) noexcept nogil:
@@ -90,23 +110,25 @@ cdef bint convert(HttpStream *stream, const JsonFact *fact, Span value, MetaValu
 # --- rules --------------------------------------------------------------------------------------------------------------
 
 
-cdef void run_rule(HttpStream *stream, const JsonRule *rule, Span value) noexcept nogil:
-    cdef MetaValue made
+cdef void run_rule(HttpStream *stream, Metadata *made, const JsonRule *rule, Span value) noexcept nogil:
+    # The last key is looked for only if its value is wanted, as in Envoy: without `present`, or with a fixed value there, it counts as found.
+    cdef bint wanted = rule.present.set and rule.present.value == NULL
+    cdef MetaValue found
     cdef uint16_t i
     for i in range(rule.path_len):
-        if rule.present.set and rule.present.value != NULL and i + 1 == rule.path_len and json_kind(value) == JSON_OBJECT:
+        if i + 1 == rule.path_len and not wanted and (i == 0 or json_kind(value) == JSON_OBJECT):
             break
         if not json_member(value, rule.path[i], &value):
-            write_fixed(stream, &rule.missing)
+            write_fixed(stream, made, &rule.missing)
             return
     if not rule.present.set:
         return
     if rule.present.value != NULL:
-        write(stream, &rule.present, rule.present.value)
-    elif not convert(stream, &rule.present, value, &made):
-        write_fixed(stream, &rule.missing)
-    elif made.kind != META_TEXT or made.text.len > 0 or rule.present.type == JSON_AS_VALUE:
-        write(stream, &rule.present, &made)
+        write(stream, made, &rule.present, rule.present.value)
+    elif not convert(stream, &rule.present, value, &found):
+        write_fixed(stream, made, &rule.missing)
+    elif found.kind != META_TEXT or found.text.len > 0 or rule.present.type == JSON_AS_VALUE:
+        write(stream, made, &rule.present, &found)
 
 
 cdef bint type_asked(const JsonRules *rules, Head *head) noexcept nogil:
@@ -120,18 +142,24 @@ cdef bint type_asked(const JsonRules *rules, Head *head) noexcept nogil:
     return rules.types_regex != NULL and regex_full(rules.types_regex, type)
 
 
-cdef void all_missing(HttpStream *stream, const JsonRules *rules) noexcept nogil:
+cdef void all_missing(HttpStream *stream, const JsonRules *rules, int why) noexcept nogil:
+    cdef Metadata made
     cdef uint16_t i
-    stat_inc(stream.stats, rules.stats[JSON_NO_BODY])
+    made.namespaces = NULL
+    stat_inc(stream.stats, rules.stats[why])
     for i in range(rules.len):
-        write_fixed(stream, &rules.rules[i].missing)
+        write_fixed(stream, &made, &rules.rules[i].missing)
+    leave(stream, &made, rules.request)
 
 
 cdef void all_wrong(HttpStream *stream, const JsonRules *rules, int why) noexcept nogil:
+    cdef Metadata made
     cdef uint16_t i
+    made.namespaces = NULL
     stat_inc(stream.stats, rules.stats[why])
     for i in range(rules.len):
-        write_fixed(stream, &rules.rules[i].error)
+        write_fixed(stream, &made, &rules.rules[i].error)
+    leave(stream, &made, rules.request)
 
 
 cdef bint waits(HttpStream *stream, const JsonRules *rules, Head *head, bint end) noexcept nogil:
@@ -142,7 +170,7 @@ cdef bint waits(HttpStream *stream, const JsonRules *rules, Head *head, bint end
         all_wrong(stream, rules, JSON_OTHER_TYPE)
         return False
     if end:
-        all_missing(stream, rules)
+        all_missing(stream, rules, JSON_NO_BODY)
     return not end
 
 
@@ -161,18 +189,24 @@ cdef Span whole(HttpStream *stream, Buffer *data) noexcept nogil:
 
 
 cdef void look(HttpStream *stream, const JsonRules *rules, Buffer *data) noexcept nogil:
+    cdef Metadata made
     cdef Span text
     cdef Span value
     cdef uint16_t i
     if data.len == 0:
-        all_missing(stream, rules)
+        all_missing(stream, rules, JSON_NO_BODY)
         return
     text = whole(stream, data)
     if text.at == NULL or not json_valid(text, &value):
         all_wrong(stream, rules, JSON_INVALID)
         return
+    if json_kind(value) != JSON_OBJECT and json_kind(value) != JSON_ARRAY:
+        all_missing(stream, rules, JSON_SUCCESS)
+        return
+    made.namespaces = NULL
     for i in range(rules.len):
-        run_rule(stream, &rules.rules[i], value)
+        run_rule(stream, &made, &rules.rules[i], value)
+    leave(stream, &made, rules.request)
     stat_inc(stream.stats, rules.stats[JSON_SUCCESS])
 
 

@@ -185,6 +185,7 @@ cdef bint read_choices(Reader *reader, Operator *op, int depth, Span *error) noe
         choice = &op.choices[op.choices_len]
         if not read_choice(reader, &spelled, error) or not operator_parse(reader.arena, &spelled, choice, error):
             return False
+        choice.form = op.form
         if choice.kind == OP_COALESCE and not compile_at(reader.arena, choice, depth + 1, error):
             return False
         op.choices_len += 1

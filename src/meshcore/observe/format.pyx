@@ -93,13 +93,13 @@ cdef bint add_operator(Arena *arena, Format *format, const Spelled *spelled, uin
         if form == FORM_TOKEN and not add_literal(arena, format, span(b'"', 1), False):
             return full(arena, error)
         return True
+    parsed.form = form
     if parsed.kind == OP_COALESCE and not coalesce_compile(arena, &parsed, error):
         return False
     op = add(arena, format)
     if op == NULL:
         return full(arena, error)
     op[0] = parsed
-    op.form = form
     return True
 
 

@@ -2,9 +2,10 @@
 
 Lists all the way down: a stream carries a handful of namespaces with a handful of keys, written once and read a few times.
 """
+from libc.math cimport signbit
 from libc.stdint cimport uint32_t
 from libc.stdio cimport snprintf
-from libc.stdlib cimport malloc, strtod
+from libc.stdlib cimport atoi, malloc, strtod
 from libc.string cimport memcpy, memset
 
 from meshcore.base.arena cimport arena_take
@@ -15,6 +16,7 @@ from meshcore.observe.json_text cimport json_bound, json_write
 cdef enum:
     NUMBER_TEXT = 32
     EXACT_DIGITS = 17              # of a double, so that it reads back
+    PLAIN_MAX = 25                 # an exponent whose number is never shorter without it
 
 
 cdef MetaItem *find_item(MetaItem *items, Span key) noexcept nogil:
@@ -175,16 +177,31 @@ cdef char *put_text(Span text, char *out, char *end) noexcept nogil:
     return out + 1
 
 
+cdef int exponent_of(const char *text, int n) noexcept nogil:
+    # Of a number in scientific notation; of what is none (infinity), one that is beyond all.
+    while n > 0 and text[n - 1] != b'e':
+        n -= 1
+    return atoi(text + n) if n > 0 else PLAIN_MAX
+
+
 cdef char *put_number(double number, char *out, char *end) noexcept nogil:
-    # The fewest digits that read back as the same number.
+    # The fewest digits that read back as the same number; of the two ways to write them the shorter one, whole numbers below 1e15 as such.
     cdef char text[NUMBER_TEXT]
+    cdef char plain[NUMBER_TEXT]
     cdef int digits = 1
-    cdef int n = snprintf(text, NUMBER_TEXT, b"%.*g", digits, number)
+    cdef int n = snprintf(text, NUMBER_TEXT, b"%.*e", digits - 1, number)
+    cdef int exponent
+    cdef int m
+    if number > -1e15 and number < 1e15 and number == <double><long long>number and (number != 0 or not signbit(number)):
+        return put(text, snprintf(text, NUMBER_TEXT, b"%lld", <long long>number), out, end)
     while digits < EXACT_DIGITS and strtod(text, NULL) != number:
         digits += 1
-        n = snprintf(text, NUMBER_TEXT, b"%.*g", digits, number)
-    if number > -1e15 and number < 1e15 and number == <double><long long>number:
-        n = snprintf(text, NUMBER_TEXT, b"%lld", <long long>number)
+        n = snprintf(text, NUMBER_TEXT, b"%.*e", digits - 1, number)
+    exponent = exponent_of(text, n)
+    if exponent > -PLAIN_MAX and exponent < PLAIN_MAX:
+        m = snprintf(plain, NUMBER_TEXT, b"%.*f", digits - 1 - exponent if digits - 1 > exponent else 0, number)
+        if m <= n:
+            return put(plain, m, out, end)
     return put(text, n, out, end)
 
 

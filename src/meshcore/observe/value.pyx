@@ -293,9 +293,8 @@ cdef void coalesce_value(const Operator *op, Record *record, char *scratch, Valu
     cdef int i
     for i in range(op.choices_len):
         operator_value(&op.choices[i], record, scratch, out)
-        if out.kind == VALUE_NUMBER or (out.kind != VALUE_MISSING and out.text.len > 0):
+        if out.kind != VALUE_MISSING:
             return
-    out.kind = VALUE_MISSING
 
 
 cdef void rare_value(const Operator *op, Record *record, char *scratch, Value *out) noexcept nogil:
@@ -379,5 +378,5 @@ cdef void operator_value(const Operator *op, Record *record, char *scratch, Valu
         flags_value(op, record, scratch, out)
     else:
         rare_value(op, record, scratch, out)
-    if op.limited and (out.kind == VALUE_TEXT or out.kind == VALUE_JSON) and out.text.len > op.limit:
+    if op.limited and (out.kind == VALUE_TEXT or (out.kind == VALUE_JSON and op.form != FORM_TOKEN)) and out.text.len > op.limit:
         out.text.len = op.limit
