@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from meshcore.bind.spec import SecretRef, TlsContext
 
 SOMAXCONN = 4096
-RUNTIME_OF_CLUSTERS = ("circuit_breakers.", "upstream.maintenance_mode.")
+RUNTIME_OF_CLUSTERS = ("circuit_breakers.", "upstream.maintenance_mode.", "upstream.use_http2")
+FOUND_KINDS = ("eds", "strict_dns")  # whose hosts are not those of the configuration
 
 
 @record(frozen=False)
@@ -139,6 +140,7 @@ class Publisher:
             marks = self.health.marks(live.spec, endpoints, live.leaving)
             hosts = live.table.hosts.set_health(marks) or hosts
         self._publish_hosts(live, hosts, moved=moved)
+        self.registry.add("cluster_manager.cluster_updated")
         if self.health is not None:
             self.health.hosts_changed(live.spec, live.table, endpoints)
 
@@ -150,6 +152,7 @@ class Publisher:
         hosts = live.table.hosts.set_health(changes) if live is not None else None
         if live is not None and hosts is not None:
             self._publish_hosts(live, hosts)
+            self.registry.add("cluster_manager.cluster_updated")
 
     def hosts_failed(self, name: str, addresses: Container[Address]) -> None:
         """Connections to these hosts end, busy ones after their response; what comes yet gets new ones. Those that were leaving leave."""
@@ -346,6 +349,8 @@ class Publisher:
             self.registry.set_gauge(f"{prefix}membership_{name}", value)
         if moved:
             self.registry.add(prefix + "membership_change", moved)
+        if live.spec.kind in FOUND_KINDS and live.endpoints:
+            self.registry.set_gauge(prefix + "max_host_weight", heaviest(live.endpoints))
         # Envoy keeps subsets and zones once per worker and once on the main thread, and counts each of them.
         copies = len(self.workers) + 1
         for name, grown in live.table.hosts.taken_counts().items():
@@ -507,6 +512,12 @@ def priorities_moved(before: tuple[Endpoint, ...], after: tuple[Endpoint, ...]) 
         return len({one.priority for one in after})
     old, new = _by_priority(before), _by_priority(after)
     return sum(old.get(priority) != new.get(priority) for priority in {*old, *new})
+
+
+def heaviest(endpoints: tuple[Endpoint, ...]) -> int:
+    """The greatest weight of a host in the last priority: Envoy's gauge, which each priority overwrites."""
+    last = max((one.priority for one in endpoints), default=0)
+    return max((one.weight for one in endpoints if one.priority == last), default=0)
 
 
 def _by_priority(endpoints: tuple[Endpoint, ...]) -> dict[int, set[Any]]:

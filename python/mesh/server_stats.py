@@ -89,7 +89,7 @@ def declare(registry: StatsRegistry) -> None:
     """Names the counters and the gauges that are there from the start, at 0."""
     for name in ("added", "modified", "removed", "create_success", "create_failure", "stopped", "in_place_updated"):
         registry.counter(f"listener_manager.listener_{name}")
-    for name in ("added", "modified", "removed"):
+    for name in ("added", "modified", "removed", "updated", "updated_via_merge"):
         registry.counter(f"cluster_manager.cluster_{name}")
     for name in ("static_unknown_fields", "dynamic_unknown_fields"):
         registry.counter(f"server.{name}")

@@ -34,7 +34,7 @@ ATTEMPTS = {
 VERDICTS = ("update_success", "update_failure", "update_rejected")
 COMPARED = (
     *VERDICTS, "update_attempt", "update_empty", "update_no_rebuild", "version", "version_text", "config_reload",
-    "membership_change", "membership_total", "cluster_modified",
+    "membership_change", "membership_total", "cluster_modified", "cluster_updated", "max_host_weight",
 )  # fmt: skip
 BOOTSTRAP = """
 node: {id: node, cluster: c}

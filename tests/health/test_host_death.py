@@ -13,6 +13,7 @@ from tests.health.hosts import Host, check, flags, healthy_only, wait_flags
 
 pytestmark = pytest.mark.slow
 
+BOTH = pytest.mark.parametrize("io_uring", [True, False], ids=["io_uring", "epoll"])
 CLIENTS = 3  # as many retries at once as the circuit breaker lets through
 # Clients share the order of the hosts, so a retry may meet the dead one again until it is out: enough of them to outlast that.
 POLICY = {"retry_on": "connect-failure,reset,5xx", "num_retries": 10, "retry_back_off": {"base_interval": "0.001s"}}
@@ -56,10 +57,10 @@ def some_more(load: Load, n: int = 200) -> None:
     until(lambda: load.answered >= seen + n)
 
 
-def died_and_came_back(extra: dict[str, Any], out: str) -> None:
+def died_and_came_back(extra: dict[str, Any], out: str, io_uring: bool) -> None:
     with Host() as mortal, Host() as one, Host() as other:
         up = cluster("up", mortal.port, one.port, other.port, **extra)
-        with running(bootstrap(clusters=[up], route=RETRIES)) as p, Load(p) as load:
+        with running(bootstrap(clusters=[up], route=RETRIES), io_uring=io_uring) as p, Load(p) as load:
             some_more(load)
             mortal.die()
             wait_flags(p, mortal, out)
@@ -72,13 +73,15 @@ def died_and_came_back(extra: dict[str, Any], out: str) -> None:
         assert set(load.statuses) == {200}
 
 
-def test_outlier_detection_takes_a_dead_host_out_and_in_again() -> None:
+@BOTH
+def test_outlier_detection_takes_a_dead_host_out_and_in_again(io_uring: bool) -> None:
     settings = {"consecutive_5xx": 3, "base_ejection_time": "0.3s", "interval": "0.05s", "max_ejection_percent": 50}
-    died_and_came_back(healthy_only(outlier_detection=settings), "/failed_outlier_check")
+    died_and_came_back(healthy_only(outlier_detection=settings), "/failed_outlier_check", io_uring)
 
 
-def test_active_checks_take_a_dead_host_out_and_in_again() -> None:
-    died_and_came_back(healthy_only(health_checks=[check()]), "/failed_active_hc")
+@BOTH
+def test_active_checks_take_a_dead_host_out_and_in_again(io_uring: bool) -> None:
+    died_and_came_back(healthy_only(health_checks=[check()]), "/failed_active_hc", io_uring)
 
 
 def test_an_ejection_lasts_as_long_as_configured() -> None:

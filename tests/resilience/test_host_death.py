@@ -25,6 +25,7 @@ POLICY = {
     "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.005s"},
 }
 CLIENTS = 4
+BOTH = pytest.mark.parametrize("io_uring", [True, False], ids=["io_uring", "epoll"])
 
 
 class Load:
@@ -56,12 +57,13 @@ class Load:
         return self.statuses
 
 
+@BOTH
 @pytest.mark.slow
-def test_no_idempotent_request_fails_when_a_host_dies_under_load() -> None:
+def test_no_idempotent_request_fails_when_a_host_dies_under_load(io_uring: bool) -> None:
     limits = {"thresholds": [{"max_retries": 100}]}
     with Upstream() as lives, Upstream() as dies:
         made = cluster("up", lives.port, dies.port, circuit_breakers=limits)
-        with running(bootstrap(clusters=[made], route={"retry_policy": POLICY})) as p:
+        with running(bootstrap(clusters=[made], route={"retry_policy": POLICY}), io_uring=io_uring) as p:
             load = Load(p)
             load.more(100)
             dies.stop()
@@ -71,8 +73,9 @@ def test_no_idempotent_request_fails_when_a_host_dies_under_load() -> None:
             assert p.up("upstream_rq_retry") > 0
 
 
+@BOTH
 @pytest.mark.slow
-def test_no_idempotent_request_fails_while_a_host_restarts_again_and_again() -> None:
+def test_no_idempotent_request_fails_while_a_host_restarts_again_and_again(io_uring: bool) -> None:
     limits = {"thresholds": [{"max_retries": 100}]}
     def serves(wire: Wire) -> None:
         with contextlib.suppress(Ended, OSError):
@@ -82,7 +85,7 @@ def test_no_idempotent_request_fails_while_a_host_restarts_again_and_again() -> 
 
     with Upstream() as lives, Upstream(serves) as restarts:
         made = cluster("up", lives.port, restarts.port, circuit_breakers=limits)
-        with running(bootstrap(clusters=[made], route={"retry_policy": POLICY})) as p:
+        with running(bootstrap(clusters=[made], route={"retry_policy": POLICY}), io_uring=io_uring) as p:
             load = Load(p)
             for _ in range(10):
                 load.more(30)

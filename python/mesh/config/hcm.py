@@ -70,7 +70,7 @@ CERT_DETAILS = Fields(
     f"{PACKAGE}.HttpConnectionManager.SetCurrentClientCertDetails", {"subject", "cert", "chain", "dns", "uri"}
 )
 SERVER_HEADER = ("overwrite", "append_if_absent", "pass_through")
-ESCAPED_SLASHES = ("keep", "keep", "reject", "redirect", "forward")
+ESCAPED_SLASHES = ("", "keep", "reject", "redirect", "forward")
 KIB = 1024
 
 
@@ -131,7 +131,7 @@ def lower(message: Any, low: Lowering, path: str) -> spec.Hcm:
         pack_trace_reason=_pack_trace_reason(message, low, path),
         proxy_100_continue=message.proxy_100_continue,
         upgrades=_upgrades(message.upgrade_configs, low, join(path, "upgrade_configs")),
-        normalize_path=wrapped_or(message, "normalize_path", False),
+        normalize_path=wrapped_or(message, "normalize_path", None),
         merge_slashes=message.merge_slashes,
         escaped_slashes=ESCAPED_SLASHES[message.path_with_escaped_slashes_action],
         strip_matching_host_port=message.strip_matching_host_port,

@@ -305,6 +305,7 @@ class Resources:
             self._registry.add(cluster_prefix(one) + "update_no_rebuild")
         elif before is not None and before.spec[1] != policy:
             self._publish(self.plan(), self.hosts())
+            self._registry.add("cluster_manager.cluster_updated")
         else:
             self._set_hosts(one.name, hosts)
 

@@ -28,6 +28,7 @@ from meshcore.conf.tls cimport TlsSlot
 
 from meshcore.bind import stat_names
 
+HTTP2_BY_CHOICE = ("http2", "downstream")
 PROTOCOLS = {"http1": UPSTREAM_HTTP1, "http2": UPSTREAM_HTTP2, "downstream": UPSTREAM_AS_DOWNSTREAM, "auto": UPSTREAM_AUTO}
 OWN_REFS = 2                       # of a ClusterConf: its table's, and that of its ClusterHosts
 NO_LIMIT = 2**32 - 1               # of connection pools, and of connections to one host
@@ -201,12 +202,16 @@ cdef class ClusterTable:
         cluster_conf_unref(self.conf)
 
     def follow_runtime(self, RuntimeCells runtime):
-        """Takes what runtime keys say of this cluster: its circuit breakers, and whether it is under maintenance."""
+        """Takes what runtime keys say of this cluster: its circuit breakers, whether it is under maintenance, and whether its next
+        connections may be HTTP/2 where the configuration says so."""
         name = self.conf.name.at[:self.conf.name.len].decode()
         share = runtime.said(f"upstream.maintenance_mode.{name}")
         atomic_store(&self.conf.maintenance, min(100, share.integer) if share is not None and share.integer is not None else 0)
         for i, priority in enumerate(("default", "high")):
             breakers_follow(&self.conf.breakers[<int>i], self.limits[i], runtime, f"circuit_breakers.{name}.{priority}.")
+        protocol = self.hosts.spec.protocol
+        if protocol in HTTP2_BY_CHOICE:
+            self.conf.protocol = PROTOCOLS[protocol] if runtime.enabled("upstream.use_http2", 100) else UPSTREAM_HTTP1
 
     def swap_tls(self, spec, StatsRegistry registry, int match=-1):
         """New connections use this TLS context, of the cluster or of one of its transport_socket_matches; what comes back may go when every

@@ -26,6 +26,7 @@ UNDERSCORES = {"allow": UNDERSCORES_ALLOW, "reject": UNDERSCORES_REJECT, "drop":
 CODECS = {"auto": CODEC_AUTO, "http1": CODEC_HTTP1, "http2": CODEC_HTTP2}
 SERVER_HEADERS = {"overwrite": SERVER_OVERWRITE, "append_if_absent": SERVER_APPEND_IF_ABSENT, "pass_through": SERVER_PASS_THROUGH}
 SLASHES = {"keep": SLASHES_KEEP, "reject": SLASHES_REJECT, "redirect": SLASHES_REDIRECT, "forward": SLASHES_FORWARD}
+SLASHES_BY_NUMBER = ("", "keep", "reject", "redirect", "forward")  # PathWithEscapedSlashesAction
 FORWARD_CERTS = {
     "sanitize": FORWARD_SANITIZE, "forward_only": FORWARD_ONLY, "append_forward": FORWARD_APPEND, "sanitize_set": FORWARD_SANITIZE_SET,
     "always_forward_only": FORWARD_ALWAYS,
@@ -180,6 +181,14 @@ cdef int take_http2_stats(StatsRegistry registry, str prefix, list owned, uint32
     return 0
 
 
+cdef str escaped_slashes(str said, RuntimeCells runtime):
+    # `keep` where runtime forbids all else.
+    if not runtime.enabled("http_connection_manager.path_with_escaped_slashes_action_enabled", 100):
+        return "keep"
+    number = 0 if said else runtime.integer("http_connection_manager.path_with_escaped_slashes_action", 0)
+    return said or (SLASHES_BY_NUMBER[number] if 0 < number < len(SLASHES_BY_NUMBER) else "keep")
+
+
 cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registry, dict files, tuple node, list owned) except -1:
     cdef Group group
     group = take_stats(registry, f"http.{spec.stat_prefix}.", hcm_layout, owned, HCM_STATS, hcm.stats)
@@ -229,8 +238,10 @@ cdef int fill_hcm(Arena *arena, object spec, HcmConf *hcm, StatsRegistry registr
     hcm.pack_trace_reason = spec.pack_trace_reason
     hcm.proxy_100_continue = spec.proxy_100_continue
     hcm.normalize_path = spec.normalize_path
+    if spec.normalize_path is None:
+        hcm.normalize_path = registry.runtime.enabled("http_connection_manager.normalize_path", 0)
     hcm.merge_slashes = spec.merge_slashes
-    hcm.escaped_slashes = SLASHES[spec.escaped_slashes]
+    hcm.escaped_slashes = SLASHES[escaped_slashes(spec.escaped_slashes, registry.runtime)]
     hcm.strip_matching_port = spec.strip_matching_host_port
     hcm.strip_any_port = spec.strip_any_host_port
     hcm.strip_trailing_dot = spec.strip_trailing_host_dot

@@ -5,6 +5,7 @@ closed. Must not know layers or files (mesh.runtime does). Main thread; workers 
 """
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
+import random as chance
 
 from meshcore.base.atomics cimport atomic_store
 from meshcore.base.runtime cimport *
@@ -86,6 +87,12 @@ cdef class RuntimeCells:
     def said(self, str key):
         """The spec.RuntimeValue of a key now, None when it says nothing; makes no cell."""
         return self.values.get(key)
+
+    def enabled(self, str key, int percent):
+        """Whether something that has no part in requests is on: with the chance in percent that `key` says now, else `percent`."""
+        value = self.values.get(key)
+        said = value is not None and value.integer is not None
+        return chance.random() * WHOLE < (value.integer if said else percent)
 
     def hits(self, fraction, uint64_t random):
         """Whether `random` falls into spec.RuntimeFraction `fraction` now."""

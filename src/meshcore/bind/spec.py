@@ -469,9 +469,9 @@ class Hcm:
     pack_trace_reason: bool = True
     proxy_100_continue: bool = False
     upgrades: tuple[tuple[str, bool], ...] = ()  # (type in lower case, enabled)
-    normalize_path: bool = False
+    normalize_path: bool | None = None  # None: as runtime says when the listener is made, else no
     merge_slashes: bool = False
-    escaped_slashes: str = "keep"  # keep | reject | redirect | forward
+    escaped_slashes: str = ""  # keep | reject | redirect | forward; empty: as runtime says when the listener is made, else keep
     strip_matching_host_port: bool = False
     strip_any_host_port: bool = False
     strip_trailing_host_dot: bool = False

@@ -155,6 +155,7 @@ GAUGES = frozenset({
     "membership_healthy",
     "membership_degraded",
     "membership_excluded",
+    "max_host_weight",
     "version",
     "warming_state",
 })
@@ -172,7 +173,7 @@ CLUSTER_HOSTS = (
     "membership_total", "membership_healthy", "membership_degraded", "membership_excluded", "membership_change",
     "assignment_stale", "assignment_timeout_received",
     "assignment_use_cached", "update_attempt", "update_success", "update_failure", "update_empty", "update_no_rebuild", "version",
-    "warming_state",
+    "warming_state", "max_host_weight",
 )
 # What stands below a name that only requests know: the kinds of observe/late_stats.pxd, in its order.
 LATE = (
