@@ -30,6 +30,7 @@ cdef int64_t span_find(Span a, char c) noexcept nogil                           
 cdef Span span_trim(Span a) noexcept nogil                                          # without SP and HTAB at both ends
 cdef bint span_next_token(Span *rest, Span *token) noexcept nogil                   # splits a comma list, trims, skips empties
 cdef bint list_has(Span list, const char *lower_text, size_t n) noexcept nogil      # a comma list holds the token, case apart
+cdef bint span_fits_header(Span a) noexcept nogil                                   # no control characters but HTAB (RFC 9110, 5.5)
 cdef bint parse_u64(Span a, uint64_t *out) noexcept nogil                           # digits only; False on overflow or anything else
 cdef size_t write_u64(char *out, uint64_t v) noexcept nogil                         # decimal, at most 20 bytes; bytes written
 cdef size_t write_hex(char *out, uint64_t v) noexcept nogil                         # lower case, at most 16 bytes

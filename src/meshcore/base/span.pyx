@@ -67,6 +67,16 @@ cdef bint list_has(Span list, const char *lower_text, size_t n) noexcept nogil:
     return False
 
 
+cdef bint span_fits_header(Span a) noexcept nogil:
+    cdef uint32_t i
+    cdef unsigned char c
+    for i in range(a.len):
+        c = <unsigned char>a.at[i]
+        if c < 32 and c != 9 or c == 127:
+            return False
+    return True
+
+
 cdef bint parse_u64(Span a, uint64_t *out) noexcept nogil:
     cdef uint64_t v = 0
     cdef uint32_t i

@@ -125,6 +125,7 @@ cdef struct Record:
     Span cluster                   # name of the cluster chosen
     Span cluster_stat_name         # alt_stat_name or the name
     Span upstream_hostname
+    Span unfit_header              # one whose computed value no header can hold, so it was not written; at NULL: none
     Span stream_id                 # x-request-id as it was sent upstream
     Span local_body                # body of a local reply; set only while that reply is being formatted
     Span virtual_cluster

@@ -6,7 +6,7 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
 from meshcore.base.arena cimport arena_take
-from meshcore.base.span cimport span
+from meshcore.base.span cimport span, span_fits_header
 from meshcore.codec.head cimport *
 from meshcore.observe.format cimport Format, format_bound, format_write
 from meshcore.proxy.objects cimport *
@@ -29,14 +29,17 @@ cdef void route_head_set_host(Stream *stream, Route *route, Span host) noexcept 
     head.authority = host
 
 
-cdef Span formatted(Stream *stream, const Format *format, Span rest) noexcept nogil:
-    # What the format gives, and `rest` behind it. Empty: the format gives nothing, or there is no memory.
+cdef Span formatted(Stream *stream, const Format *format, Span rest, Span name) noexcept nogil:
+    # What the format gives, and `rest` behind it. Empty: the format gives nothing or what `name` cannot hold, or there is no memory.
     cdef size_t bound = format_bound(format, &stream.record)
     cdef char *text = <char *>arena_take(&stream.arena, bound + rest.len)
     cdef char *end
     if text == NULL:
         return span(b"", 0)
     end = format_write(format, &stream.record, text, text + bound)
+    if not span_fits_header(span(text, end - text)):
+        stream.record.unfit_header = name
+        return span(b"", 0)
     if end > text and rest.len > 0:
         memcpy(end, rest.at, rest.len)
         end += rest.len
@@ -49,7 +52,7 @@ cdef Span new_path(Stream *stream, Route *route) noexcept nogil:
     cdef Span made
     if route.rewrite.format == NULL:
         return route_rewrite_path(route, path, &stream.arena)
-    made = formatted(stream, route.rewrite.format, span(path.at + alone, path.len - alone))
+    made = formatted(stream, route.rewrite.format, span(path.at + alone, path.len - alone), span(b":path", 5))
     return made if made.len > 0 else path
 
 
@@ -64,7 +67,7 @@ cdef Span new_host(Stream *stream, Route *route) noexcept nogil:
     if route.host_regex != NULL:
         return regex_replace(route.host_regex, path_alone(head.path), route.host_substitution, &stream.arena)
     if route.host_format != NULL:
-        return formatted(stream, route.host_format, span(b"", 0))
+        return formatted(stream, route.host_format, span(b"", 0), span(b":authority", 10))
     return span(b"", 0)
 
 

@@ -63,6 +63,16 @@ cdef void refuse_header(Stream *stream, Span name, Span value) noexcept nogil:
     stream_reply_simple(stream, 400, FLAG_IH, details, join(stream, body, span(b"'", 1), span(b"", 0), span(b"", 0)))
 
 
+cdef void refuse_value(Stream *stream) noexcept nogil:
+    # A value that the proxy itself would have written, in Envoy's words; nothing goes upstream.
+    cdef Span name = stream.record.unfit_header
+    cdef Span none = span(b"", 0)
+    cdef Span body = join(stream, span(b"invalid header value for: ", 26), name, none, none)
+    cdef Span details = join(stream, span(b"filter_removed_required_request_headers{invalid_header_value_for:_", 66), name, span(b"}", 1), none)
+    stream.record.unfit_header.at = NULL
+    stream_reply_simple(stream, 503, FLAG_DPE, details, body)
+
+
 cdef void router_request_head(Stream *stream, bint end) noexcept nogil:
     cdef Route *route = stream.http.route
     cdef ClusterLocal *cluster
@@ -108,6 +118,9 @@ cdef void router_request_head(Stream *stream, bint end) noexcept nogil:
     route_timeouts_set(stream, route)
     retry_prepare(stream)
     route_head_rewrite(stream, route)
+    if stream.record.unfit_header.at != NULL:
+        refuse_value(stream)
+        return
     plan_replay(stream, end)
     if stream.bits & STREAM_CONNECT and not route.connect_terminate:
         stream.request.path.len = 0

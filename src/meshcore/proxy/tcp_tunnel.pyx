@@ -6,7 +6,7 @@ from libc.stdint cimport uint8_t
 from libc.string cimport memset
 
 from meshcore.base.arena cimport Arena, arena_copy, arena_take
-from meshcore.base.span cimport Span, span, write_u64
+from meshcore.base.span cimport Span, span, span_fits_header, write_u64
 from meshcore.base.uuid cimport UUID_LEN, uuid_write
 from meshcore.codec.head cimport *
 from meshcore.codec.http1 cimport BODY_RAW
@@ -67,6 +67,8 @@ cdef bint fill_request(Stream *stream, TcpSession *session) noexcept nogil:
         return False
     head_init(head, &stream.arena, False)
     head.authority = span(text, <size_t>(format_write(conf.host, &stream.record, text, text + room) - text))
+    if not span_fits_header(head.authority):
+        return False                   # a server name, say, that holds a line's end
     head.method = span(b"POST", 4) if conf.post else span(b"CONNECT", 7)
     if conf.post:
         head.path = conf.path

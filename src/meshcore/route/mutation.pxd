@@ -3,7 +3,8 @@
 # Immutable, in the table's arena. Values are formats (observe/format); a literal value costs no copy. One mutation first removes,
 # then computes all values from what is left, then overwrites, then adds: so no value sees another one of the same mutation.
 # Removed and overwritten headers leave their place; what is written goes to the end of the head, except for the headers that may
-# stand once only (`joins`), where an appended value follows the old one behind a comma.
+# stand once only (`joins`), where an appended value follows the old one behind a comma. A computed value that holds a control character
+# is not written: the record says which header that was, and the router answers 503 to such a request.
 from libc.stdint cimport uint8_t, uint16_t
 
 from meshcore.base.span cimport Span

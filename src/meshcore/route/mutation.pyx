@@ -5,7 +5,7 @@ Runs on a worker, for requests and responses whose route has such lists. Values 
 from libc.string cimport memcpy
 
 from meshcore.base.arena cimport arena_take
-from meshcore.base.span cimport span
+from meshcore.base.span cimport span, span_fits_header
 from meshcore.codec.head cimport H_OTHER, Header, head_add, head_drop, head_drop_name, head_find, head_find_name
 from meshcore.observe.format cimport format_bound, format_write
 
@@ -15,7 +15,7 @@ cdef inline Header *find(Head *head, const HeaderAdd *add) noexcept nogil:
 
 
 cdef bint evaluate(const HeaderAdd *add, Head *head, Record *record, Span *value) noexcept nogil:
-    # A value with at == NULL: nothing to write. False: no memory.
+    # A value with at == NULL: nothing to write. False: no memory. What metadata or a certificate says may hold a line's end.
     cdef size_t room
     cdef char *text
     value[0] = span(NULL, 0)
@@ -31,6 +31,10 @@ cdef bint evaluate(const HeaderAdd *add, Head *head, Record *record, Span *value
         if text == NULL:
             return False
         value[0] = span(text, <size_t>(format_write(add.format, record, text, text + room) - text))
+        if not span_fits_header(value[0]):
+            record.unfit_header = add.name
+            value.at = NULL
+            return True
     if value.len == 0 and not add.keep_empty:
         value.at = NULL
     return True

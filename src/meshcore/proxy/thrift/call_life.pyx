@@ -232,7 +232,8 @@ cdef void call_ready(ThriftCall *call) noexcept nogil:
 
 cdef void call_request_complete(ThriftCall *call) noexcept nogil:
     call.request_end = True
-    if call.route != NULL and call.route.mirrors_len > 0 and call.state != CALL_DONE and not call.upgrade:
+    # A call with mirrors holds its configuration; another's route may be gone by now.
+    if call.conf != NULL and call.route != NULL and call.route.mirrors_len > 0 and call.state != CALL_DONE and not call.upgrade:
         shadows_begin(call)
     if call.upgrade:
         agree(call)
