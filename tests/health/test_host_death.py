@@ -85,13 +85,13 @@ def test_active_checks_take_a_dead_host_out_and_in_again(io_uring: bool) -> None
 
 
 def test_an_ejection_lasts_as_long_as_configured() -> None:
-    settings = {"consecutive_5xx": 1, "base_ejection_time": "0.5s", "interval": "0.05s", "max_ejection_percent": 50}
+    settings = {"consecutive_5xx": 1, "base_ejection_time": "1s", "interval": "0.05s", "max_ejection_percent": 50}
     with Host(500) as bad, Host() as good:
         up = cluster("up", bad.port, good.port, **healthy_only(outlier_detection=settings))
         with running(bootstrap(clusters=[up])) as p:
             until(lambda: p.get().status == 500)
             asked = time.monotonic()
             wait_flags(p, bad, "/failed_outlier_check")
-            assert time.monotonic() - asked < 0.4
+            assert time.monotonic() - asked < 0.9
             until(lambda: flags(p, bad) == "healthy")
-            assert 0.45 < time.monotonic() - asked < 2.0
+            assert 0.95 < time.monotonic() - asked < 4.0
