@@ -6,6 +6,8 @@ from mesh.codec import Event, ProtocolError, ResponseHead, ResponseParser
 from tests.codec.corpus import load
 from tests.fuzz.properties import Kind, kind_of, meaning, same_when_cut, written_again
 
+LEAST_WRITTEN = 100  # of write_response; upstreams may answer less, as with Envoy
+
 
 def seeds() -> list[bytes]:
     return [case.raw for case in load("response") if len(case.raw) < 4096]
@@ -30,10 +32,11 @@ def accepted(raw: bytes) -> list[Event]:
 
 
 def one(raw: bytes) -> Kind:
-    """A response that was accepted is the same response when it is written again."""
+    """A response that was accepted is the same response when it is written again, if its status is one that may be written."""
     outcome = same_when_cut(raw, new_parser)
     events = accepted(raw)
-    if any(isinstance(event, ResponseHead) for event in events):
+    statuses = [event.status for event in events if isinstance(event, ResponseHead)]
+    if statuses and min(statuses) >= LEAST_WRITTEN:
         again = new_parser(1 << 16).feed(written_again(events))
         assert meaning(again) == meaning(events), f"{events}\nwritten again: {again}"
     return kind_of(outcome)

@@ -332,7 +332,7 @@ cdef int http1_parse_response(const char *at, size_t n, size_t seen, const Http1
         return more(n, options, message)
     result = parse_response(at, n, &minor, &status, &reason, &reason_len, headers, &headers_len, 0)
     used[0] = <size_t>result
-    if result == WRONG:
+    if result < 0:                 # wrong, or too little for a status of three digits
         used[0] = http1_block_end(at, n, 0)
         mended = http1_mend_response(head.arena, at, used[0], &mended_len) if used[0] <= options.max_head_bytes else NULL
         if mended != NULL:
