@@ -106,6 +106,25 @@ def test_stopping_ends_tunnels(http2: bool) -> None:
     assert far.live_objects() == 0
 
 
+def test_a_host_that_no_header_can_hold_opens_no_tunnel() -> None:
+    """It may come from the client, as a server name. Envoy opens a connection, writes nothing and leaves the client hanging."""
+    says = {"text_format_source": {"inline_string": "a:1 HTTP/1.1\r\nx-evil: 1\r\nx: "}}
+    facts = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.set_filter_state.v3.Config",
+        "on_new_connection": [{"object_key": "who", "factory_key": "envoy.string", "format_string": says}],
+    }
+    with Upstream(echo) as up:
+        config = bootstrap(up.port, tunneling_config={"hostname": "%FILTER_STATE(who:PLAIN)%"})
+        chain = config["static_resources"]["listeners"][0]["filter_chains"][0]
+        chain["filters"] = [{"name": "facts", "typed_config": facts}, *chain["filters"]]
+        with mesh.Proxy(config, concurrency=1) as near:
+            with dial(near) as wire:
+                assert wire.recv(1) == b""
+            assert near.stats["tcp.main.downstream_cx_total"] == 1
+            assert near.stats["cluster.up.upstream_cx_total"] == 0
+    assert near.live_objects() == 0
+
+
 def test_a_post_path_needs_a_post() -> None:
     with pytest.raises(mesh.ConfigError) as refused:
         mesh.Proxy(bootstrap(1, tunneling_config={"hostname": "a", "post_path": "/x"}))
