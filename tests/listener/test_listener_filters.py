@@ -121,6 +121,18 @@ def test_another_listener_filter_ends_those_under_inspection() -> None:
     assert proxy.live_objects() == 0
 
 
+def test_wrong_proxy_headers_of_all_listeners_are_counted_together() -> None:
+    config = bootstrap(ECHO, listener_filters=[PROXY])
+    config["static_resources"]["listeners"].append({**config["static_resources"]["listeners"][0], "name": "second", "stat_prefix": "second"})
+    with mesh.Proxy(config, concurrency=1) as proxy:
+        for name in ("main", "second"):
+            with socket.create_connection(("127.0.0.1", proxy.listeners[name].port), timeout=LIMIT_S) as wire:
+                wire.sendall(b"PROXY TCP4 1.2.3.4 224.0.0.1 1 2\r\n")
+                assert ended(wire)
+        assert proxy.stats["downstream_cx_proxy_proto_error"] == proxy.stats["proxy_proto.versions.v1.error"] == 2
+    assert proxy.live_objects() == 0
+
+
 def limited(most: int, name: str = "same", **listener: Any) -> dict[str, Any]:
     config = {"@type": TYPES + ".network.connection_limit.v3.ConnectionLimit", "stat_prefix": "cl", "max_connections": most}
     return bootstrap({"name": "limit", "typed_config": config}, ECHO, name=name, **listener)

@@ -106,7 +106,7 @@ V4 = b"PROXY TCP4 1.2.3.4 5.6.7.8 1000 443\r\n"
         (b"PROXY UNKNOWN\r\n", ("found", 1, "", "", 15)),
         (b"PROXY UNKNOWN a b c\r\n", ("found", 1, "", "", 21)),
         (V2 + b"\x21\x11\0\x0c\x01\x02\x03\x04\x05\x06\x07\x08\0\x01\0\x02", ("found", 2, "1.2.3.4:1", "5.6.7.8:2", 28)),
-        (V2 + b"\x21\x11\0\x10\x01\x02\x03\x04\x05\x06\x07\x08\0\x01\0\x02tlvs", ("found", 2, "1.2.3.4:1", "5.6.7.8:2", 32)),
+        (V2 + b"\x21\x11\0\x10\x01\x02\x03\x04\x05\x06\x07\x08\0\x01\0\x02\x04\0\1!", ("found", 2, "1.2.3.4:1", "5.6.7.8:2", 32)),
         (V2 + b"\x20\x00\0\0", ("found", 2, "", "", 16)),
     ],
 )
@@ -121,11 +121,24 @@ def test_a_proxy_header_is_found_at_its_last_byte(data: bytes, answer: tuple[str
         b"PROXY TCP4 1.2.3.400 5.6.7.8 1 2\r\n", b"PROXY TCP4 ::1 ::1 1 2\r\n", b"PROXY TCP6 1.2.3.4 5.6.7.8 1 2\r\n",
         b"PROXY TCP4 1.2.3.4 5.6.7.8 1 70000\r\n", b"PROXY TCP4 1.2.3.4 5.6.7.8 1\r\n", b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2 3\r\n",
         b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\n", b"PROXY UDP4 1.2.3.4 5.6.7.8 1 2\r\n", b"PROXY " + b"A" * 110,
+        b"PROXY TCP4 224.0.0.1 5.6.7.8 1 2\r\n", b"PROXY TCP4 1.2.3.4 255.255.255.255 1 2\r\n", b"PROXY TCP6 ff02::1 ::1 1 2\r\n",
+        b"PROXY TCP6 :: ::1 1 2\r\n", b"PROXY TCP4 0.0.0.0 5.6.7.8 1 2\r\n",
         V2 + b"\x11\x11\0\x0c", V2 + b"\x22\x11\0\x0c", V2 + b"\x21\x11\0\x0b", V2 + b"\x21\x31\0\x0c",
     ],
 )  # fmt: skip
 def test_a_wrong_proxy_header_is_refused(data: bytes) -> None:
     assert proxy_header(data)[0] == "bad"
+
+
+@pytest.mark.parametrize("tlvs", [b"\xea\0\0", b"\xea\0\3abc", b"\1\0\2h2\x04\0\0"])
+def test_tlvs_end_where_their_header_does(tlvs: bytes) -> None:
+    def answer(rest: bytes) -> str:
+        head = V2 + b"\x21\x11" + (12 + len(rest)).to_bytes(2) + b"\x01\x02\x03\x04\x05\x06\x07\x08\0\x01\0\x02"
+        return proxy_header(head + rest)[0]
+
+    wholes = {0, len(tlvs)} | ({5} if tlvs[0] == 1 else set())
+    assert {n for n in range(len(tlvs) + 1) if answer(tlvs[:n]) == "found"} == wholes
+    assert answer(tlvs + b"\0") == "bad"
 
 
 @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n", b"PROXZ", b"\r\n\r\n\1"])

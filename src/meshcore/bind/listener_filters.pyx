@@ -12,6 +12,7 @@ from meshcore.bind.filter_facts cimport compile_state_values
 from meshcore.bind.matchers cimport take
 from meshcore.bind.sockets cimport compile_types
 from meshcore.bind.stats cimport Group, Layout
+from meshcore.conf.stat_ids cimport PROXY_ERROR
 from meshcore.conf.tables cimport (
     LISTENER_HTTP_INSPECTOR, LISTENER_LOCAL_RATELIMIT, LISTENER_ORIGINAL_DST, LISTENER_ORIGINAL_SRC, LISTENER_PROXY_PROTOCOL,
     LISTENER_TLS_INSPECTOR, NETWORK_CONNECTION_LIMIT, NETWORK_LOCAL_RATELIMIT, NETWORK_RBAC, NETWORK_SET_FILTER_STATE,
@@ -35,6 +36,7 @@ LAYOUTS = {
     kind: Layout(stat_names.members(names))
     for kind, names in {
         "tls_inspector": stat_names.TLS_INSPECTOR, "http_inspector": stat_names.HTTP_INSPECTOR, "proxy_protocol": stat_names.PROXY_PROTOCOL,
+        "proxy_protocol_root": stat_names.PROXY_PROTOCOL_ROOT,
         "connection_limit": stat_names.CONNECTION_LIMIT, "local_ratelimit": stat_names.NETWORK_RATELIMIT,
     }.items()
 }
@@ -115,6 +117,8 @@ cdef ListenerFilter *compile_listener_filters(Arena *arena, object specs, StatsR
             filters[<int>i].enabled_cell = registry.runtime.cell(spec.enabled.key)
         if spec.kind in LAYOUTS:
             name_stats(registry, spec.kind, listener_prefix(spec), owned, filters[<int>i].stats)
+        if spec.kind == "proxy_protocol":
+            name_stats(registry, "proxy_protocol_root", "", owned, &filters[<int>i].stats[PROXY_ERROR])
     return filters
 
 

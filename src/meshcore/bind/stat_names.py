@@ -44,6 +44,7 @@ PROXY_PROTOCOL = (
     "not_found_allowed", "not_found_disallowed", "versions.v1.found", "versions.v1.disallowed", "versions.v1.error", "versions.v2.found",
     "versions.v2.disallowed", "versions.v2.error",
 )
+PROXY_PROTOCOL_ROOT = ("downstream_cx_proxy_proto_error",)
 CONNECTION_LIMIT = ("active_connections", "limited_connections")
 NETWORK_RATELIMIT = ("rate_limited",)
 RBAC = ("allowed", "denied", "shadow_allowed", "shadow_denied")

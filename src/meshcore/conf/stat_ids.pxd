@@ -105,6 +105,7 @@ cdef enum:                         # ProxyProtocolStat: proxy_proto.*; those of 
     PROXY_V2_FOUND
     PROXY_V2_DISALLOWED
     PROXY_V2_ERROR
+    PROXY_ERROR                    # downstream_cx_proxy_proto_error, of all filters together
     LISTENER_FILTER_STATS          # no listener filter has more
 
 cdef enum:                         # ConnectionLimitStat: connection_limit.<stat_prefix>.*; and local_rate_limit.<stat_prefix>.*

@@ -8,7 +8,8 @@ from meshcore.observe.record cimport address_write
 
 cdef enum:
     SIGNATURE_LEN = 12
-    V2_HEAD = 16
+    V2_HEAD = PROXY_V2_HEAD
+    TLV_HEAD = 3                   # type and length
     V2_V4 = 12
     V2_V6 = 36
 
@@ -59,27 +60,59 @@ cdef bint read_line(Span line, ProxyHeader *header) noexcept nogil:
     return read_port(&line, &header.source) and read_port(&line, &header.destination) and line.len == 0
 
 
+cdef bint unicast(const IpAddress *address) noexcept nogil:
+    # What one end of a TCP connection may have.
+    cdef uint8_t first = address.bytes[0]
+    cdef uint8_t low = 0
+    cdef uint8_t high = 255
+    cdef int i
+    for i in range(4 if address.family == 4 else 16):
+        low |= address.bytes[i]
+        high &= address.bytes[i]
+    return low != 0 and first != 255 if address.family == 6 else low != 0 and high != 255 and first >> 4 != 14
+
+
 cdef int parse_v1(const char *at, size_t n, ProxyHeader *header) noexcept nogil:
-    cdef const char *end = <const char *>memchr(at, 10, n if n < PROXY_V1_MAX else PROXY_V1_MAX)
-    header.version = 1
+    cdef const char *end = <const char *>memchr(at, 10, n if n < PROXY_FIRST_MAX else PROXY_FIRST_MAX)
+    if end == NULL and n > PROXY_V1_MAX:
+        header.version = 0
+        return PROXY_BAD
     if end == NULL:
-        return PROXY_MORE if n < PROXY_V1_MAX else PROXY_BAD
+        return PROXY_MORE
     header.len = <size_t>(end - at) + 1
     header.tlvs = header.len
-    if header.len < 8 or end[-1] != 13:
+    if header.len < 8 or header.len > PROXY_V1_MAX or end[-1] != 13 or not read_line(span(at + 6, header.len - 8), header):
         return PROXY_BAD
-    return PROXY_FOUND if read_line(span(at + 6, header.len - 8), header) else PROXY_BAD
+    return PROXY_FOUND if header.local or (unicast(&header.source) and unicast(&header.destination)) else PROXY_BAD
 
 
 cdef inline uint16_t big16(const char *at) noexcept nogil:
     return <uint16_t>(<uint16_t>(<uint8_t>at[0]) << 8 | <uint8_t>at[1])
 
 
+cdef bint proxy_tlv_next(Span *rest, Span *tlv) noexcept nogil:
+    cdef size_t n
+    if rest.len < TLV_HEAD:
+        return False
+    n = TLV_HEAD + <size_t>big16(rest.at + 1)
+    if n > rest.len:
+        return False
+    tlv[0] = span(rest.at, n)
+    rest[0] = span(rest.at + n, rest.len - n)
+    return True
+
+
+cdef bint whole_tlvs(Span rest) noexcept nogil:
+    cdef Span tlv
+    while proxy_tlv_next(&rest, &tlv):
+        pass
+    return rest.len == 0
+
+
 cdef int parse_v2(const char *at, size_t n, ProxyHeader *header) noexcept nogil:
     cdef uint8_t command
     cdef uint8_t family
     cdef size_t size
-    header.version = 2
     if n < V2_HEAD:
         return PROXY_MORE
     command = <uint8_t>at[12]
@@ -88,7 +121,8 @@ cdef int parse_v2(const char *at, size_t n, ProxyHeader *header) noexcept nogil:
         return PROXY_BAD
     header.len = V2_HEAD + <size_t>big16(at + 14)
     header.local = command & 15 == 0
-    size = V2_V4 if family == 0x11 else V2_V6 if family == 0x21 else 0
+    # A stream or datagrams, the addresses look the same.
+    size = 0 if family & 15 != 1 and family & 15 != 2 else V2_V4 if family >> 4 == 1 else V2_V6 if family >> 4 == 2 else 0
     if not header.local and (size == 0 or header.len < V2_HEAD + size):
         return PROXY_BAD
     if n < header.len:
@@ -103,14 +137,18 @@ cdef int parse_v2(const char *at, size_t n, ProxyHeader *header) noexcept nogil:
     memcpy(header.destination.bytes, at + V2_HEAD + size, size)
     header.source.port = big16(at + V2_HEAD + 2 * size)
     header.destination.port = big16(at + V2_HEAD + 2 * size + 2)
-    return PROXY_FOUND
+    if not unicast(&header.source) or not unicast(&header.destination):
+        return PROXY_BAD
+    return PROXY_FOUND if whole_tlvs(span(at + header.tlvs, header.len - header.tlvs)) else PROXY_BAD
 
 
 cdef int proxy_header_parse(const char *at, size_t n, ProxyHeader *header) noexcept nogil:
     memset(header, 0, sizeof(ProxyHeader))
     if memcmp(at, SIGNATURE, n if n < SIGNATURE_LEN else SIGNATURE_LEN) == 0:
+        header.version = 2
         return parse_v2(at, n, header) if n >= SIGNATURE_LEN else PROXY_MORE
     if memcmp(at, b"PROXY ", n if n < 6 else 6) == 0:
+        header.version = 1
         return parse_v1(at, n, header) if n >= 6 else PROXY_MORE
     return PROXY_NONE
 

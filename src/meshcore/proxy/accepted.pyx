@@ -22,7 +22,7 @@ from meshcore.conf.tables cimport (
     ListenerFilter,
 )
 from meshcore.io.proxy_protocol cimport (
-    PROXY_BAD, PROXY_FOUND, PROXY_MORE, PROXY_NONE, ProxyHeader, proxy_header_parse,
+    PROXY_BAD, PROXY_MORE, PROXY_NONE, PROXY_V2_HEAD, ProxyHeader, proxy_header_parse, proxy_tlv_next,
 )
 from meshcore.io.transport cimport *
 from meshcore.observe.counters cimport gauge_add, stat_inc
@@ -313,30 +313,49 @@ cdef Verdict inspect_http(Accepted *accepted, const ListenerFilter *filter) noex
     return LOOK_ON
 
 
+cdef Verdict no_proxy_header(Accepted *accepted, const ListenerFilter *filter) noexcept nogil:
+    # As in Envoy a short line ends the wait and counts as a header of version 1 that is wrong.
+    cdef const char *at = accepted.held.at
+    cdef uint32_t i
+    if filter.optional:
+        count(accepted, filter, PROXY_NOT_FOUND_ALLOWED)
+        return LOOK_ON
+    if accepted.held.len < PROXY_V2_HEAD:
+        for i in range(2, accepted.held.len):
+            if at[i] == 10 and at[i - 1] == 13:
+                return wrong_proxy_header(accepted, filter, 1)
+        return LOOK_AGAIN
+    return wrong_proxy_header(accepted, filter, 0)
+
+
+cdef Verdict wrong_proxy_header(Accepted *accepted, const ListenerFilter *filter, uint8_t version) noexcept nogil:
+    cdef int later = PROXY_V2_FOUND - PROXY_V1_FOUND if version == 2 else 0
+    if filter.refused >> version & 1:
+        count(accepted, filter, PROXY_V1_FOUND + later)
+        count(accepted, filter, PROXY_V1_DISALLOWED + later)
+        return LOOK_CLOSE
+    count(accepted, filter, PROXY_ERROR)
+    count(accepted, filter, PROXY_V1_ERROR + later if version else PROXY_NOT_FOUND_DISALLOWED)
+    return LOOK_CLOSE
+
+
 cdef Verdict read_proxy_header(Accepted *accepted, const ListenerFilter *filter) noexcept nogil:
     cdef Arrival *arrival = &accepted.arrival
     cdef ProxyHeader header
     cdef int found
-    cdef int later
+    cdef bint refused
     if accepted.held.len == 0:
         return LOOK_AGAIN
     found = proxy_header_parse(accepted.held.at, accepted.held.len, &header)
-    later = PROXY_V2_FOUND - PROXY_V1_FOUND if header.version == 2 else 0
-    if found == PROXY_MORE:
+    refused = filter.refused >> header.version & 1
+    if found == PROXY_NONE or (refused and filter.optional):
+        return no_proxy_header(accepted, filter)
+    if found == PROXY_MORE and not (refused and header.version == 2 and accepted.held.len >= PROXY_V2_HEAD):
         return LOOK_AGAIN
-    if found == PROXY_NONE:
-        count(accepted, filter, PROXY_NOT_FOUND_ALLOWED if filter.optional else PROXY_NOT_FOUND_DISALLOWED)
-        return LOOK_ON if filter.optional else LOOK_CLOSE
-    if filter.refused >> header.version & 1:
-        if found == PROXY_FOUND:
-            count(accepted, filter, PROXY_V1_FOUND + later)
-        count(accepted, filter, PROXY_V1_DISALLOWED + later)
-        return LOOK_ON if filter.optional else LOOK_CLOSE
-    if found == PROXY_BAD:
-        count(accepted, filter, PROXY_V1_ERROR + later)
-        return LOOK_CLOSE
-    count(accepted, filter, PROXY_V1_FOUND + later)
-    if filter.passes != NULL and not keep_tlvs(accepted, filter, span(accepted.held.at + header.tlvs, header.len - header.tlvs)):
+    if found == PROXY_BAD or refused:
+        return wrong_proxy_header(accepted, filter, header.version)
+    count(accepted, filter, PROXY_V2_FOUND if header.version == 2 else PROXY_V1_FOUND)
+    if not keep_tlvs(accepted, filter, span(accepted.held.at + header.tlvs, header.len - header.tlvs)):
         return LOOK_CLOSE
     held_drop(&accepted.held, header.len)
     if not header.local:
@@ -347,17 +366,13 @@ cdef Verdict read_proxy_header(Accepted *accepted, const ListenerFilter *filter)
 
 
 cdef bint keep_tlvs(Accepted *accepted, const ListenerFilter *filter, Span rest) noexcept nogil:
-    # False: they are cut short, or there is no memory.
-    cdef uint32_t n
+    # False: there is no memory.
+    cdef Span tlv
     cdef uint8_t kind
-    while rest.len > 0:
-        n = 3 + (<uint32_t><uint8_t>rest.at[1] << 8 | <uint8_t>rest.at[2]) if rest.len >= 3 else 3
-        if n > rest.len:
+    while proxy_tlv_next(&rest, &tlv):
+        kind = <uint8_t>tlv.at[0]
+        if filter.passes != NULL and filter.passes[kind >> 3] >> (kind & 7) & 1 and not held_append(&accepted.arrival.tlvs, tlv.at, tlv.len):
             return False
-        kind = <uint8_t>rest.at[0]
-        if filter.passes[kind >> 3] >> (kind & 7) & 1 and not held_append(&accepted.arrival.tlvs, rest.at, n):
-            return False
-        rest = span(rest.at + n, rest.len - n)
     return True
 
 
