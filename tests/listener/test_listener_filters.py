@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,6 +131,27 @@ def test_wrong_proxy_headers_of_all_listeners_are_counted_together() -> None:
                 wire.sendall(b"PROXY TCP4 1.2.3.4 224.0.0.1 1 2\r\n")
                 assert ended(wire)
         assert proxy.stats["downstream_cx_proxy_proto_error"] == proxy.stats["proxy_proto.versions.v1.error"] == 2
+    assert proxy.live_objects() == 0
+
+
+def test_what_tlvs_say_of_a_connection_survives_a_change_and_ends_with_it(tmp_path: Path) -> None:
+    rule = {"tlv_type": 225, "on_tlv_present": {"key": "one"}}
+    proxied = {"name": "proxied", "typed_config": {**PROXY["typed_config"], "rules": [rule]}}
+    line = {"text_format_source": {"inline_string": "%DYNAMIC_METADATA(envoy.filters.listener.proxy_protocol:one)%\n"}}
+    log = {"@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog", "path": str(tmp_path / "log"), "log_format": line}
+    kept: dict[str, Any] = {"listener_filters": [proxied], "access_log": [{"name": "file", "typed_config": log}]}
+    head = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x14\1\2\3\4\5\6\7\x08\0\1\0\2\xe1\0\5first"
+    with mesh.Proxy(bootstrap(ECHO, name="old", **kept), concurrency=1) as proxy:
+        with dial(proxy) as wire, dial(proxy) as partial:
+            partial.sendall(head[:30])
+            wire.sendall(head)
+            assert hears(wire, b"hello")
+            under_inspection(proxy, 1)
+            proxy.apply(bootstrap(ECHO, name="new", **kept))
+            partial.sendall(head[30:])
+            assert hears(partial, b"hello")
+        becomes(proxy, "listener.main.downstream_cx_active", 0)
+    assert (tmp_path / "log").read_text() == "first\nfirst\n"
     assert proxy.live_objects() == 0
 
 

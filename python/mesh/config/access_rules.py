@@ -1,6 +1,6 @@
 """envoy.config.rbac.v3: access rules over what is known of a connection, and of a request if there is one.
 
-For a connection what asks for a request (headers, paths, metadata) is refused by name, and everywhere expressions are. Called by
+For a connection what asks for a request (headers, paths) is refused by name, and everywhere expressions are. Called by
 rbac.py and filter_rbac.py."""
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ OF_CONNECTIONS = {
     "and_rules", "or_rules", "any", "destination_ip", "destination_port", "destination_port_range", "not_rule", "requested_server_name",
 }  # fmt: skip
 OF_CLIENTS = {"and_ids", "or_ids", "any", "authenticated", "source_ip", "direct_remote_ip", "remote_ip", "filter_state", "not_id"}
-OF_REQUESTS = {"header", "url_path", "metadata", "sourced_metadata"}
+OF_BOTH = {"metadata", "sourced_metadata"}
+OF_REQUESTS = {"header", "url_path"}
 VERDICT = Fields("envoy.config.rbac.v3.Action", {"name", "action"})
 AUTHENTICATED = Fields("envoy.config.rbac.v3.Principal.Authenticated", {"principal_name"})
 SOURCED = Fields("envoy.config.rbac.v3.SourcedMetadata", {"metadata_matcher", "metadata_source"})
@@ -44,13 +45,13 @@ class Dialect:
 
 
 CONNECTIONS = Dialect(
-    Fields("envoy.config.rbac.v3.Permission#connection", OF_CONNECTIONS),
-    Fields("envoy.config.rbac.v3.Principal#connection", OF_CLIENTS),
+    Fields("envoy.config.rbac.v3.Permission#connection", OF_CONNECTIONS | OF_BOTH),
+    Fields("envoy.config.rbac.v3.Principal#connection", OF_CLIENTS | OF_BOTH),
     False,
 )
 REQUESTS = Dialect(
-    Fields("envoy.config.rbac.v3.Permission", OF_CONNECTIONS | OF_REQUESTS | {"uri_template"}),
-    Fields("envoy.config.rbac.v3.Principal", OF_CLIENTS | OF_REQUESTS),
+    Fields("envoy.config.rbac.v3.Permission", OF_CONNECTIONS | OF_BOTH | OF_REQUESTS | {"uri_template"}),
+    Fields("envoy.config.rbac.v3.Principal", OF_CLIENTS | OF_BOTH | OF_REQUESTS),
     True,
 )
 

@@ -10,7 +10,7 @@ from typing import Any
 from mesh.config import filter_local_ratelimit, filter_parts, proxy_out
 from mesh.config.errors import join
 from mesh.config.fields import Fields, anything, false
-from mesh.config.lowering import Lowering
+from mesh.config.lowering import Lowering, each
 from meshcore.bind import spec
 from meshcore.bind.record import replace
 
@@ -29,8 +29,11 @@ TLS = Fields(
 HTTP = Fields(f"{PACKAGE}.http_inspector.v3.HttpInspector", ())
 PROXY = Fields(
     f"{PACKAGE}.proxy_protocol.v3.ProxyProtocol",
-    {"allow_requests_without_proxy_protocol", "stat_prefix", "disallowed_versions", "pass_through_tlvs"},
+    {"allow_requests_without_proxy_protocol", "stat_prefix", "disallowed_versions", "pass_through_tlvs", "rules", "tlv_location"},
 )
+TLV_RULE = Fields(f"{PROXY.message}.Rule", {"tlv_type", "on_tlv_present"})
+TLV_VALUE = Fields(f"{PROXY.message}.KeyValuePair", {"metadata_namespace", "key"})
+TLV_NAMESPACE = "envoy.filters.listener.proxy_protocol"
 ORIGINAL_DST = Fields(f"{PACKAGE}.original_dst.v3.OriginalDst", ())
 ORIGINAL_SRC = Fields(f"{PACKAGE}.original_src.v3.OriginalSrc", {"bind_port", "mark"})
 LIMIT = Fields(f"{PACKAGE}.local_ratelimit.v3.LocalRateLimit", {"stat_prefix", "token_bucket", "runtime_enabled"})
@@ -81,4 +84,13 @@ def _lower(config: Any, kind: Fields, low: Lowering, at: str) -> spec.ListenerFi
         optional=config.allow_requests_without_proxy_protocol,
         disallowed_versions=tuple(version + 1 for version in config.disallowed_versions),
         passes=proxy_out.lower_types(config, low, at),
+        tlv_rules=each(config.rules, join(at, "rules"), lambda item, here: _tlv_rule(item, low, here)),
+        tlvs_to_state=config.tlv_location != 0,
     )
+
+
+def _tlv_rule(message: Any, low: Lowering, path: str) -> tuple[int, str, str]:
+    TLV_RULE.check(message, low.report, path)
+    value = message.on_tlv_present
+    TLV_VALUE.check(value, low.report, join(path, "on_tlv_present"))
+    return message.tlv_type, value.metadata_namespace or TLV_NAMESPACE, value.key

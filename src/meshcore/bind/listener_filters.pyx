@@ -9,14 +9,14 @@ from libc.stdlib cimport calloc
 from meshcore.base.token_bucket cimport TokenBucket
 from meshcore.bind.access_rules cimport compile_access
 from meshcore.bind.filter_facts cimport compile_state_values
-from meshcore.bind.matchers cimport take
+from meshcore.bind.matchers cimport keep, take
 from meshcore.bind.sockets cimport compile_types
 from meshcore.bind.stats cimport Group, Layout
 from meshcore.conf.stat_ids cimport PROXY_ERROR
 from meshcore.conf.tables cimport (
     LISTENER_HTTP_INSPECTOR, LISTENER_LOCAL_RATELIMIT, LISTENER_ORIGINAL_DST, LISTENER_ORIGINAL_SRC, LISTENER_PROXY_PROTOCOL,
     LISTENER_TLS_INSPECTOR, NETWORK_CONNECTION_LIMIT, NETWORK_LOCAL_RATELIMIT, NETWORK_RBAC, NETWORK_SET_FILTER_STATE,
-    NETWORK_SNI_CLUSTER,
+    NETWORK_SNI_CLUSTER, TlvRule,
 )
 from meshcore.proxy.network_rules cimport RbacConf
 from meshcore.route.port_rule cimport *
@@ -97,6 +97,21 @@ cdef int fill_port_rule(Arena *arena, object spec, PortRule *out) except -1:
     return 0
 
 
+cdef TlvRule **compile_tlv_rules(Arena *arena, object rules) except? NULL:
+    # Of several rules for a type the last one counts.
+    cdef TlvRule **found
+    cdef TlvRule *rule
+    if not rules:
+        return NULL
+    found = <TlvRule **>take(arena, 256 * sizeof(TlvRule *))
+    for kind, namespace, key in rules:
+        rule = <TlvRule *>take(arena, sizeof(TlvRule))
+        rule.namespace = keep(arena, namespace)
+        rule.key = keep(arena, key)
+        found[<int>kind] = rule
+    return found
+
+
 cdef ListenerFilter *compile_listener_filters(Arena *arena, object specs, StatsRegistry registry, list owned) except NULL:
     cdef ListenerFilter *filters = <ListenerFilter *>take(arena, len(specs) * sizeof(ListenerFilter))
     for i, spec in enumerate(specs):
@@ -105,6 +120,8 @@ cdef ListenerFilter *compile_listener_filters(Arena *arena, object specs, StatsR
         for version in spec.disallowed_versions:
             filters[<int>i].refused |= 1 << <int>version
         filters[<int>i].passes = compile_types(arena, spec.passes)
+        filters[<int>i].tlv_rules = <const TlvRule **>compile_tlv_rules(arena, spec.tlv_rules)
+        filters[<int>i].tlvs_to_state = spec.tlvs_to_state
         filters[<int>i].keeps_port = spec.keeps_port
         filters[<int>i].mark = spec.mark
         if spec.disabled is not None:
@@ -144,12 +161,21 @@ cdef int name_rbac_stats(StatsRegistry registry, object spec, list owned, uint32
     return 0
 
 
+def asks_record(rules):
+    """Whether rules ask for what only a Record has: metadata, or what a matcher takes in."""
+    parts = [one for _, permission, principal in rules.policies for one in (permission, principal)]
+    for part in parts:
+        parts.extend(part.parts)
+    return rules.tree is not None or any(part.metadata is not None for part in parts)
+
+
 cdef RbacConf *compile_rbac(Arena *arena, Regex **regexes, object spec) except NULL:
     cdef RbacConf *conf = <RbacConf *>take(arena, sizeof(RbacConf))
     conf.rules = compile_access(arena, regexes, spec.rules)
     conf.shadow = compile_access(arena, regexes, spec.shadow_rules)
     conf.continuous = spec.continuous
     conf.delay_ms = spec.delay_deny_ms
+    conf.asks_record = any(asks_record(rules) for rules in (spec.rules, spec.shadow_rules) if rules is not None)
     return conf
 
 

@@ -104,13 +104,16 @@ class ListenerFilter:
     """`kind`: tls_inspector | http_inspector | proxy_protocol | original_dst | original_src | local_ratelimit (`token_bucket`).
 
     proxy_protocol: with `optional` a connection without a header is taken too, one of `disallowed_versions` counts as none, and TLVs of
-    the types `passes` are kept for hosts. original_src: `keeps_port` and `mark` (SO_MARK) say how hosts are dialled."""
+    the types `passes` are kept for hosts; `tlv_rules`, (type, namespace, key), put values into dynamic metadata, or with `tlvs_to_state`
+    under `key` into filter state. original_src: `keeps_port` and `mark` (SO_MARK) say how hosts are dialled."""
 
     kind: str
     stat_prefix: str = ""
     optional: bool = False
     disallowed_versions: tuple[int, ...] = ()
     passes: tuple[int, ...] = ()
+    tlv_rules: tuple[tuple[int, str, str], ...] = ()
+    tlvs_to_state: bool = False
     keeps_port: bool = False
     mark: int = 0
     token_bucket: TokenBucket | None = None

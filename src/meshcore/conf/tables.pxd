@@ -228,6 +228,11 @@ cdef enum ListenerFilterKind:
     LISTENER_ORIGINAL_SRC
     LISTENER_LOCAL_RATELIMIT
 
+cdef struct TlvRule:
+    # A TLV's value becomes dynamic metadata, or a member of one map in filter state.
+    Span namespace
+    Span key
+
 cdef struct ListenerFilter:
     # What looks at a connection before a filter chain has it.
     uint8_t kind                   # ListenerFilterKind
@@ -235,6 +240,8 @@ cdef struct ListenerFilter:
     bint optional                  # proxy_protocol: a connection without a header is taken too
     uint8_t refused                # proxy_protocol: 1 << version of those that are not taken
     const uint8_t *passes          # proxy_protocol: a bit for each type of TLV that is kept for hosts; NULL: none is
+    const TlvRule **tlv_rules      # proxy_protocol: of each of 256 types, NULL: none; NULL: no type has one
+    bint tlvs_to_state             # ... in filter state
     bint keeps_port                # original_src: hosts see the client's port too
     uint32_t mark                  # original_src: of the sockets towards hosts, 0 = none
     TokenBucket *bucket            # local_ratelimit: of all workers

@@ -16,6 +16,7 @@ cdef enum ProxyHeaderResult:
 cdef enum:
     PROXY_V1_MAX = 108             # longer lines are wrong
     PROXY_V2_HEAD = 16             # what stands before the addresses
+    PROXY_TLV_HEAD = 3             # type and length
     PROXY_FIRST_MAX = 232          # so far the end of a line is looked for
     PROXY_HEADER_MAX = 232         # room that proxy_header_write needs
     PROXY_TLVS_MAX = 16 * 1024     # bytes of TLVs that we send; more would be nobody's use
@@ -26,7 +27,7 @@ cdef struct ProxyHeader:
     IpAddress source
     IpAddress destination
     size_t len                     # of the whole header
-    size_t tlvs                    # where its TLVs begin; `len`: it has none
+    size_t tlvs                    # where its TLVs begin, `len`: it has none; 0: it is wrong, and not because of them
 
 # Version 2 is wrong, too, if its TLVs do not end where it does; and both are if an address is none that a connection can have.
 cdef int proxy_header_parse(const char *at, size_t n, ProxyHeader *header) noexcept nogil

@@ -9,7 +9,6 @@ from meshcore.observe.record cimport address_write
 cdef enum:
     SIGNATURE_LEN = 12
     V2_HEAD = PROXY_V2_HEAD
-    TLV_HEAD = 3                   # type and length
     V2_V4 = 12
     V2_V6 = 36
 
@@ -92,9 +91,9 @@ cdef inline uint16_t big16(const char *at) noexcept nogil:
 
 cdef bint proxy_tlv_next(Span *rest, Span *tlv) noexcept nogil:
     cdef size_t n
-    if rest.len < TLV_HEAD:
+    if rest.len < PROXY_TLV_HEAD:
         return False
-    n = TLV_HEAD + <size_t>big16(rest.at + 1)
+    n = PROXY_TLV_HEAD + <size_t>big16(rest.at + 1)
     if n > rest.len:
         return False
     tlv[0] = span(rest.at, n)

@@ -36,6 +36,7 @@ cdef struct FilterStateItem:
     Span key
     Span text                      # what the object prints; `at` NULL: nothing
     MetaValue *typed               # its typed form; NULL: the text
+    bint map                       # `typed` has the user's names, so formats may ask for one; else it is a message
     bint read_only                 # who set it wants it to stay
     FilterStateItem *next
 

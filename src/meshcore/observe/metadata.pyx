@@ -289,6 +289,7 @@ cdef bint filter_state_set(FilterState *store, Arena *arena, Span key, Span text
         store.items = item
     item.text = text
     item.typed = NULL
+    item.map = False
     return True
 
 

@@ -42,7 +42,7 @@ cdef enum OperatorKind:
     OP_XFCC                        # element `text` of x-forwarded-client-cert
     OP_COALESCE                    # the first of `operators` that has a value
     OP_METADATA                    # namespace `text`, then `path`; `part` a MetadataOwner
-    OP_FILTER_STATE                # the object `text`; `part` 1: as JSON
+    OP_FILTER_STATE                # the object `text`; `part` 1: as JSON, 2: its field `path`
     OP_ABSENT                      # legal, and never has a value on a plain connection
     # Structure of a JSON format that leaves missing values out, so that its commas are decided while writing.
     OP_OPEN                        # `part` is the bracket

@@ -297,6 +297,7 @@ cdef bint read_metadata(Arena *arena, Span argument, Operator *out, Span *error)
 cdef bint read_filter_state(Arena *arena, Span argument, Operator *out, Span *error) noexcept nogil:
     cdef int64_t colon = span_find(argument, b':')
     cdef Span form = span(b"TYPED", 5)
+    cdef Span *field
     cdef bint has_field = False
     if colon == 0:
         return fail(arena, error, b"FILTER_STATE: the key is empty in \"", argument, b"\"")
@@ -314,8 +315,13 @@ cdef bint read_filter_state(Arena *arena, Span argument, Operator *out, Span *er
     out.text = argument if colon < 0 else span(argument.at, <size_t>colon)
     out.part = span_is(form, b"TYPED", 5)
     if has_field:
-        # A named text has no fields.
-        out.kind = OP_ABSENT
+        out.part = 2
+        out.path_len = 1
+        field = <Span *>arena_take(arena, sizeof(Span))
+        if field == NULL:
+            return fail(arena, error, b"out of memory", span(b"", 0), b"")
+        out.path = field
+        field[0] = span(form.at + form.len + 1, <size_t>(argument.at + argument.len - form.at) - form.len - 1)
     return True
 
 

@@ -257,15 +257,22 @@ cdef void metadata_value(const Operator *op, Record *record, char *scratch, Valu
 
 cdef void filter_state_value(const Operator *op, Record *record, char *scratch, Value *out) noexcept nogil:
     cdef const FilterStateItem *item = filter_state_find(&record.filter_state, op.text)
+    cdef const MetaValue *member
     cdef MetaValue text
     if item == NULL:
+        return
+    if op.part == 2:
+        # Only a map has fields; the objects that are messages have none in Envoy.
+        member = meta_member(item.typed, op.path[0]) if item.map else NULL
+        if member != NULL:
+            set_text(out, member.text)
         return
     if op.part == 0:
         if item.text.at != NULL:
             set_text(out, item.text)
         return
     out.kind = VALUE_JSON
-    if item.typed != NULL and op.form != FORM_TOKEN:
+    if item.typed != NULL and not item.map and op.form != FORM_TOKEN:
         # Envoy leaves the names of a message's fields as they are in a JSON line alone.
         out.text = span(scratch, <size_t>(meta_message_write(item.typed, scratch, scratch + SCRATCH) - scratch))
         return

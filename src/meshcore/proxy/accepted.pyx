@@ -22,15 +22,17 @@ from meshcore.conf.tables cimport (
     ListenerFilter,
 )
 from meshcore.io.proxy_protocol cimport (
-    PROXY_BAD, PROXY_MORE, PROXY_NONE, PROXY_V2_HEAD, ProxyHeader, proxy_header_parse, proxy_tlv_next,
+    PROXY_BAD, PROXY_MORE, PROXY_NONE, PROXY_V2_HEAD, ProxyHeader, proxy_header_parse,
 )
 from meshcore.io.transport cimport *
 from meshcore.observe.counters cimport gauge_add, stat_inc
 from meshcore.proxy.connection cimport connection_give, limits_move
+from meshcore.proxy.connection_state cimport connection_state_free
 from meshcore.proxy.engine cimport listener_unuse
 from meshcore.proxy.listener_log cimport listener_log_refused
 from meshcore.proxy.listener_places cimport listener_at
 from meshcore.proxy.objects cimport *
+from meshcore.proxy.proxy_tlvs cimport proxy_tlvs_keep
 from meshcore.route.port_rule cimport port_rule_holds
 
 cdef enum Verdict:
@@ -88,6 +90,7 @@ cdef void dispose(Accepted *accepted) noexcept nogil:
     held_fini(&accepted.held)
     free(accepted.arrival.texts)
     held_fini(&accepted.arrival.tlvs)
+    connection_state_free(accepted.arrival.state)
     slab_free(&listener.engine.accepted, accepted)
     listener_unuse(listener)
 
@@ -352,28 +355,18 @@ cdef Verdict read_proxy_header(Accepted *accepted, const ListenerFilter *filter)
         return no_proxy_header(accepted, filter)
     if found == PROXY_MORE and not (refused and header.version == 2 and accepted.held.len >= PROXY_V2_HEAD):
         return LOOK_AGAIN
+    if not refused and header.version == 2 and header.tlvs and not proxy_tlvs_keep(arrival, filter, span(
+            accepted.held.at + header.tlvs, header.len - header.tlvs)):
+        return LOOK_CLOSE
     if found == PROXY_BAD or refused:
         return wrong_proxy_header(accepted, filter, header.version)
     count(accepted, filter, PROXY_V2_FOUND if header.version == 2 else PROXY_V1_FOUND)
-    if not keep_tlvs(accepted, filter, span(accepted.held.at + header.tlvs, header.len - header.tlvs)):
-        return LOOK_CLOSE
     held_drop(&accepted.held, header.len)
     if not header.local:
         redirect(accepted, &header.destination)
         arrival.direct_remote = arrival.remote
         arrival.remote = header.source
     return LOOK_ON
-
-
-cdef bint keep_tlvs(Accepted *accepted, const ListenerFilter *filter, Span rest) noexcept nogil:
-    # False: there is no memory.
-    cdef Span tlv
-    cdef uint8_t kind
-    while proxy_tlv_next(&rest, &tlv):
-        kind = <uint8_t>tlv.at[0]
-        if filter.passes != NULL and filter.passes[kind >> 3] >> (kind & 7) & 1 and not held_append(&accepted.arrival.tlvs, tlv.at, tlv.len):
-            return False
-    return True
 
 
 cdef Verdict keep_source(Accepted *accepted, const ListenerFilter *filter) noexcept nogil:

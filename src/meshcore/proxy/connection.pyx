@@ -251,6 +251,8 @@ cdef void connection_begin(Connection *connection, const ConnectionOps *ops, Cha
 cdef void adopt(Connection *connection, Arrival *arrival) noexcept nogil:
     # What a log line or a filter may ask for later is kept, and only where there is such a thing.
     connection.remote = arrival.remote
+    connection.state = arrival.state
+    arrival.state = NULL
     if arrival.texts == NULL and not arrival.direct_remote.family and not arrival.redirected and not arrival.protocols.len and \
             not arrival.tlvs.len and not arrival.bind.family and not arrival.mark:
         return

@@ -28,3 +28,4 @@ cdef void connection_facts(Connection *connection, Record *record) noexcept nogi
     record.protocol = record.upstream_protocol = NO_PROTOCOL
     if connection.state != NULL:
         record.filter_state = connection.state.objects
+        record.metadata = connection.state.metadata

@@ -56,4 +56,7 @@ cdef void listener_log_refused(ListenerLocal *listener, Transport *transport, Ar
     record.protocol = record.upstream_protocol = NO_PROTOCOL
     record.flags = flags
     record.details = details
+    if arrival.state != NULL:
+        record.filter_state = arrival.state.objects
+        record.metadata = arrival.state.metadata
     write(listener, &record)

@@ -14,6 +14,7 @@ cdef struct RbacConf:
     AccessRules *rules             # NULL: everybody may, and nothing is counted
     AccessRules *shadow            # counted, nothing else; NULL: none
     bint continuous                # asked at every read
+    bint asks_record               # ... for what is in a Record
     uint64_t delay_ms              # a refused connection is closed so much later
 
 cdef void network_rules_guard(Connection *connection) noexcept nogil           # its chain has begun with it, and has rules

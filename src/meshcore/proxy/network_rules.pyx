@@ -42,10 +42,6 @@ cdef bint passes(const NetworkFilter *filter, const AccessFacts *facts, uint64_t
     return answer.allowed
 
 
-cdef inline bint asks_record(const RbacConf *conf) noexcept nogil:
-    return conf.rules != NULL and conf.rules.tree != NULL or conf.shadow != NULL and conf.shadow.tree != NULL
-
-
 cdef const NetworkFilter *refusing(Connection *connection, bint first, AccessAnswer *answer) noexcept nogil:
     # The filter that does not let it pass; NULL: all do. What is asked once only is asked `first`.
     cdef const NetworkFilter *filter
@@ -68,7 +64,7 @@ cdef const NetworkFilter *refusing(Connection *connection, bint first, AccessAns
         conf = <const RbacConf *>filter.settings
         if not first and not conf.continuous:
             continue
-        if facts.record == NULL and asks_record(conf):
+        if facts.record == NULL and conf.asks_record:
             connection_facts(connection, &record)
             facts.record = &record
         if not passes(filter, &facts, connection.chain.listener.engine.stats, answer):

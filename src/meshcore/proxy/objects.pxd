@@ -124,6 +124,7 @@ cdef struct Arrival:
     Span protocols                 # ALPN: a length before each name; empty: none
     char *texts                    # what the two point into; NULL: nothing that must be freed
     Held tlvs                      # of a PROXY header, those that may go on
+    ConnectionState *state         # what listener filters say of it; NULL: nothing. It goes on to the connection
     IpAddress bind                 # hosts are dialled in its name (original_src); family 0: in ours
     uint32_t mark                  # ... with this mark
 

@@ -22,7 +22,8 @@ cdef void note_tunnel(TcpSession *session, Record *record) noexcept nogil:
     record.upstream_wire_tx += stream.record.upstream_wire_tx
     record.upstream_wire_rx += stream.record.upstream_wire_rx
     record.upstream_tls = stream.record.upstream_tls
-    record.metadata = stream.record.metadata
+    if stream.record.metadata.namespaces != NULL:
+        record.metadata = stream.record.metadata
     record.stream_id = stream.record.stream_id
     if host != NULL:
         host_note(host, record)
@@ -53,6 +54,7 @@ cdef void tcp_log_facts(TcpSession *session, Record *record) noexcept nogil:
     record.connection_id = session.base.conn.id
     if session.base.conn.state != NULL:
         record.filter_state = session.base.conn.state.objects
+        record.metadata = session.base.conn.state.metadata
     record.attempts = session.attempts
     record.protocol = record.upstream_protocol = NO_PROTOCOL
     record.downstream_close = session.down_close
