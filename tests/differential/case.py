@@ -23,6 +23,7 @@ CLIENT_STEPS = {
     "raw",
     "expect",
     "half_close",
+    "stay",
     "close",
     "reset",
     "signal",

@@ -64,7 +64,12 @@ class RawClient:
             self.connections.append(connection)
             await connection.start()
             await self._play_one(connection, steps)
-            await connection.close()
+            if not any("stay" in step for step in steps):
+                await connection.close()
+        if any("stay" in step for steps in self._case.clients for step in steps):
+            for connection in self.connections:
+                await connection.close()
+            await asyncio.sleep(self._case.linger_ms / 1000)
 
     def _connection(self, sock: socket.socket, index: int) -> PeerSocket:
         channel = self._channel(sock, index)
@@ -109,6 +114,8 @@ class RawClient:
             texts = [message(text, self._values) for text in ([value] if isinstance(value, str) else value)]
             for part in texts if speaks_http2(self._case, "client") else [b"".join(texts)]:
                 await connection.send(part)
+        elif verb == "stay":
+            pass  # open while those after it play
         elif verb == "expect":
             return await self._expect(connection, value)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -199,4 +200,39 @@ def test_echo_holds_back_who_does_not_read() -> None:
         while part := wire.recv(1 << 16):
             got += len(part)
         assert got == sent
+    assert proxy.live_objects() == 0
+
+
+def patient(name: str = "same", delay: str = "60s", **listener: Any) -> dict[str, Any]:
+    config = limited(1, name, **listener)
+    config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]["delay"] = delay
+    return config
+
+
+def test_a_connection_that_is_one_too_many_is_kept_over_changes_and_ends_with_the_proxy() -> None:
+    with mesh.Proxy(patient(), concurrency=1) as proxy, dial(proxy) as first:
+        assert hears(first, b"hello")
+        with dial(proxy) as second, dial(proxy) as third:
+            second.sendall(b"lost")
+            becomes(proxy, "connection_limit.cl.limited_connections", 2)
+            proxy.apply(patient(access_log=[]))
+            proxy.apply(patient("other"))
+            third.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            third.close()
+            becomes(proxy, "connection_limit.cl.active_connections", 2)
+            proxy.stop()
+            assert ended(second)
+    assert proxy.live_objects() == 0
+
+
+def test_a_connection_that_is_one_too_many_may_say_no_more_than_the_buffer_limit() -> None:
+    with mesh.Proxy(patient(delay="0.5s", per_connection_buffer_limit_bytes=4096), concurrency=1) as proxy, dial(proxy) as first:
+        assert hears(first, b"hello")
+        with dial(proxy) as second:
+            second.settimeout(0.1)
+            with pytest.raises((TimeoutError, ConnectionError)):
+                for _ in range(1000):
+                    second.sendall(bytes(65536))
+            second.settimeout(LIMIT_S)
+            assert ended(second)
     assert proxy.live_objects() == 0

@@ -10,14 +10,14 @@ from typing import Any
 from mesh.config import filter_local_ratelimit, filter_parts, hcm, rbac, tcp_proxy, thrift_proxy
 from mesh.config.errors import join
 from mesh.config.fields import Fields
-from mesh.config.lowering import Lowering
+from mesh.config.lowering import Lowering, milliseconds_or
 from meshcore.bind import spec
 
 PACKAGE = "envoy.extensions.filters.network"
 FILTER = Fields("envoy.config.listener.v3.Filter", {"name", "typed_config"})
 ECHO = Fields(f"{PACKAGE}.echo.v3.Echo", ())
 DIRECT = Fields(f"{PACKAGE}.direct_response.v3.Config", {"response"})
-CONNECTION_LIMIT = Fields(f"{PACKAGE}.connection_limit.v3.ConnectionLimit", {"stat_prefix", "max_connections", "runtime_enabled"})
+CONNECTION_LIMIT = Fields(f"{PACKAGE}.connection_limit.v3.ConnectionLimit", {"stat_prefix", "max_connections", "delay", "runtime_enabled"})
 LOCAL_RATELIMIT = Fields(f"{PACKAGE}.local_ratelimit.v3.LocalRateLimit", {"stat_prefix", "token_bucket", "runtime_enabled", "share_key"})
 SNI_CLUSTER = Fields(f"{PACKAGE}.sni_cluster.v3.SniCluster", ())
 FILTERS_MAX = 33  # the last one, and a bit for each of the others
@@ -55,7 +55,8 @@ def _before(item: Any, low: Lowering, path: str) -> spec.NetworkFilter | None:
     kind.check(config, low.report, at)
     if kind is CONNECTION_LIMIT:
         enabled = filter_parts.lower_flag(config, "runtime_enabled", low, at)
-        return spec.NetworkFilter("connection_limit", config.stat_prefix, config.max_connections.value, enabled=enabled)
+        most, delay_ms = config.max_connections.value, milliseconds_or(config, "delay", 0)
+        return spec.NetworkFilter("connection_limit", config.stat_prefix, most, delay_ms, enabled=enabled)
     if kind is LOCAL_RATELIMIT:
         bucket = filter_local_ratelimit.lower_bucket(config.token_bucket, low, join(at, "token_bucket"))
         enabled = filter_parts.lower_flag(config, "runtime_enabled", low, at)

@@ -193,6 +193,7 @@ cdef NetworkFilter *compile_network_filters(Arena *arena, object specs, object p
         elif spec.kind == "set_filter_state":
             filters[<int>i].settings = compile_state_values(arena, spec.values)
         filters[<int>i].most = spec.max_connections
+        filters[<int>i].delay_ms = spec.delay_ms
         filters[<int>i].enabled = spec.enabled is None or spec.enabled.value
         filters[<int>i].enabled_cell = registry.runtime.cell("" if spec.enabled is None else spec.enabled.key)
         if spec.kind == "connection_limit":

@@ -157,6 +157,7 @@ class NetworkFilter:
     kind: str
     stat_prefix: str = ""
     max_connections: int = 0
+    delay_ms: int = 0  # of connection_limit: how long a refused connection is kept
     token_bucket: TokenBucket | None = None
     share_key: str = ""  # of local_ratelimit: filters with the same key and bucket share it
     enabled: RuntimeFlag | None = None  # of these two

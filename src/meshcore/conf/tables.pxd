@@ -261,6 +261,7 @@ cdef struct NetworkFilter:
     uint8_t kind                   # NetworkFilterKind
     uint32_t stats[NETWORK_FILTER_STATS]
     uint64_t most                  # connection_limit
+    uint64_t delay_ms              # connection_limit: a refused connection is kept so long
     int64_t *used                  # connection_limit: atomic; of all workers and tables that have this filter, never freed
     TokenBucket *bucket            # local_ratelimit: of all workers
     bint enabled                   # of these two

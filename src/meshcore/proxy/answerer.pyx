@@ -20,8 +20,8 @@ cdef void answerer_start(ChainLocal *chain, Transport *transport) noexcept nogil
     transport.ops = &ops
     transport.owner = answerer
     if chain.conf.filters_len and not network_filters_pass(&answerer.conn):
-        end(answerer)
-    elif chain.conf.kind == CHAIN_DIRECT:
+        return
+    if chain.conf.kind == CHAIN_DIRECT:
         transport_copy(transport, chain.conf.text.at, chain.conf.text.len)
         transport_finish(transport)
     else:

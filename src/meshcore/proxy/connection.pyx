@@ -203,7 +203,7 @@ cdef void start(ChainLocal *chain, Transport *transport) noexcept nogil:
         http2_downstream_start(chain, transport)
     else:
         downstream_start(chain, transport)
-    if chain.conf.guarded and not transport.closing:
+    if chain.conf.guarded and not transport.closing and not (<Connection *>transport.owner).refused:
         network_rules_guard(<Connection *>transport.owner)
 
 
@@ -232,7 +232,7 @@ cdef void connection_begin(Connection *connection, const ConnectionOps *ops, Cha
     connection.local = NULL
     connection.arrival = NULL
     connection.received = connection.flags = 0
-    connection.new_http = False
+    connection.new_http = connection.refused = False
     connection.counted = 0
     connection.state = NULL
     if engine.arriving != NULL:

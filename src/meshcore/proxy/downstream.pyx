@@ -82,8 +82,6 @@ cdef void downstream_start(ChainLocal *chain, Transport *transport) noexcept nog
     gauge(down, HCM_CX_ACTIVE, 1)
     down.spoke = False
     if chain.conf.filters_len and not network_filters_pass(&down.base.conn):
-        down.local_close = True
-        close_now(down, False)
         return
     arm_idle(down)
     transport_read_start(transport)

@@ -35,7 +35,7 @@ cdef void listener_log_connection(Connection *connection) noexcept nogil:
     record.downstream_failure = transport_failure(connection.transport)
     if connection.chain.conf.kind == CHAIN_DIRECT:
         record.details = DIRECT_RESPONSE
-    elif connection.chain.conf.kind == CHAIN_HTTP and connection.received > 0 and not connection.flags & FLAG_DPE:
+    elif connection.chain.conf.kind == CHAIN_HTTP and connection.received > 0 and not connection.refused and not connection.flags & FLAG_DPE:
         record.protocol = HTTP_2 if connection.new_http else HTTP_11
     write(connection.chain.listener, &record)
 

@@ -7,6 +7,7 @@ from libc.stdint cimport uint64_t
 
 from meshcore.filter.set_filter_state cimport SetFilterStateConf
 from meshcore.observe.metadata cimport FilterState
+from meshcore.proxy.connection_state cimport ConnectionState
 from meshcore.proxy.objects cimport Connection
 from meshcore.route.access_rules cimport AccessRules
 
@@ -18,5 +19,6 @@ cdef struct RbacConf:
     uint64_t delay_ms              # a refused connection is closed so much later
 
 cdef void network_rules_guard(Connection *connection) noexcept nogil           # its chain has begun with it, and has rules
+cdef ConnectionState *connection_state_of(Connection *connection) noexcept nogil     # made when missing; NULL: no memory
 cdef FilterState *connection_filter_state(Connection *connection) noexcept nogil     # made when missing; NULL: no memory
 cdef void network_state_set(Connection *connection, const SetFilterStateConf *conf) noexcept nogil

@@ -21,7 +21,7 @@ from meshcore.route.access_rules cimport AccessAnswer, AccessFacts, access_ask, 
 ctypedef void (*ReadHook)(Transport *transport, const char *at, size_t n) noexcept nogil
 
 
-cdef ConnectionState *state_of(Connection *connection) noexcept nogil:
+cdef ConnectionState *connection_state_of(Connection *connection) noexcept nogil:
     if connection.state == NULL:
         connection.state = connection_state_new()
     return connection.state
@@ -202,7 +202,7 @@ cdef void stand_before(Connection *connection, ReadHook on_read) noexcept nogil:
 
 
 cdef void network_rules_guard(Connection *connection) noexcept nogil:
-    if state_of(connection) == NULL:
+    if connection_state_of(connection) == NULL:
         connection.ops.abort(connection)
     else:
         stand_before(connection, on_first_bytes)
@@ -212,12 +212,12 @@ cdef void network_rules_guard(Connection *connection) noexcept nogil:
 
 
 cdef FilterState *connection_filter_state(Connection *connection) noexcept nogil:
-    cdef ConnectionState *state = state_of(connection)
+    cdef ConnectionState *state = connection_state_of(connection)
     return &state.objects if state != NULL else NULL
 
 
 cdef void network_state_set(Connection *connection, const SetFilterStateConf *conf) noexcept nogil:
-    cdef ConnectionState *state = state_of(connection)
+    cdef ConnectionState *state = connection_state_of(connection)
     cdef Record record
     cdef uint16_t i
     if state == NULL:

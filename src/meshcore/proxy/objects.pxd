@@ -162,6 +162,7 @@ cdef struct Connection:
     uint64_t flags                 # ResponseFlag bits of the connection itself
     uint32_t counted               # bit n: the n-th network filter has counted it
     bint new_http                  # it speaks HTTP/2
+    bint refused                   # a network filter has, and nobody else looks at it any more
     ConnectionState *state         # what network filters left on it; NULL: nothing
 
 cdef enum DownState:

@@ -9,6 +9,7 @@ from meshcore.base.span cimport Span
 from meshcore.io.transport cimport Transport, TransportOps
 from meshcore.proxy.objects cimport ChainLocal, ClusterLocal, Connection, ListenerLocal, TcpSession
 
+cdef void tcp_refuse_unseen(Connection *connection, uint64_t flags, Span reason) noexcept nogil    # a network filter never let it begin
 cdef void tcp_refuse(Connection *connection, size_t n, Span details) noexcept nogil         # a network filter has read n bytes and ends it
 
 # What tcp_dial and tcp_tunnel tell a session.

@@ -64,9 +64,6 @@ cdef void tcp_start(ChainLocal *chain, Transport *transport) noexcept nogil:
     session.open = 1
     tcp_count(session, TCP_CX_TOTAL, 1)
     if chain.conf.filters_len and not network_filters_pass(&session.base.conn):
-        session.local_close = True
-        session.log_at_end = True
-        tcp_finish(session, FLAG_URX, False)       # what Envoy logs for a connection that it never looked at
         return
     if tcp_conf(session).duration_ms:
         wheel_arm(&engine.loop.wheel, &session.duration, tcp_now_ms(session) + longest_ms(session))
@@ -477,6 +474,14 @@ cdef void tcp_refuse(Connection *connection, size_t n, Span details) noexcept no
     session.log_at_end = True
     session.termination = details
     tcp_finish(session, 0, False)
+
+
+cdef void tcp_refuse_unseen(Connection *connection, uint64_t flags, Span reason) noexcept nogil:
+    cdef TcpSession *session = <TcpSession *>connection
+    session.local_close = True
+    session.log_at_end = True
+    session.down_reason = reason
+    tcp_finish(session, flags, False)
 
 
 cdef ConnectionOps connection_ops

@@ -116,8 +116,8 @@ cdef void http2_downstream_start(ChainLocal *chain, Transport *transport) noexce
     count(down, HCM_CX_TOTAL, 1)
     gauge(down, HCM_CX_ACTIVE, 1)
     begin(down, transport)
-    if chain.conf.filters_len and not network_filters_pass(&down.base.conn):
-        abort(&down.base.conn)
+    if chain.conf.filters_len:
+        network_filters_pass(&down.base.conn)
 
 
 cdef bint http2_downstream_take_over(Connection *connection, const char *at, size_t n) noexcept nogil:

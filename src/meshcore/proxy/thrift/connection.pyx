@@ -60,7 +60,6 @@ cdef void thrift_start(ChainLocal *chain, Transport *transport) noexcept nogil:
     thrift_stream_init(&down.stream, conf_of(down).transport, conf_of(down).protocol, message_limits(),
                        &down.walk.reader if down.walk != NULL else NULL)
     if chain.conf.filters_len and not network_filters_pass(&down.conn):
-        cut(down, True)
         return
     transport_read_start(transport)
 
