@@ -125,7 +125,8 @@ def test_another_listener_filter_ends_those_under_inspection() -> None:
 
 def test_wrong_proxy_headers_of_all_listeners_are_counted_together() -> None:
     config = bootstrap(ECHO, listener_filters=[PROXY])
-    config["static_resources"]["listeners"].append({**config["static_resources"]["listeners"][0], "name": "second", "stat_prefix": "second"})
+    listeners = config["static_resources"]["listeners"]
+    listeners.append({**listeners[0], "name": "second", "stat_prefix": "second"})
     with mesh.Proxy(config, concurrency=1) as proxy:
         for name in ("main", "second"):
             with socket.create_connection(("127.0.0.1", proxy.listeners[name].port), timeout=LIMIT_S) as wire:
@@ -139,7 +140,8 @@ def test_what_tlvs_say_of_a_connection_survives_a_change_and_ends_with_it(tmp_pa
     rule = {"tlv_type": 225, "on_tlv_present": {"key": "one"}}
     proxied = {"name": "proxied", "typed_config": {**PROXY["typed_config"], "rules": [rule]}}
     line = {"text_format_source": {"inline_string": "%DYNAMIC_METADATA(envoy.filters.listener.proxy_protocol:one)%\n"}}
-    log = {"@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog", "path": str(tmp_path / "log"), "log_format": line}
+    logger = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
+    log = {"@type": logger, "path": str(tmp_path / "log"), "log_format": line}
     kept: dict[str, Any] = {"listener_filters": [proxied], "access_log": [{"name": "file", "typed_config": log}]}
     head = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x14\1\2\3\4\5\6\7\x08\0\1\0\2\xe1\0\5first"
     with mesh.Proxy(bootstrap(ECHO, name="old", **kept), concurrency=1) as proxy:
@@ -154,6 +156,23 @@ def test_what_tlvs_say_of_a_connection_survives_a_change_and_ends_with_it(tmp_pa
         becomes(proxy, "listener.main.downstream_cx_active", 0)
     assert (tmp_path / "log").read_text() == "first\nfirst\n"
     assert proxy.live_objects() == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "settings", "counted"),
+    [
+        (b"GET / HTTP/1.1\r\n", {}, "tls_not_found"),
+        (b"GET / HTTP/1.1\r\n" + bytes(300), {"max_client_hello_size": 256}, "client_hello_too_large"),
+        (b"\x16\x03\x01\x01\x10\x01\0\x01\x0c" + bytes(300), {"max_client_hello_size": 256}, "client_hello_too_large"),
+    ],
+)
+def test_what_ends_for_its_client_hello_is_counted_once(said: bytes, settings: dict[str, int], counted: str) -> None:
+    kind = TYPES + ".listener.tls_inspector.v3.TlsInspector"
+    filters = [{"name": "tls", "typed_config": {"@type": kind, "close_connection_on_client_hello_parsing_errors": True, **settings}}]
+    with mesh.Proxy(bootstrap(ECHO, listener_filters=filters), concurrency=1) as proxy, dial(proxy) as wire:
+        wire.sendall(said)
+        assert ended(wire)
+        assert {name: n for name, n in proxy.stats.items() if name.startswith("tls_inspector.") and n} == {f"tls_inspector.{counted}": 1}
 
 
 def limited(most: int, name: str = "same", **listener: Any) -> dict[str, Any]:

@@ -61,6 +61,11 @@ def test_what_is_no_client_hello_is_something_else(data: bytes) -> None:
     assert tls(data)[0] == "other"
 
 
+@pytest.mark.parametrize("data", [b"G", b"hell", b"\x15\x03\x01\0"])
+def test_less_than_the_head_of_a_record_says_nothing_yet(data: bytes) -> None:
+    assert tls(data)[0] == "more"
+
+
 def test_a_client_hello_above_the_limit_is_too_large() -> None:
     assert tls(b"\x16\x03\x01\x40\0\x01\0\x40\0")[0] == "too large"
 

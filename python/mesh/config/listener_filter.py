@@ -23,7 +23,7 @@ PREDICATE = Fields(
 RULES = Fields("envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet", {"rules"})
 TLS = Fields(
     f"{PACKAGE}.tls_inspector.v3.TlsInspector",
-    (),
+    {"close_connection_on_client_hello_parsing_errors", "max_client_hello_size"},
     harmless={"enable_ja3_fingerprinting": false, "enable_ja4_fingerprinting": false, "initial_read_buffer_size": anything},
 )
 HTTP = Fields(f"{PACKAGE}.http_inspector.v3.HttpInspector", ())
@@ -33,6 +33,7 @@ PROXY = Fields(
 )
 TLV_RULE = Fields(f"{PROXY.message}.Rule", {"tlv_type", "on_tlv_present"})
 TLV_VALUE = Fields(f"{PROXY.message}.KeyValuePair", {"metadata_namespace", "key"})
+HELLO_MAX = 16 * 1024  # bytes, Envoy's own limit
 TLV_NAMESPACE = "envoy.filters.listener.proxy_protocol"
 ORIGINAL_DST = Fields(f"{PACKAGE}.original_dst.v3.OriginalDst", ())
 ORIGINAL_SRC = Fields(f"{PACKAGE}.original_src.v3.OriginalSrc", {"bind_port", "mark"})
@@ -76,6 +77,12 @@ def _lower(config: Any, kind: Fields, low: Lowering, at: str) -> spec.ListenerFi
         bucket = filter_local_ratelimit.lower_bucket(config.token_bucket, low, join(at, "token_bucket"))
         enabled = filter_parts.lower_flag(config, "runtime_enabled", low, at)
         return spec.ListenerFilter("local_ratelimit", config.stat_prefix, token_bucket=bucket, enabled=enabled)
+    if kind is TLS:
+        most = config.max_client_hello_size.value if config.HasField("max_client_hello_size") else HELLO_MAX
+        if most > HELLO_MAX:
+            low.refuse(join(at, "max_client_hello_size"), f"{most}; at most {HELLO_MAX} are accepted")
+        closes = config.close_connection_on_client_hello_parsing_errors
+        return spec.ListenerFilter(NAMES[kind], hello_max=most, closes_others=closes)
     if kind is not PROXY:
         return spec.ListenerFilter(NAMES[kind])
     return spec.ListenerFilter(

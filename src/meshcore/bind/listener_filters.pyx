@@ -122,6 +122,8 @@ cdef ListenerFilter *compile_listener_filters(Arena *arena, object specs, StatsR
         filters[<int>i].passes = compile_types(arena, spec.passes)
         filters[<int>i].tlv_rules = <const TlvRule **>compile_tlv_rules(arena, spec.tlv_rules)
         filters[<int>i].tlvs_to_state = spec.tlvs_to_state
+        filters[<int>i].hello_max = spec.hello_max
+        filters[<int>i].closes_others = spec.closes_others
         filters[<int>i].keeps_port = spec.keeps_port
         filters[<int>i].mark = spec.mark
         if spec.disabled is not None:

@@ -114,6 +114,8 @@ class ListenerFilter:
     passes: tuple[int, ...] = ()
     tlv_rules: tuple[tuple[int, str, str], ...] = ()
     tlvs_to_state: bool = False
+    hello_max: int = 16384  # of tls_inspector: bytes of a ClientHello with its records
+    closes_others: bool = False  # of tls_inspector: what is no ClientHello
     keeps_port: bool = False
     mark: int = 0
     token_bucket: TokenBucket | None = None

@@ -2,6 +2,8 @@
 #
 # Bytes in, an answer out, no I/O and no memory of earlier calls: whoever reads gathers the bytes and asks again with more of them. Spans point
 # into what was given, or into `room` where the message came in several records. Leaf code, any thread.
+from libc.stdint cimport uint8_t
+
 from meshcore.base.span cimport Span
 
 cdef enum Sniffed:
@@ -18,7 +20,21 @@ cdef enum HttpKind:
 cdef enum:
     HELLO_MAX = 16 * 1024          # bytes of a ClientHello that are looked at
 
+cdef enum NotHello:
+    # Why it is something else; codec-neutral, who logs it has the words.
+    NOT_HELLO_HTTP = 1             # a request of HTTP/1
+    NOT_HELLO_PROXY                # CONNECT
+    NOT_HELLO_VERSION              # the record's version is none of TLS, or there is no record
+    NOT_HELLO_RECORD               # a record of another kind
+    NOT_HELLO_LENGTH               # a record longer than any
+    NOT_HELLO_MESSAGE              # a handshake message of another kind
+    NOT_HELLO_PARTS                # its inner lengths do not fit
+    NOT_HELLO_EXTENSION            # those of an extension do not
+    NOT_HELLO_KINDS
+
 cdef struct ClientHello:
+    uint8_t other                  # NotHello, of what is SNIFF_OTHER
+    size_t size                    # bytes of the connection that it took
     Span server_name               # as it was sent; empty: none
     Span protocols                 # ALPN: a length before each name; empty: none
 

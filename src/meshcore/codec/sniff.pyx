@@ -69,19 +69,19 @@ cdef bint read_name(Reader *names, ClientHello *hello) noexcept nogil:
     return list.ok and names.ok
 
 
-cdef bint read_protocols(Reader *reader, ClientHello *hello) noexcept nogil:
+cdef void read_protocols(Reader *reader, ClientHello *hello) noexcept nogil:
     # RFC 7301, 3.1: at least one name, none of them empty.
     cdef Reader list = part(reader, number(reader, 2))
     cdef Span names = span(<const char *>list.at, list.left)
     cdef Reader name
-    if not list.ok or list.left == 0:
-        return False
+    if not list.ok or list.left == 0 or reader.left > 0:
+        return
     while list.ok and list.left > 0:
         name = part(&list, number(&list, 1))
         if name.left == 0:
-            return False
-    hello.protocols = names
-    return list.ok
+            return
+    if list.ok:
+        hello.protocols = names
 
 
 cdef bint read_hello(const uint8_t *at, size_t n, ClientHello *hello) noexcept nogil:
@@ -105,10 +105,27 @@ cdef bint read_hello(const uint8_t *at, size_t n, ClientHello *hello) noexcept n
         if not one.ok:
             return False
         if kind == EXTENSION_SERVER_NAME and not read_name(&one, hello):
+            hello.other = NOT_HELLO_EXTENSION
             return False
-        if kind == EXTENSION_ALPN and not read_protocols(&one, hello):
-            return False
+        if kind == EXTENSION_ALPN:
+            read_protocols(&one, hello)    # as in Envoy, wrong ones are left to the handshake
     return extensions.ok and body.ok
+
+
+cdef int other(ClientHello *hello, uint8_t why) noexcept nogil:
+    hello.other = why
+    return SNIFF_OTHER
+
+
+cdef int other_record(const uint8_t *at, size_t n, ClientHello *hello) noexcept nogil:
+    # Not even the head of a record, as a library of TLS would name it.
+    if memcmp(at, b"GET ", 4) == 0 or memcmp(at, b"POST ", 5) == 0 or memcmp(at, b"HEAD ", 5) == 0 or memcmp(at, b"PUT ", 4) == 0:
+        return other(hello, NOT_HELLO_HTTP)
+    if memcmp(at, b"CONNE", 5) == 0:
+        return other(hello, NOT_HELLO_PROXY)
+    if at[1] != 3:
+        return other(hello, NOT_HELLO_VERSION)
+    return other(hello, NOT_HELLO_LENGTH if (<size_t>at[3] << 8 | at[4]) > RECORD_MAX else NOT_HELLO_RECORD)
 
 
 cdef int sniff_tls(const char *at, size_t n, char *room, ClientHello *hello) noexcept nogil:
@@ -120,10 +137,10 @@ cdef int sniff_tls(const char *at, size_t n, char *room, ClientHello *hello) noe
     memset(hello, 0, sizeof(ClientHello))
     while have < wanted:
         if n < RECORD_HEAD:
-            return SNIFF_OTHER if (n > 0 and bytes[0] != RECORD_HANDSHAKE) or (n > 1 and bytes[1] != 3) else SNIFF_MORE
+            return SNIFF_MORE
         size = <size_t>bytes[3] << 8 | bytes[4]
         if bytes[0] != RECORD_HANDSHAKE or bytes[1] != 3 or size == 0 or size > RECORD_MAX:
-            return SNIFF_OTHER
+            return other_record(bytes, n, hello)
         bytes += RECORD_HEAD
         n -= RECORD_HEAD
         if message == NULL:
@@ -137,7 +154,7 @@ cdef int sniff_tls(const char *at, size_t n, char *room, ClientHello *hello) noe
             memcpy(room + have, bytes, size if size < n else n)
         have += size if size < n else n
         if have >= 1 and message[0] != CLIENT_HELLO:
-            return SNIFF_OTHER
+            return other(hello, NOT_HELLO_MESSAGE)
         if have >= HANDSHAKE_HEAD:
             wanted = HANDSHAKE_HEAD + (<size_t>message[1] << 16 | <size_t>message[2] << 8 | message[3])
             if wanted > HELLO_MAX:
@@ -146,7 +163,10 @@ cdef int sniff_tls(const char *at, size_t n, char *room, ClientHello *hello) noe
             return SNIFF_MORE
         n -= size if size < n else n
         bytes += size
-    return SNIFF_FOUND if read_hello(message + HANDSHAKE_HEAD, wanted - HANDSHAKE_HEAD, hello) else SNIFF_OTHER
+    hello.size = <size_t>(bytes - <const uint8_t *>at)
+    if read_hello(message + HANDSHAKE_HEAD, wanted - HANDSHAKE_HEAD, hello):
+        return SNIFF_FOUND
+    return other(hello, hello.other if hello.other else NOT_HELLO_PARTS)
 
 
 cdef bint sniff_protocol(Span *rest, Span *protocol) noexcept nogil:

@@ -242,6 +242,8 @@ cdef struct ListenerFilter:
     const uint8_t *passes          # proxy_protocol: a bit for each type of TLV that is kept for hosts; NULL: none is
     const TlvRule **tlv_rules      # proxy_protocol: of each of 256 types, NULL: none; NULL: no type has one
     bint tlvs_to_state             # ... in filter state
+    uint32_t hello_max             # tls_inspector: bytes of a ClientHello with its records
+    bint closes_others             # tls_inspector: what is no ClientHello is closed
     bint keeps_port                # original_src: hosts see the client's port too
     uint32_t mark                  # original_src: of the sockets towards hosts, 0 = none
     TokenBucket *bucket            # local_ratelimit: of all workers

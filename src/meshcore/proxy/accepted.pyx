@@ -272,14 +272,23 @@ cdef Verdict inspect_tls(Accepted *accepted, const ListenerFilter *filter) noexc
     cdef ClientHello hello
     cdef char room[HELLO_MAX]
     cdef int found
+    cdef bint large
     if accepted.held.len == 0:
         return LOOK_AGAIN
     found = sniff_tls(accepted.held.at, accepted.held.len, room, &hello)
-    if found == SNIFF_MORE:
+    large = accepted.held.len >= filter.hello_max
+    if found == SNIFF_MORE and not large:
         return LOOK_AGAIN
-    if found == SNIFF_TOO_LARGE:
+    if found == SNIFF_TOO_LARGE or found == SNIFF_MORE or (found == SNIFF_FOUND and hello.size > filter.hello_max):
         count(accepted, filter, TLS_INSPECTOR_TOO_LARGE)
+        accepted.arrival.hello_too_large = True
         return LOOK_CLOSE
+    if found == SNIFF_OTHER:
+        accepted.arrival.other = hello.other
+        if filter.closes_others:
+            accepted.arrival.hello_too_large = large
+            count(accepted, filter, TLS_INSPECTOR_TOO_LARGE if large else TLS_INSPECTOR_TLS_NOT_FOUND)
+            return LOOK_CLOSE
     if found == SNIFF_OTHER or accepted.arrival.texts != NULL:
         count(accepted, filter, TLS_INSPECTOR_TLS_NOT_FOUND)
         return LOOK_ON

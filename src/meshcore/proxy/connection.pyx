@@ -233,6 +233,7 @@ cdef void connection_begin(Connection *connection, const ConnectionOps *ops, Cha
     connection.arrival = NULL
     connection.received = connection.flags = 0
     connection.new_http = connection.refused = False
+    connection.not_hello = 0
     connection.counted = 0
     connection.state = NULL
     if engine.arriving != NULL:
@@ -252,6 +253,7 @@ cdef void adopt(Connection *connection, Arrival *arrival) noexcept nogil:
     # What a log line or a filter may ask for later is kept, and only where there is such a thing.
     connection.remote = arrival.remote
     connection.state = arrival.state
+    connection.not_hello = arrival.other
     arrival.state = NULL
     if arrival.texts == NULL and not arrival.direct_remote.family and not arrival.redirected and not arrival.protocols.len and \
             not arrival.tlvs.len and not arrival.bind.family and not arrival.mark:

@@ -6,6 +6,7 @@ from meshcore.observe.record cimport NO_PROTOCOL, Record
 from meshcore.proxy.connection cimport (
     connection_direct_local, connection_direct_remote, connection_local, connection_server_name,
 )
+from meshcore.proxy.not_hello cimport not_hello_metadata, not_hello_reason
 from meshcore.proxy.objects cimport Connection
 
 cdef Span TLS = span(b"tls", 3)
@@ -26,6 +27,9 @@ cdef void connection_facts(Connection *connection, Record *record) noexcept nogi
     record.chain_metadata = &connection.chain.conf.metadata
     record.listener_metadata = &connection.chain.listener.conf.metadata
     record.protocol = record.upstream_protocol = NO_PROTOCOL
+    record.downstream_failure = not_hello_reason(connection.not_hello)
+    record.metadata = not_hello_metadata(connection.not_hello, False)
     if connection.state != NULL:
         record.filter_state = connection.state.objects
-        record.metadata = connection.state.metadata
+        if connection.state.metadata.namespaces != NULL:
+            record.metadata = connection.state.metadata

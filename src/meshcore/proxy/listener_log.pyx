@@ -10,6 +10,7 @@ from meshcore.io.transport cimport Transport, transport_facts, transport_failure
 from meshcore.observe.record cimport FLAG_DPE, NO_PROTOCOL, Record
 from meshcore.proxy.access_log cimport write_logs
 from meshcore.proxy.connection_facts cimport connection_facts
+from meshcore.proxy.not_hello cimport not_hello_metadata, not_hello_reason
 from meshcore.proxy.objects cimport Arrival, Connection, Engine, ListenerLocal
 
 cdef enum:
@@ -32,7 +33,8 @@ cdef void listener_log_connection(Connection *connection) noexcept nogil:
     record.bytes_sent = connection.transport.sent
     record.flags = connection.flags
     record.downstream_tls = transport_facts(connection.transport)
-    record.downstream_failure = transport_failure(connection.transport)
+    if transport_failure(connection.transport).len > 0:
+        record.downstream_failure = transport_failure(connection.transport)
     if connection.chain.conf.kind == CHAIN_DIRECT:
         record.details = DIRECT_RESPONSE
     elif connection.chain.conf.kind == CHAIN_HTTP and connection.received > 0 and not connection.refused and not connection.flags & FLAG_DPE:
@@ -56,7 +58,10 @@ cdef void listener_log_refused(ListenerLocal *listener, Transport *transport, Ar
     record.protocol = record.upstream_protocol = NO_PROTOCOL
     record.flags = flags
     record.details = details
+    record.downstream_failure = not_hello_reason(arrival.other)
+    record.metadata = not_hello_metadata(arrival.other, arrival.hello_too_large)
     if arrival.state != NULL:
         record.filter_state = arrival.state.objects
-        record.metadata = arrival.state.metadata
+        if arrival.state.metadata.namespaces != NULL:
+            record.metadata = arrival.state.metadata
     write(listener, &record)

@@ -120,6 +120,8 @@ cdef struct Arrival:
     IpAddress direct_local         # family 0: it is `local`
     bint redirected                # a listener filter said `local`
     bint tls                       # it begins with a ClientHello
+    uint8_t other                  # NotHello; 0: nobody looked for one, or it was found
+    bint hello_too_large
     Span server_name               # lower case; empty: none
     Span protocols                 # ALPN: a length before each name; empty: none
     char *texts                    # what the two point into; NULL: nothing that must be freed
@@ -162,6 +164,7 @@ cdef struct Connection:
     uint64_t flags                 # ResponseFlag bits of the connection itself
     uint32_t counted               # bit n: the n-th network filter has counted it
     bint new_http                  # it speaks HTTP/2
+    uint8_t not_hello              # Arrival.other
     bint refused                   # a network filter has, and nobody else looks at it any more
     ConnectionState *state         # what network filters left on it; NULL: nothing
 

@@ -12,6 +12,7 @@ from meshcore.proxy.access_log cimport write_logs
 from meshcore.proxy.connection cimport (
     connection_direct_local, connection_direct_remote, connection_local, connection_server_name,
 )
+from meshcore.proxy.not_hello cimport not_hello_metadata, not_hello_reason
 from meshcore.proxy.objects cimport *
 
 
@@ -39,6 +40,8 @@ cdef void tcp_log_facts(TcpSession *session, Record *record) noexcept nogil:
     record.bytes_sent = record.downstream_wire_tx = record.upstream_wire_rx = session.sent
     record.flags = session.flags | FLAGS_IN_TURN if session.flags else 0
     record.upstream_failure = session.failure
+    record.downstream_failure = not_hello_reason(session.base.conn.not_hello)
+    record.metadata = not_hello_metadata(session.base.conn.not_hello, False)
     if session.down_failure != NULL:
         record.downstream_failure = span(session.down_failure, strlen(session.down_failure))
     record.downstream_close_reason = session.down_reason
@@ -54,7 +57,8 @@ cdef void tcp_log_facts(TcpSession *session, Record *record) noexcept nogil:
     record.connection_id = session.base.conn.id
     if session.base.conn.state != NULL:
         record.filter_state = session.base.conn.state.objects
-        record.metadata = session.base.conn.state.metadata
+        if session.base.conn.state.metadata.namespaces != NULL:
+            record.metadata = session.base.conn.state.metadata
     record.attempts = session.attempts
     record.protocol = record.upstream_protocol = NO_PROTOCOL
     record.downstream_close = session.down_close
