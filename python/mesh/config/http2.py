@@ -18,7 +18,7 @@ HTTP2 = Fields(
         "max_outbound_frames", "max_outbound_control_frames", "max_consecutive_inbound_frames_with_empty_payload",
         "max_inbound_priority_frames_per_stream", "max_inbound_window_update_frames_per_data_frame_sent",
         "stream_error_on_invalid_http_messaging", "override_stream_error_on_invalid_http_message", "connection_keepalive",
-        "allow_connect",
+        "allow_connect", "custom_settings_parameters",
     },
     harmless={"use_oghttp2_codec": false, "max_metadata_size": anything},
 )  # fmt: skip
@@ -27,6 +27,12 @@ KEEPALIVE = Fields(
     {"interval", "timeout", "interval_jitter", "connection_idle_interval"},
 )
 JITTER = 15.0
+SETTING = Fields("envoy.config.core.v3.Http2ProtocolOptions.SettingsParameter", {"identifier", "value"})
+SETTINGS_MAX = 32
+NAMED = {1: "hpack_table_size", 3: "max_concurrent_streams", 4: "initial_stream_window_size"}
+ALLOW_CONNECT = 8
+# What RFC 9113, 6.5.2, and RFC 9218, 2.1, allow; a peer ends the connection over any other. (Push stays off, as in Envoy.)
+RANGES = {2: (0, 0), 4: (0, 2**31 - 1), 5: (2**14, 2**24 - 1), 9: (0, 1)}
 
 
 def lower(message: Any, low: Lowering, path: str, stream_errors: bool = False) -> spec.Http2Options:
@@ -53,7 +59,27 @@ def lower(message: Any, low: Lowering, path: str, stream_errors: bool = False) -
         keepalive_timeout_ms=milliseconds_or(alive, "timeout", 0),
         keepalive_jitter=alive.interval_jitter.value if alive.HasField("interval_jitter") else JITTER,
         keepalive_idle_ms=milliseconds_or(alive, "connection_idle_interval", 0),
+        custom_settings=_custom_settings(message, low, join(path, "custom_settings_parameters")),
     )
+
+
+def _custom_settings(message: Any, low: Lowering, path: str) -> tuple[tuple[int, int], ...]:
+    found: dict[int, int] = {}
+    for index, item in enumerate(message.custom_settings_parameters):
+        at = f"{path}[{index}]"
+        SETTING.check(item, low.report, at)
+        setting, value = item.identifier.value, item.value.value
+        least, most = RANGES.get(setting, (0, 2**32 - 1))
+        if setting == ALLOW_CONNECT or (setting in NAMED and message.HasField(NAMED[setting])):
+            name = NAMED.get(setting, "allow_connect")
+            low.refuse(join(at, "identifier"), f"{setting} has a field of its own, {name}, which alone may set it")
+        elif not least <= value <= most:
+            low.refuse(join(at, "value"), f"{value}; setting {setting} may be {least} to {most}")
+        elif found.setdefault(setting, value) != value:
+            low.refuse(join(at, "value"), f"{value}, but setting {setting} is {found[setting]} above")
+    if len(found) > SETTINGS_MAX:
+        low.refuse(path, f"{len(found)} settings; at most {SETTINGS_MAX} are accepted")
+    return tuple(found.items())
 
 
 def _stream_errors(message: Any, otherwise: bool) -> bool:

@@ -24,3 +24,4 @@ class Http2Options:
     keepalive_timeout_ms: int = 0
     keepalive_jitter: float = 15.0  # percent
     keepalive_idle_ms: int = 0
+    custom_settings: tuple[tuple[int, int], ...] = ()  # (identifier, value) of further SETTINGS, at most 32, no identifier twice

@@ -76,6 +76,10 @@ cdef int fill_http2(object spec, object options, const Http1Options *limits, Htt
     out.keepalive_timeout_ms = options.keepalive_timeout_ms
     out.keepalive_jitter = int(options.keepalive_jitter)
     out.keepalive_idle_ms = options.keepalive_idle_ms
+    out.settings_len = len(options.custom_settings)
+    for i, (setting, value) in enumerate(options.custom_settings):
+        out.settings[<int>i] = setting
+        out.setting_values[<int>i] = value
     return 0
 
 

@@ -70,6 +70,9 @@ cdef enum Http2Count:
     HTTP2_STREAMS_ACTIVE           # a gauge
     HTTP2_COUNTS
 
+cdef enum:
+    HTTP2_SETTINGS_MAX = 32        # settings beside those that have a name
+
 cdef struct Http2Options:
     # Http2ProtocolOptions and what it is limited by; names are Envoy's. Immutable, in a table.
     uint32_t hpack_table
@@ -92,6 +95,9 @@ cdef struct Http2Options:
     uint64_t keepalive_timeout_ms
     uint32_t keepalive_jitter      # percent
     uint64_t keepalive_idle_ms     # a stream that starts after so long without traffic pings first; 0 = off
+    uint8_t settings_len           # custom_settings_parameters, no identifier twice, each with a value that it may have
+    uint16_t settings[HTTP2_SETTINGS_MAX]
+    uint32_t setting_values[HTTP2_SETTINGS_MAX]
 
 cdef struct Http2Stream:
     int32_t id

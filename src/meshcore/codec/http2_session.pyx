@@ -18,6 +18,7 @@ from meshcore.codec.http2_head cimport *
 from meshcore.codec.http2_native cimport *
 
 cdef enum:
+    NAMED_SETTINGS = 5
     FRAME_HEAD = 9
     COPY_MAX = 2048                # a payload up to this size is copied behind its frame head: one slice less to send
     DEFAULT_WINDOW = 65535         # RFC 9113, 6.9.2
@@ -605,29 +606,40 @@ cdef bint http2_idle(Http2Session *session) noexcept nogil:
     return nghttp2_session_want_write(session.native) == 0
 
 
+cdef inline void set_entry(nghttp2_settings_entry *entries, size_t *n, int32_t setting, uint32_t value) noexcept nogil:
+    entries[n[0]].settings_id = setting
+    entries[n[0]].value = value
+    n[0] += 1
+
+
+cdef bint custom_settings(const Http2Options *options, bint server, nghttp2_settings_entry *entries, size_t *n) noexcept nogil:
+    # True: priorities are among them. A client says already that it wants no push.
+    cdef bint priorities = False
+    cdef uint8_t i
+    for i in range(options.settings_len):
+        if server or options.settings[i] != NGHTTP2_SETTINGS_ENABLE_PUSH:
+            set_entry(entries, n, options.settings[i], options.setting_values[i])
+        priorities = priorities or options.settings[i] == NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES
+    return priorities
+
+
 cdef bint submit_settings(Http2Session *session) noexcept nogil:
-    # In Envoy's order. What is RFC 9113's initial value is said too, as Envoy does.
+    # In Envoy's order: what has a name follows and so has the last word. What is RFC 9113's initial value is said too, as Envoy does.
     cdef const Http2Options *options = session.options
-    cdef nghttp2_settings_entry entries[5]
-    cdef size_t n = 1
-    entries[0].settings_id = NGHTTP2_SETTINGS_HEADER_TABLE_SIZE
-    entries[0].value = options.hpack_table
+    cdef nghttp2_settings_entry entries[NAMED_SETTINGS + HTTP2_SETTINGS_MAX]
+    cdef size_t n = 0
+    cdef bint priorities
+    if not session.server:
+        set_entry(entries, &n, NGHTTP2_SETTINGS_ENABLE_PUSH, 0)
+    priorities = custom_settings(options, session.server, entries, &n)
+    set_entry(entries, &n, NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, options.hpack_table)
     if session.server:
-        entries[n].settings_id = NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL
-        entries[n].value = options.allow_connect
-        n += 1
-        entries[n].settings_id = NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS
-        entries[n].value = options.max_streams
-    else:
-        entries[n].settings_id = NGHTTP2_SETTINGS_ENABLE_PUSH
-        entries[n].value = 0
-    n += 1
-    entries[n].settings_id = NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE
-    entries[n].value = options.stream_window
-    # Nobody's priorities are used, and nghttp2 keeps no tree of them if that is said (RFC 9218, 2.1).
-    entries[n + 1].settings_id = NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES
-    entries[n + 1].value = 1
-    n += 2
+        set_entry(entries, &n, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, options.allow_connect)
+        set_entry(entries, &n, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, options.max_streams)
+    set_entry(entries, &n, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, options.stream_window)
+    if not priorities:
+        # Nobody's are used, and nghttp2 keeps no tree of them if that is said (RFC 9218, 2.1).
+        set_entry(entries, &n, NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1)
     if nghttp2_submit_settings(session.native, NGHTTP2_FLAG_NONE, entries, n) < 0:
         return False
     return options.connection_window <= DEFAULT_WINDOW or nghttp2_session_set_local_window_size(
