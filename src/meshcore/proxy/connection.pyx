@@ -232,6 +232,7 @@ cdef void connection_begin(Connection *connection, const ConnectionOps *ops, Cha
     connection.local = NULL
     connection.arrival = NULL
     connection.received = connection.flags = 0
+    connection.close_reason = span(NULL, 0)
     connection.new_http = connection.refused = False
     connection.not_hello = 0
     connection.counted = 0

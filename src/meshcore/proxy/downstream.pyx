@@ -9,7 +9,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from meshcore.base.clock cimport clock_ms, clock_ns
 from meshcore.base.held cimport held_append, held_drop, held_fini
 from meshcore.base.slab cimport slab_free, slab_new
-from meshcore.base.span cimport span, span_is
+from meshcore.base.span cimport Span, span, span_is
 from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.codec.head cimport H_TRANSFER_ENCODING, head_has
 from meshcore.codec.http1 cimport *
@@ -46,6 +46,10 @@ cdef inline void count(Http1Downstream *down, int stat, int64_t n) noexcept nogi
 
 cdef inline void gauge(Http1Downstream *down, int stat, int64_t n) noexcept nogil:
     gauge_add(down.base.engine.stats, down.base.conn.chain.conf.hcm.stats[stat], n)
+
+
+cdef Span DRAINED = span(b"deferred_close_on_drained_connection", 36)
+cdef Span DELAYED = span(b"triggered_delayed_close_timeout", 31)
 
 
 # --- life -----------------------------------------------------------------------------------------------------------
@@ -137,6 +141,7 @@ cdef void close_gracefully(Http1Downstream *down, bint at_once) noexcept nogil:
     if wait:
         wheel_arm(&down.base.engine.loop.wheel, &down.timer, clock_ms(&down.base.engine.loop.clock) + wait)
     if at_once or down.end_seen or wait == 0:
+        down.base.conn.close_reason = DRAINED
         transport_finish(down.base.conn.transport)
         return
     transport_read_start(down.base.conn.transport)
@@ -197,6 +202,7 @@ cdef void on_timer(Timer *timer) noexcept nogil:
             wheel_arm(&down.base.engine.loop.wheel, timer, now + hcm.delayed_close_ms)
             return
         count(down, HCM_CX_DELAYED_CLOSE_TIMEOUT, 1)
+        down.base.conn.close_reason = DELAYED
         close_now(down, False)
         return
     if down.state == DOWN_CLOSED:

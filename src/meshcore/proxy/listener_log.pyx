@@ -32,6 +32,7 @@ cdef void listener_log_connection(Connection *connection) noexcept nogil:
     record.bytes_received = connection.received
     record.bytes_sent = connection.transport.sent
     record.flags = connection.flags
+    record.downstream_close_reason = connection.close_reason
     record.downstream_tls = transport_facts(connection.transport)
     if transport_failure(connection.transport).len > 0:
         record.downstream_failure = transport_failure(connection.transport)

@@ -34,6 +34,7 @@ cdef bint count_in(Connection *connection, const NetworkFilter *filter) noexcept
 
 
 cdef Span OVER_LIMIT = span(b"over_connection_limit", 21)
+cdef Span OVER_RATE = span(b"local_ratelimit_close_over_limit", 32)
 
 
 # --- a refusal --------------------------------------------------------------------------------------------------------
@@ -49,12 +50,13 @@ cdef struct Kept:
 
 
 cdef void close_refused(Connection *connection, uint8_t kind) noexcept nogil:
+    cdef bint limit = kind == NETWORK_CONNECTION_LIMIT
+    connection.close_reason = OVER_LIMIT if limit else OVER_RATE
+    connection.flags |= 0 if limit else FLAG_URX           # as Envoy has it
     if connection.chain.conf.kind != CHAIN_TCP:
         connection.ops.abort(connection)
-    elif kind == NETWORK_CONNECTION_LIMIT:
-        tcp_refuse_unseen(connection, 0, OVER_LIMIT)
     else:
-        tcp_refuse_unseen(connection, FLAG_URX, span(NULL, 0))     # what Envoy logs for it
+        tcp_refuse_unseen(connection, 0 if limit else FLAG_URX, connection.close_reason)
 
 
 cdef void on_kept_long_enough(Timer *timer) noexcept nogil:

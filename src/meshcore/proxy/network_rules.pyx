@@ -3,7 +3,7 @@ from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from meshcore.base.arena cimport arena_take
 from meshcore.base.clock cimport clock_ms
-from meshcore.base.span cimport Span
+from meshcore.base.span cimport Span, span
 from meshcore.base.wheel cimport Timer, timer_cancel, timer_init, wheel_arm
 from meshcore.conf.stat_ids cimport RBAC_ALLOWED, RBAC_DENIED, RBAC_SHADOW_ALLOWED, RBAC_SHADOW_DENIED
 from meshcore.conf.tables cimport CHAIN_TCP, NETWORK_RBAC, NetworkFilter
@@ -17,6 +17,8 @@ from meshcore.proxy.connection_state cimport ConnectionState, connection_state_n
 from meshcore.proxy.objects cimport Connection, Engine
 from meshcore.proxy.tcp_proxy cimport tcp_refuse
 from meshcore.route.access_rules cimport AccessAnswer, AccessFacts, access_ask, access_details
+
+cdef Span REFUSED = span(b"rbac_deny_close", 15)
 
 ctypedef void (*ReadHook)(Transport *transport, const char *at, size_t n) noexcept nogil
 
@@ -87,6 +89,7 @@ cdef bint continuous(Connection *connection) noexcept nogil:
 
 cdef void refuse(Connection *connection, size_t n, const AccessAnswer *answer) noexcept nogil:
     cdef Span details = access_details(answer, &connection.state.arena)
+    connection.close_reason = REFUSED
     if connection.chain.conf.kind != CHAIN_TCP or details.len == 0:
         connection.ops.abort(connection)
     else:

@@ -162,6 +162,7 @@ cdef struct Connection:
     Arrival *arrival               # what listener filters learnt; NULL: nothing
     uint64_t received              # bytes of the client
     uint64_t flags                 # ResponseFlag bits of the connection itself
+    Span close_reason              # why this side closed it, a constant; empty: it did not, or a TcpSession knows
     uint32_t counted               # bit n: the n-th network filter has counted it
     bint new_http                  # it speaks HTTP/2
     uint8_t not_hello              # Arrival.other

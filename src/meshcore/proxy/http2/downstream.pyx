@@ -58,6 +58,9 @@ cdef inline uint64_t now_ms(Http2Downstream *down) noexcept nogil:
     return clock_ms(&down.base.engine.loop.clock)
 
 
+cdef Span DELAYED = span(b"triggered_delayed_close_timeout", 31)
+
+
 # --- life -----------------------------------------------------------------------------------------------------------
 
 
@@ -258,6 +261,7 @@ cdef void on_timer(Timer *timer) noexcept nogil:
             wheel_arm(&down.base.engine.loop.wheel, timer, now + hcm.delayed_close_ms)
             return
         count(down, HCM_CX_DELAYED_CLOSE_TIMEOUT, 1)
+        down.base.conn.close_reason = DELAYED
         close_now(down, False)
         return
     if down.state != HTTP2_DOWN_OPEN:
@@ -312,6 +316,7 @@ cdef void broken(Http2Downstream *down) noexcept nogil:
     if down.state >= HTTP2_DOWN_CLOSING:
         return
     count(down, HCM_CX_PROTOCOL_ERROR, 1)
+    down.base.conn.flags |= FLAG_DPE
     down.local_close = True
     if down.live > 0:
         count(down, HCM_CX_DESTROY_ACTIVE_RQ, 1)
