@@ -156,8 +156,9 @@ cdef int name_rbac_stats(StatsRegistry registry, object spec, list owned, uint32
     cdef str below = f"{spec.shadow_prefix.rstrip('.')}." if spec.shadow_prefix else ""
     cdef Layout layout = Layout(stat_names.members(tuple(
         f"{below}{name}" if name.startswith("shadow_") else name for name in stat_names.RBAC)))
-    cdef Group group = registry.group(f"{spec.stat_prefix}rbac.", layout)
-    owned.append(f"{spec.stat_prefix}rbac.")
+    cdef str prefix = f"{spec.stat_prefix.removesuffix('.')}.rbac."
+    cdef Group group = registry.group(prefix, layout)
+    owned.append(prefix)
     for i in range(len(layout.names)):
         slots[<int>i] = group.slot + layout.at[<int>i]
     return 0
